@@ -1,0 +1,45 @@
+"""What is wrong with a fleet, and where: one problem a line, each with its address."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from isoforge.errors import InventoryError
+
+
+class Severity(enum.StrEnum):
+    """Whether a problem stops the build (error) or is only said (warning; ``--strict`` makes it an error)."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One thing that is wrong.
+
+    ``file`` is the file to open, as the user would type it, and ``line`` the line in it (from 1; None where a line
+    means nothing); ``address`` is the dotted path of the key, ``hosts.NAME.path.to.key``; ``text`` says what is
+    wrong and, where there is one, what was meant ("did you mean …").
+    """
+
+    file: str
+    line: int | None = None
+    address: str
+    text: str
+    severity: Severity = Severity.ERROR
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        said = "" if self.severity is Severity.ERROR else "warning: "
+        return f"{place}  {self.address}: {said}{self.text}"
+
+
+def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False) -> None:
+    """Raise one ``InventoryError`` that lists every error (and, if ``strict``, every warning); else return."""
+    stopping = [problem for problem in problems if strict or problem.severity is Severity.ERROR]
+    if stopping:
+        count = "one problem" if len(stopping) == 1 else f"{len(stopping)} problems"
+        raise InventoryError(f"{count} in the inventory", problems=[str(problem) for problem in stopping])

@@ -1,0 +1,147 @@
+"""The one door through which other programs are started (sh)."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import shlex
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import sh
+
+from isoforge.errors import ToolError
+
+log = logging.getLogger(__name__)
+
+LAST_WORDS = 12
+"""How many of a failed program's last lines on stderr travel in the error."""
+
+GRACE_S = 5
+"""How long a program may take to end after SIGTERM, in seconds, before SIGKILL."""
+
+INSTALL_WITH = {
+    "xorriso": "apt-get install xorriso",
+    "git": "apt-get install git",
+    "grub-mkimage": "apt-get install grub-common grub-pc-bin",
+    "mformat": "apt-get install mtools",
+    "mmd": "apt-get install mtools",
+    "mcopy": "apt-get install mtools",
+    "busybox": "apt-get install busybox-static",
+    "modinfo": "apt-get install kmod",
+    "qemu-system-x86_64": "apt-get install qemu-system-x86",
+    "sops": "pip install 'isoforge[secrets]'",
+    "age": "apt-get install age",
+    "age-keygen": "apt-get install age",
+}
+
+
+def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The whole environment of a child: where programs lie, plain English, UTC, and ``extra``.
+
+    SOURCE_DATE_EPOCH and user settings stay outside, so that the same call gives the same bytes everywhere.
+    """
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
+
+
+def command(program: str) -> sh.Command:
+    """The program of that name or path; ``ToolError`` with the cure if it is not on this machine."""
+    try:
+        return sh.Command(program)
+    except sh.CommandNotFound as missing:
+        raise ToolError(
+            f"{program} is not on this machine",
+            hint=INSTALL_WITH.get(Path(program).name, "is it installed, and on PATH?"),
+        ) from missing
+
+
+def run(
+    program: str,
+    *args: str | os.PathLike[str],
+    stdin: str | bytes = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], object] | None = None,
+) -> str:
+    """Run ``program`` to its end and return what it wrote to stdout.
+
+    ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
+    stderr as it comes. Arguments are visible to every user of the machine: a secret goes through ``stdin``.
+    Raises ``ToolError`` with the program's last words if it is missing or gives anything but 0. Whatever ends
+    this call, an exception or a signal included, the child has ended before it.
+    """
+    with running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line) as child:
+        try:
+            child.wait()
+        except sh.ErrorReturnCode as failure:
+            raise ToolError(f"{Path(program).name} gave {failure.exit_code}: {last_words(failure)}") from None
+        except sh.SignalException as failure:
+            raise ToolError(
+                f"{Path(program).name} was killed (signal {-failure.exit_code}): {last_words(failure)}"
+            ) from None
+        return str(child.stdout.decode("utf-8", errors="replace"))
+
+
+@contextlib.contextmanager
+def running(
+    program: str,
+    *args: str | os.PathLike[str],
+    stdin: str | bytes = "",
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+    on_line: Callable[[str], object] | None = None,
+) -> Iterator[sh.RunningCommand]:
+    """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left."""
+    words = [os.fspath(arg) for arg in args]
+    log.debug("running: %s", shlex.join([program, *words]))
+
+    def hear(line: str) -> None:
+        log.debug("%s: %s", Path(program).name, line.rstrip())
+        if on_line is not None:
+            on_line(line)
+
+    child: Any = command(program)(
+        *words,
+        _in=stdin,
+        _cwd=None if cwd is None else os.fspath(cwd),
+        _env=environment(env),
+        _err=hear,
+        _tee="err",
+        _tty_out=False,
+        _decode_errors="replace",
+        _bg=True,
+        _bg_exc=False,
+        _return_cmd=True,
+        _truncate_exc=False,
+    )
+    try:
+        yield child
+    finally:
+        stop(child)
+
+
+def stop(child: sh.RunningCommand) -> None:
+    """End ``child`` if it still runs: SIGTERM, `GRACE_S` seconds, SIGKILL; it is reaped in any case."""
+    if not child.is_alive():
+        return
+    with contextlib.suppress(ProcessLookupError):
+        child.terminate()
+    try:
+        child.wait(timeout=GRACE_S)
+    except sh.TimeoutException:
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+        with contextlib.suppress(sh.ErrorReturnCode):
+            child.wait()
+    except sh.ErrorReturnCode:
+        pass
+
+
+def last_words(failure: sh.ErrorReturnCode) -> str:
+    """The last lines that a failed program wrote to stderr, on one line each."""
+    lines = failure.stderr.decode("utf-8", errors="replace").splitlines()
+    said = [line.strip() for line in lines if line.strip()]
+    return "\n".join(said[-LAST_WORDS:]) or "it said nothing"
