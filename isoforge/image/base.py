@@ -1,0 +1,212 @@
+"""The base ISO: what an official Ubuntu ISO says of itself, and whether a fleet can be installed from it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from isoforge.errors import BaseIsoError
+from isoforge.image.sectors import missing_bytes, read_volume
+from isoforge.image.tree import read_tree
+from isoforge.image.xorriso import xorriso
+
+DISK_INFO = PurePosixPath("/.disk/info")
+GRUB_CFG = PurePosixPath("/boot/grub/grub.cfg")
+LOOPBACK_CFG = PurePosixPath("/boot/grub/loopback.cfg")
+MD5SUM_TXT = PurePosixPath("/md5sum.txt")
+
+OUR_FOLDER = PurePosixPath("/isoforge")
+"""Where everything on an ISO lies that speaks of isoforge itself."""
+
+SEEDS_FOLDER = PurePosixPath("/nocloud")
+"""Where the seeds lie, one folder a host."""
+
+OLDEST_RELEASE, NEWEST_RELEASE = (22, 4), (26, 4)
+
+_DISK_INFO = re.compile(
+    r"(?P<product>Ubuntu(?:-Server)?) (?P<release>\d\d\.\d\d(?:\.\d+)?)(?: LTS)? \"[^\"]*\""
+    r" - (?P<status>.+) (?P<arch>[a-z0-9]+) \((?P<serial>[^)]*)\)"
+)
+_APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+d:all::")
+
+_SHADOWING = {
+    PurePosixPath("/boot/grub/x86_64-efi/grub.cfg"): "GRUB would read it in place of the menu",
+    PurePosixPath("/autoinstall.yaml"): "every entry would install by it without asking",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kernel:
+    """A kernel of the live system and the initrd that belongs to it; ``flavour`` is ``ga`` or ``hwe``."""
+
+    flavour: str
+    vmlinuz: PurePosixPath
+    initrd: PurePosixPath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootRecord:
+    """A boot record as the image carries it: ``name`` says which, ``size`` in bytes."""
+
+    name: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseIso:
+    """An official Ubuntu ISO, read.
+
+    ``title`` is the whole of .disk/info, ``release`` like ``24.04.1``, ``modified`` the date of the file system as 16
+    digits, ``replay_args`` what ``xorriso -as mkisofs`` needs to write the same boot records again (without volume
+    id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files; the last two may be empty.
+    """
+
+    path: Path
+    title: str
+    release: str
+    arch: str
+    volume_id: str
+    modified: str
+    kernels: tuple[Kernel, ...]
+    boot_records: tuple[BootRecord, ...]
+    replay_args: tuple[str, ...]
+    menu: str
+    loopback_menu: str
+    md5sums: str
+
+    def kernel(self, flavour: str) -> Kernel:
+        """The kernel of that flavour; ``BaseIsoError`` if this ISO has none."""
+        for kernel in self.kernels:
+            if kernel.flavour == flavour:
+                return kernel
+        raise BaseIsoError(f"{self.path} has no {flavour} kernel", hint="only some point releases carry an HWE kernel")
+
+
+def read_base(path: Path, scratch: Path) -> BaseIso:
+    """Read the base ISO at ``path``; small files and boot records are taken out into the directory ``scratch``.
+
+    Raises ``BaseIsoError`` with one sentence for whatever makes it unfit: missing, truncated, no Ubuntu, a release,
+    architecture or layout that is not supported, or an ISO that isoforge itself made. ``ToolError`` if xorriso fails.
+    """
+    refuse_unless_whole(path)
+    path = path.resolve()
+    paths = frozenset(read_tree(path))
+    taken = _take_out(path, scratch, paths)
+    title = taken.get(DISK_INFO, "").strip()
+    told = _told_by(path, title, paths)
+    for shadow, harm in _SHADOWING.items():
+        if shadow in paths:
+            raise BaseIsoError(f"{path} carries {shadow}: {harm}", hint="take an official Ubuntu Server ISO")
+    volume = read_volume(path)
+    if volume is None:
+        raise BaseIsoError(f"{path} changed while it was read")
+    return BaseIso(
+        path=path,
+        title=title,
+        release=told["release"],
+        arch=told["arch"],
+        volume_id=volume.volume_id,
+        modified=volume.modified,
+        kernels=_kernels(path, paths),
+        boot_records=read_boot_records(scratch / "boot-records"),
+        replay_args=replay_args(path, xorriso("-indev", path, "-report_el_torito", "as_mkisofs")),
+        menu=taken[GRUB_CFG],
+        loopback_menu=taken.get(LOOPBACK_CFG, ""),
+        md5sums=taken.get(MD5SUM_TXT, ""),
+    )
+
+
+def refuse_unless_whole(path: Path) -> None:
+    """Raise ``BaseIsoError`` unless a whole ISO 9660 image lies at ``path`` (xorriso takes a missing one for blank)."""
+    if not path.is_file():
+        what = "is a directory" if path.is_dir() else "is not there"
+        raise BaseIsoError(f"base ISO {path} {what}", hint="get one from releases.ubuntu.com")
+    try:
+        if read_volume(path) is None:
+            raise BaseIsoError(f"{path} is not an ISO image", hint="get one from releases.ubuntu.com")
+        missing = missing_bytes(path)
+    except OSError as failure:
+        raise BaseIsoError(f"base ISO {path} cannot be read: {failure.strerror}") from failure
+    if missing:
+        raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
+
+
+def _take_out(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """The texts that a build reads, and the boot records into ``scratch/boot-records``, in one run of xorriso."""
+    wanted = [file for file in (DISK_INFO, GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT) if file in paths]
+    places = {file: scratch / file.name for file in wanted}
+    extract = [word for file in wanted for word in ("-extract", str(file), str(places[file]))]
+    xorriso("-osirrox", "on", "-indev", path, "-extract_boot_images", scratch / "boot-records", *extract)
+    return {file: place.read_text("utf-8", errors="surrogateescape") for file, place in places.items()}
+
+
+def _told_by(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[str, str]:
+    """What .disk/info tells, once the ISO has turned out to be one that a fleet can be installed from."""
+    found = _DISK_INFO.fullmatch(title)
+    if found is None:
+        raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info says {title[:80]!r}")
+    told = found.groupdict()
+    what = f"{path} is {told['product']} {told['release']} for {told['arch']}"
+    if OUR_FOLDER in paths:
+        raise BaseIsoError(f"{path} was made by isoforge", hint="take the official ISO that it was made from")
+    if told["arch"] != "amd64":
+        raise BaseIsoError(f"{what}: only amd64 is supported", hint="take the live-server ISO for amd64")
+    year, month = (int(number) for number in told["release"].split(".")[:2])
+    if not OLDEST_RELEASE <= (year, month) <= NEWEST_RELEASE:
+        raise BaseIsoError(f"{what}: releases 22.04 to 26.04 are supported")
+    if told["product"] != "Ubuntu-Server":
+        raise BaseIsoError(f"{what}: only the server ISO is supported", hint="take the live-server ISO")
+    if PurePosixPath("/casper/install-sources.yaml") not in paths or GRUB_CFG not in paths:
+        raise BaseIsoError(f"{what}, but not a live-server ISO: it has no installer that reads a seed")
+    return told
+
+
+def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:
+    kernels = []
+    for flavour, prefix in (("ga", ""), ("hwe", "hwe-")):
+        pair = [PurePosixPath(f"/casper/{prefix}{name}") for name in ("vmlinuz", "initrd")]
+        there = [file for file in pair if file in paths]
+        if len(there) == 1 or (flavour == "ga" and not there):
+            missing = next(file for file in pair if file not in there)
+            raise BaseIsoError(f"{path} has no {missing}: a kernel and its initrd come in pairs")
+        if there:
+            kernels.append(Kernel(flavour=flavour, vmlinuz=pair[0], initrd=pair[1]))
+    return tuple(kernels)
+
+
+def read_boot_records(folder: Path) -> tuple[BootRecord, ...]:
+    """The boot records that ``xorriso -extract_boot_images`` laid into ``folder``, by name."""
+    return tuple(
+        BootRecord(name=file.stem, size=file.stat().st_size, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+        for file in sorted(folder.iterdir())
+    )
+
+
+def replay_args(path: Path, report: str) -> tuple[str, ...]:
+    """The arguments in xorriso's ``as_mkisofs`` report of ``path`` that write the same boot records again.
+
+    The volume id and the date are left out: a build gives its own. The ESP's El Torito entry is written as the maker
+    wrote it, which survives a change of its address. Raises ``BaseIsoError`` if the layout is not the one that
+    Ubuntu's amd64 ISOs have had since 20.10: GRUB's MBR, an appended ESP, GPT.
+    """
+    words = shlex.split(report)
+    kept: list[str] = []
+    waiting = iter(words)
+    for word in waiting:
+        if word == "-V":
+            next(waiting, None)
+        elif not word.startswith("--modification-date="):
+            kept.append(_APPENDED_ESP.sub("--interval:appended_partition_2:all::", word))
+    needed = ("--grub2-mbr", "-append_partition", "-appended_part_as_gpt", "-b", "-e")
+    missing = [word for word in needed if word not in kept]
+    if missing or "-part_like_isohybrid" in kept:
+        raise BaseIsoError(
+            f"{path} does not have the boot layout of an Ubuntu ISO for amd64 (no {', '.join(missing) or 'true GPT'})",
+            hint="take an official live-server ISO of 22.04 or later",
+        )
+    return tuple(kept)

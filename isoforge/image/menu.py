@@ -1,0 +1,135 @@
+"""The GRUB menu: an entry a host, quoted once and in one way."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from isoforge.image.base import SEEDS_FOLDER, BaseIso, Kernel
+from isoforge.wording import render
+
+CMDLINE_LIMIT = 900
+"""Bytes a kernel line may have: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own
+parameters included (casper, casper-md5check.c, parse_cmdline)."""
+
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""A host name is a folder on the ISO and a word on the kernel line, where quotes mean nothing (facts of casper)."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+_OWN_CLOCK = re.compile(r"^\s*set\s+(timeout|timeout_style|default)=.*\n?", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuEntry:
+    """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``."""
+
+    host: str
+    description: str
+    kernel: Kernel
+    args: tuple[str, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """What the menu shows: one line, whatever the inventory holds."""
+        return f"Install {self.host}" + (f" - {one_line(self.description)}" if self.description.strip() else "")
+
+    @property
+    def entry_id(self) -> str:
+        """What ``set default`` names; no title of the base's own entries can be equal to it."""
+        return f"host-{self.host}"
+
+    @property
+    def kernel_line(self) -> str:
+        """The kernel's arguments as /proc/cmdline is to show them, the ``---`` that ends the installer's part last.
+
+        ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
+        23.1 needs), ``nopersistent`` keeps the stick as it is, ``fsck.mode=skip`` spares reading the whole medium.
+        """
+        return " ".join([*self._words, "---"])
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        seed = f"ds=nocloud;s=/cdrom{SEEDS_FOLDER}/{self.host}/"
+        return ("autoinstall", seed, "nopersistent", "fsck.mode=skip", *self.args)
+
+    @property
+    def grub_line(self) -> str:
+        """The same arguments without the ``---``, written so that GRUB hands them on unchanged."""
+        return " ".join(grub_word(word) for word in self._words)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Menu:
+    """What grub.cfg is rendered from.
+
+    ``default_host`` is what the timeout starts; None stands for the local disk, which installs nothing. ``timeout_s``
+    is in seconds; ``name`` and ``build_id`` let a person tell one medium from another.
+    """
+
+    name: str
+    build_id: str
+    entries: tuple[MenuEntry, ...]
+    default_host: str | None
+    timeout_s: int
+    about: tuple[str, ...]
+
+
+def grub_word(text: str) -> str:
+    """``text`` as one word of a GRUB script: every character that GRUB could read otherwise is escaped.
+
+    Without blanks each such character gets a backslash, with blanks the whole is put in single quotes (GRUB manual,
+    16.1.1 Quoting). A newline cannot be escaped by a backslash, so it may only stand in quotes.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if text and not re.search(r"\s", text):
+        return "".join(char if _PLAIN.fullmatch(char) or not char.isascii() else f"\\{char}" for char in text)
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks and control characters, which a menu cannot show."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())
+
+
+def grub_cfg(menu: Menu, base: BaseIso) -> str:
+    """The text of /boot/grub/grub.cfg; ``TemplateError`` if its template is at fault."""
+    own = _OWN_CLOCK.sub("", base.menu)
+    return _render("grub.cfg.j2", menu, base, own)
+
+
+def loopback_cfg(menu: Menu, base: BaseIso) -> str:
+    """The text of /boot/grub/loopback.cfg, for GRUBs that start the ISO as a file.
+
+    Its rule is Ubuntu's: no header and no timeout of its own, and each kernel line tells casper in
+    ``iso-scan/filename`` which file the medium is.
+    """
+    return _render("loopback.cfg.j2", menu, base, _OWN_CLOCK.sub("", base.loopback_menu))
+
+
+def _render(template: str, menu: Menu, base: BaseIso, base_entries: str) -> str:
+    return render(
+        template,
+        filters={"grub": grub_word},
+        menu=menu,
+        base=base,
+        base_entries=base_entries,
+        default_id=f"host-{menu.default_host}" if menu.default_host else "local-disk",
+    )
+
+
+def kernel_lines(config: str) -> Sequence[str]:
+    """The arguments of every ``linux`` command of a GRUB configuration as the kernel gets them, the file first."""
+    commands = re.findall(r"^[ \t]*linux(?:efi|16)?[ \t]+(.*)$", config, re.MULTILINE)
+    return [" ".join(grub_words(command)) for command in commands]
+
+
+def grub_words(command: str) -> Sequence[str]:
+    """The words of the first GRUB command on a line without their quotes; a bare ``;`` or a comment ends it."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    lexer.commenters = ""
+    return list(itertools.takewhile(lambda word: word[0] not in ";&|#" and word != "}", filter(None, lexer)))

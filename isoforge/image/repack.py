@@ -1,0 +1,103 @@
+"""The draft: a staging tree laid over the base ISO and written out by xorriso in one pass."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+
+from isoforge.errors import ToolError
+from isoforge.image.base import BaseIso
+from isoforge.image.xorriso import xorriso
+
+TREE_OPTIONS = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3")
+"""What Ubuntu's own ISOs are made with and the replay report does not tell (facts: livecd-rootfs, make_iso)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Graft:
+    """A text that goes onto the ISO at ``target``, over whatever the base has there."""
+
+    target: PurePosixPath
+    content: bytes
+
+
+def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
+    """Lay ``grafts`` out under the directory ``staging`` as they will lie on the ISO, for the owner's eyes alone.
+
+    Every file and directory gets the time ``when``, so that two builds of the same inputs are the same to the bit.
+    """
+    for graft in grafts:
+        place = staged_path(staging, graft.target)
+        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        place.touch(mode=0o600, exist_ok=False)
+        place.write_bytes(graft.content)
+    seconds = when.timestamp()
+    for folder, _, files in os.walk(staging, topdown=False):
+        for name in files:
+            os.utime(Path(folder, name), (seconds, seconds))
+        Path(folder).chmod(0o700)
+        os.utime(folder, (seconds, seconds))
+
+
+def staged_path(staging: Path, target: PurePosixPath) -> Path:
+    """Where ``target`` of the ISO lies in the staging tree."""
+    return staging / target.relative_to("/")
+
+
+def unpack(base: BaseIso, staging: Path) -> None:
+    """Take the base's whole tree out into ``staging``, writable, for builds that change more than texts."""
+    xorriso("-osirrox", "on", "-indev", base.path, "-extract", "/", staging)
+    for folder, _, files in os.walk(staging):
+        for entry in (Path(folder), *(Path(folder, name) for name in files)):
+            if not entry.is_symlink():
+                entry.chmod(stat.S_IMODE(entry.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+
+
+def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool) -> list[str]:
+    """xorriso's arguments that write ``draft`` with the staging tree as working directory.
+
+    Files that stay as they are go straight from the base to the draft, unless ``unpacked`` says that the staging tree
+    holds all of them. ``modified`` (16 digits) becomes the file system's date and thereby its UUID; the GPT's GUID
+    follows from it. ``stdio_sync off``: the draft is synced once, by whoever names it.
+    """
+    source = [] if unpacked else ["-indev", os.fspath(base.path)]
+    return [
+        "-stdio_sync", "off",
+        *source,
+        "-outdev", f"stdio:{draft}",
+        "-as", "mkisofs",
+        *TREE_OPTIONS,
+        "-V", base.volume_id,
+        f"--modification-date={modified}",
+        "--gpt_disk_guid", "modification-date",
+        "--set_all_file_dates", "set_to_mtime",
+        *base.replay_args,
+        "-graft-points", "/=.",
+    ]  # fmt: skip
+
+
+def repack(
+    base: BaseIso,
+    staging: Path,
+    draft: Path,
+    *,
+    modified: str,
+    unpacked: bool = False,
+    on_line: Callable[[str], object] | None = None,
+) -> None:
+    """Write ``draft`` from the base ISO and the staging tree; ``on_line`` hears xorriso's progress.
+
+    Raises ``ToolError`` if xorriso fails, or says it succeeded and wrote nothing.
+    """
+    xorriso(*repack_command(base, draft, modified=modified, unpacked=unpacked), cwd=staging, on_line=on_line)
+    if not draft.is_file() or draft.stat().st_size == 0:
+        raise ToolError("xorriso said it succeeded, but wrote no image")
+
+
+def volume_date(when: datetime, build_id: str) -> str:
+    """16 digits for the file system's date: ``when`` to the second, hundredths from the build's own id."""
+    return when.astimezone(UTC).strftime("%Y%m%d%H%M%S") + f"{int(build_id, 16) % 100:02d}"

@@ -1,0 +1,136 @@
+"""The fixed sectors of an ISO image: its volume descriptor, its GPT, and where the two end."""
+
+from __future__ import annotations
+
+import binascii
+import itertools
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+BLOCK = 2048
+"""Bytes in an ISO 9660 logical block."""
+
+LBA = 512
+"""Bytes in a block as GPT counts them on every disk and stick that Ubuntu's images are made for."""
+
+SYSTEM_AREA_BLOCKS = 16
+"""Blocks before the first volume descriptor (ECMA-119, 6.2.1); MBR and GPT live there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Volume:
+    """What the primary volume descriptor says (ECMA-119, 8.4): names, size in bytes, date as 16 digits."""
+
+    volume_id: str
+    size: int
+    modified: str
+
+
+def read_volume(image: Path) -> Volume | None:
+    """The primary volume descriptor of ``image``, or None if it is no ISO 9660 image."""
+    with image.open("rb") as file:
+        file.seek(SYSTEM_AREA_BLOCKS * BLOCK)
+        sector = file.read(BLOCK)
+    if len(sector) < BLOCK or sector[:6] != b"\x01CD001":
+        return None
+    return Volume(
+        volume_id=sector[40:72].decode("ascii", errors="replace").rstrip(" \0"),
+        size=struct.unpack_from("<I", sector, 80)[0] * BLOCK,
+        modified=sector[830:846].decode("ascii", errors="replace"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Partition:
+    """One GPT partition: its number, the GUID of its type as hex digits on disk, first and last byte + 1."""
+
+    number: int
+    type_guid: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpt:
+    """A GUID partition table: its partitions, its last byte + 1, and whatever is wrong with it."""
+
+    partitions: tuple[Partition, ...]
+    end: int
+    problems: tuple[str, ...]
+
+
+def read_gpt(image: Path) -> Gpt | None:
+    """The GPT of ``image`` with every fault found in it, or None if it carries none (UEFI 2.10, 5.3)."""
+    size = image.stat().st_size
+    with image.open("rb") as file:
+        primary = _read_header(file, LBA)
+        if primary is None:
+            return None
+        problems = [*primary.problems]
+        backup = _read_header(file, primary.other) if primary.other + LBA <= size else None
+        if backup is None:
+            problems.append("the backup GPT is missing: the image ends too early")
+        else:
+            problems += [f"backup {problem}" for problem in backup.problems]
+            if backup.partitions != primary.partitions:
+                problems.append("the backup GPT lists other partitions than the first")
+            if backup.start + LBA != size:
+                problems.append("the backup GPT is not at the end of the image")
+        problems += _overlaps(primary.partitions)
+        problems += [f"partition {part.number} ends behind the image" for part in primary.partitions if part.end > size]
+    return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    start: int
+    other: int
+    partitions: tuple[Partition, ...]
+    problems: tuple[str, ...]
+
+
+def _read_header(file: BinaryIO, start: int) -> _Header | None:
+    file.seek(start)
+    header = file.read(LBA)
+    if header[:8] != b"EFI PART":
+        return None
+    problems = []
+    length, told = struct.unpack_from("<II", header, 12)
+    if binascii.crc32(header[:16] + b"\0\0\0\0" + header[20:length]) != told:
+        problems.append("GPT header has a wrong checksum")
+    here, other = struct.unpack_from("<QQ", header, 24)
+    if here * LBA != start:
+        problems.append("GPT header says it lies elsewhere")
+    table_lba, count, width, table_crc = struct.unpack_from("<QIII", header, 72)
+    file.seek(table_lba * LBA)
+    table = file.read(min(count * width, 1 << 20))
+    if binascii.crc32(table) != table_crc:
+        problems.append("GPT partition list has a wrong checksum")
+    partitions = []
+    for number in range(1, len(table) // max(width, 128) + 1):
+        row = table[(number - 1) * width : number * width]
+        if any(row[:16]):
+            first, last = struct.unpack_from("<QQ", row, 32)
+            partitions.append(
+                Partition(number=number, type_guid=row[:16].hex(), start=first * LBA, end=(last + 1) * LBA)
+            )
+    return _Header(start=start, other=other * LBA, partitions=tuple(partitions), problems=tuple(problems))
+
+
+def _overlaps(partitions: tuple[Partition, ...]) -> list[str]:
+    ordered = sorted(partitions, key=lambda part: part.start)
+    return [
+        f"GPT partitions {one.number} and {two.number} overlap"
+        for one, two in itertools.pairwise(ordered)
+        if one.end > two.start
+    ]
+
+
+def missing_bytes(image: Path) -> int:
+    """How many bytes of ``image`` are missing at its end, judged by its volume descriptor and its GPT; 0 if whole."""
+    volume = read_volume(image)
+    gpt = read_gpt(image)
+    told = max(volume.size if volume else 0, gpt.end if gpt else 0)
+    return max(0, told - image.stat().st_size)
