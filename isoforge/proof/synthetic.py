@@ -10,12 +10,13 @@ import shutil
 import tempfile
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from isoforge.errors import ToolError
-from isoforge.proof import cpio, texts
+from isoforge.proof import cpio
+from isoforge.proof.guest import Guest, probe
 from isoforge.run import run
+from isoforge.wording import render
 
 ESP_TYPE = "28732ac11ff8d211ba4b00a0c93ec93b"
 """GPT type of an EFI system partition, as xorriso spells it."""
@@ -79,27 +80,19 @@ class Release(enum.Enum):
         return frozenset(always | {"grub.cfg"} if self is Release.RESOLUTE else always)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boots:
-    """What the two kernels' entries start: the bytes of a kernel and the members of its initrd beside uuid.conf."""
-
-    kernel: bytes
-    members: tuple[cpio.Member, ...]
-
-
 def make_base(
     iso: Path,
     *,
     release: Release = Release.NOBLE,
     hwe: bool = False,
-    boots: Boots | None = None,
+    guest: Guest | None = None,
     filler_bytes: int = 0,
 ) -> None:
     """Write ``iso``, an ISO with the layout of ``release``'s live-server for amd64; the same bytes every time.
 
-    With ``hwe`` it has a second pair of kernel and initrd, as the point releases have. Without ``boots`` the kernels
-    are a few bytes of text, made in under a second; with it they boot. ``filler_bytes`` is added to the largest
-    squashfs file, for the size of a real ISO (below 1 GiB xorriso's report names a disk geometry as well).
+    With ``hwe`` it has a second pair of kernel and initrd, as the point releases have. Without a ``guest`` the kernels
+    are a few bytes of text, made in under a second; with one they boot and start the probe. ``filler_bytes`` is added
+    to the largest squashfs file, for the size of a real ISO (below 1 GiB xorriso's report names a disk geometry too).
     Raises ``ToolError`` if a program or a GRUB file is missing.
     """
     iso.parent.mkdir(parents=True, exist_ok=True)
@@ -107,35 +100,25 @@ def make_base(
         tree = Path(scratch, "tree")
         esp = Path(scratch, "esp.img")
         draft = Path(scratch, "draft.iso")
-        write_tree(tree, release=release, hwe=hwe, boots=boots, filler_bytes=filler_bytes)
+        write_tree(tree, release=release, hwe=hwe, guest=guest, filler_bytes=filler_bytes)
         write_esp(tree / "EFI/boot", esp, release=release)
         run("xorriso", *mkisofs(tree=tree, esp=esp, draft=draft, release=release), env=_dated(release))
         draft.replace(iso)
 
 
-def write_tree(tree: Path, *, release: Release, hwe: bool, boots: Boots | None, filler_bytes: int) -> None:
+def write_tree(tree: Path, *, release: Release, hwe: bool, guest: Guest | None, filler_bytes: int) -> None:
     """Lay out under ``tree`` every file that the ISO has, md5sum.txt last."""
-    values = {
-        "version": release.version,
-        "codename": release.codename,
-        "lts": True,
-        "built": f"{release.built:%Y%m%d}",
-        "hwe": hwe,
-        "memtest": release.memtest,
-        "size": 1 * MIB,
-        "kernel_key": release is not Release.JAMMY,
-    }
     flavours = ["generic", "generic-hwe"] if hwe else ["generic"]
-    _put(tree / ".disk/info", texts.render("synthetic", "disk-info", **values).rstrip("\n"))
+    _put(tree / ".disk/info", render("synthetic/disk-info", release=release, hwe=hwe).rstrip("\n"))
     _put(tree / ".disk/base_installable", "")
     _put(tree / ".disk/cd_type", "full_cd/single\n")
     for flavour in flavours:
-        _put_kernel(tree, release=release, flavour=flavour, boots=boots)
+        _put_kernel(tree, release=release, flavour=flavour, guest=guest)
     for layer in (*LAYERS, *(f"{LAYERS[2]}.{flavour}" for flavour in flavours[1:])):
         _put_layer(tree / "casper", layer, filler_bytes=filler_bytes if layer == LAYERS[0] else 0)
-    _put(tree / "casper/install-sources.yaml", texts.render("synthetic", "install-sources.yaml", **values))
+    _put(tree / "casper/install-sources.yaml", render("synthetic/install-sources.yaml", release=release, hwe=hwe))
     for name in ("grub.cfg", "loopback.cfg"):
-        _put(tree / "boot/grub" / name, texts.render("synthetic", name, **values))
+        _put(tree / "boot/grub" / name, render(f"synthetic/{name}", release=release, hwe=hwe))
     if release.memtest:
         _put(tree / release.memtest, "synthetic memory test\n")
     _put_grub(tree / "boot/grub")
@@ -209,12 +192,12 @@ def _put(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _put_kernel(tree: Path, *, release: Release, flavour: str, boots: Boots | None) -> None:
+def _put_kernel(tree: Path, *, release: Release, flavour: str, guest: Guest | None) -> None:
     """Kernel, initrd and the UUID of one flavour; the -hwe one has its own names."""
     prefix = "hwe-" if flavour.endswith("-hwe") else ""
     identity = f"{casper_uuid(release, flavour)}\n"
-    kernel = boots.kernel if boots else f"synthetic kernel, {release.version} {flavour}\n".encode()
-    members = boots.members if boots else ()
+    kernel = guest.kernel.read_bytes() if guest else f"synthetic kernel, {release.version} {flavour}\n".encode()
+    members = probe(guest) if guest else ()
     _put(tree / f".disk/casper-uuid-{flavour}", identity)
     _put(tree / f"casper/{prefix}vmlinuz", kernel)
     _put(tree / f"casper/{prefix}initrd", cpio.initrd([*members, cpio.file("conf/uuid.conf", identity.encode())]))
