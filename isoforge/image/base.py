@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.sectors import missing_bytes, read_volume
+from isoforge.image.sectors import LBA, missing_bytes, read_volume
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 
@@ -33,6 +33,12 @@ _DISK_INFO = re.compile(
 )
 _APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+d:all::")
 
+_ADDRESSES = {
+    "eltorito_img1_bios": ((8, 64), (2548, 2556)),
+    "mbr_code_grub2": ((432, 440),),
+    "systemarea": ((432, 34 * LBA),),
+}
+
 _SHADOWING = {
     PurePosixPath("/boot/grub/x86_64-efi/grub.cfg"): "GRUB would read it in place of the menu",
     PurePosixPath("/autoinstall.yaml"): "every entry would install by it without asking",
@@ -50,7 +56,7 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootRecord:
-    """A boot record as the image carries it: ``name`` says which, ``size`` in bytes."""
+    """A boot record as the image carries it: ``name`` is xorriso's, ``size`` in bytes (see `read_boot_records`)."""
 
     name: str
     size: int
@@ -180,11 +186,22 @@ def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]
 
 
 def read_boot_records(folder: Path) -> tuple[BootRecord, ...]:
-    """The boot records that ``xorriso -extract_boot_images`` laid into ``folder``, by name."""
-    return tuple(
-        BootRecord(name=file.stem, size=file.stat().st_size, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
-        for file in sorted(folder.iterdir())
-    )
+    """The boot records that ``xorriso -extract_boot_images`` laid into ``folder``, by name.
+
+    A repack moves things, so digests leave out where a record speaks of addresses: the partition tables, GRUB's
+    pointer in the MBR (bytes 432 to 439), the boot information in the El Torito image (8 to 63, and 2548 to 2555 for
+    GRUB), and the catalog, which holds nothing else.
+    """
+    records = []
+    for file in sorted(folder.iterdir()):
+        if file.stem == "eltorito_catalog":
+            continue
+        content = bytearray(file.read_bytes())
+        for first, last in _ADDRESSES.get(file.stem, ()):
+            content[first:last] = bytes(len(content[first:last]))
+        digest = hashlib.sha256(content).hexdigest()
+        records.append(BootRecord(name=file.stem, size=len(content), sha256=digest))
+    return tuple(records)
 
 
 def replay_args(path: Path, report: str) -> tuple[str, ...]:

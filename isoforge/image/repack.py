@@ -6,10 +6,10 @@ import os
 import stat
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
-from isoforge.errors import ToolError
+from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
 from isoforge.image.xorriso import xorriso
 
@@ -19,7 +19,7 @@ TREE_OPTIONS = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graft:
-    """A text that goes onto the ISO at ``target``, over whatever the base has there."""
+    """Bytes that go onto the ISO at ``target``, over whatever the base has there."""
 
     target: PurePosixPath
     content: bytes
@@ -28,24 +28,26 @@ class Graft:
 def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
     """Lay ``grafts`` out under the directory ``staging`` as they will lie on the ISO, for the owner's eyes alone.
 
-    Every file and directory gets the time ``when``, so that two builds of the same inputs are the same to the bit.
+    What is new gets the time ``when``, and folders that were there keep theirs, so that two builds of the same inputs
+    are the same to the bit. ``OutputError`` if a name stands for a folder in one place and for a file in another.
     """
-    for graft in grafts:
-        place = staged_path(staging, graft.target)
-        place.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        place.touch(mode=0o600, exist_ok=False)
-        place.write_bytes(graft.content)
     seconds = when.timestamp()
-    for folder, _, files in os.walk(staging, topdown=False):
-        for name in files:
-            os.utime(Path(folder, name), (seconds, seconds))
-        Path(folder).chmod(0o700)
-        os.utime(folder, (seconds, seconds))
-
-
-def staged_path(staging: Path, target: PurePosixPath) -> Path:
-    """Where ``target`` of the ISO lies in the staging tree."""
-    return staging / target.relative_to("/")
+    times = {staging: seconds}
+    try:
+        for graft in grafts:
+            place = staging / graft.target.relative_to("/")
+            for folder in reversed(place.parents[: len(graft.target.parents) - 1]):
+                if folder not in times:
+                    times[folder] = folder.stat().st_mtime if folder.exists() else seconds
+                    folder.mkdir(mode=0o700, exist_ok=True)
+            place.unlink(missing_ok=True)
+            place.touch(mode=0o600, exist_ok=False)
+            place.write_bytes(graft.content)
+            os.utime(place, (seconds, seconds))
+    except (IsADirectoryError, NotADirectoryError, FileExistsError) as clash:
+        raise OutputError(f"{clash.filename} cannot be staged: {clash.strerror}") from clash
+    for folder, moment in reversed(times.items()):
+        os.utime(folder, (moment, moment))
 
 
 def unpack(base: BaseIso, staging: Path) -> None:
@@ -99,5 +101,11 @@ def repack(
 
 
 def volume_date(when: datetime, build_id: str) -> str:
-    """16 digits for the file system's date: ``when`` to the second, hundredths from the build's own id."""
-    return when.astimezone(UTC).strftime("%Y%m%d%H%M%S") + f"{int(build_id, 16) % 100:02d}"
+    """16 digits for the file system's date, and thereby its UUID: another one for each build.
+
+    It lies up to a year before ``when``, at a moment that ``build_id`` (hex digits) picks to the hundredth of a
+    second: two media must differ in it, and no date may lie after SOURCE_DATE_EPOCH.
+    """
+    seconds, hundredths = divmod(int(build_id, 16) % (365 * 24 * 3600 * 100), 100)
+    moment = when.astimezone(UTC) - timedelta(seconds=1 + seconds)
+    return f"{moment:%Y%m%d%H%M%S}{hundredths:02d}"

@@ -1,0 +1,122 @@
+# isoforge: an official Ubuntu ISO and an inventory in, one ISO that installs the whole fleet out.
+#
+#   make demo     set up, and do the main job on a synthetic base ISO and the example hosts
+#   make test     set up, and run every test there is
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/sh
+
+PYTHON ?= python3
+VENV := .venv
+ISOFORGE := $(VENV)/bin/isoforge
+READY := $(VENV)/.ready
+DEMO_BASE := .cache/demo/ubuntu-24.04-live-server-amd64.iso
+GENERATED := baremetal/autoinstall/generated
+
+HOST ?=
+HOSTS ?=
+UBUNTU_ISO ?=
+NAME ?=
+DEFAULT_HOST ?=
+GRUB_TIMEOUT ?=
+RENDER ?=
+
+each_host = $(foreach host,$(HOSTS),--host '$(host)')
+base_iso = $(if $(UBUNTU_ISO),--ubuntu-iso '$(UBUNTU_ISO)')
+timeout = $(if $(GRUB_TIMEOUT),--grub-timeout '$(GRUB_TIMEOUT)')
+rendered = $(if $(RENDER),--render)
+needs = $(if $($(1)),,$(error $@ needs $(1)=…, see make help))
+
+.PHONY: help
+help: ## Say what there is
+	@echo 'make demo                 set up, and build an ISO of the example hosts on a synthetic base ISO'
+	@echo 'make test                 set up, and run every test'
+	@echo 'make setup                xorriso and the virtual environment, nothing else'
+	@echo
+	@echo 'make baremetal/gen HOST=site-a-m710q1'
+	@echo 'make baremetal/multiiso HOSTS="site-a-m710q1 site-a-m710q2" UBUNTU_ISO=files/….iso NAME=prod-2025-03 \'
+	@echo '                        [DEFAULT_HOST=site-a-m710q1] [GRUB_TIMEOUT=15] [RENDER=1]'
+	@echo 'make baremetal/fulliso HOST=… UBUNTU_ISO=…    one host, its own hands-free ISO'
+	@echo 'make baremetal/seed HOST=…                    one host, its small CIDATA ISO'
+	@echo 'make baremetal/list                           the hosts of the inventory'
+	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
+	@echo
+	@echo 'make lint                 style, types, import rules, shell scripts'
+	@echo 'make lock                 renew requirements*.lock from pyproject.toml'
+
+# Setting up: only what is missing.
+
+.PHONY: setup
+setup: $(READY)
+
+$(READY): requirements-dev.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh build
+	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
+	@touch $@
+
+.PHONY: lock
+lock: $(READY)
+	$(VENV)/bin/pip install -q uv
+	$(VENV)/bin/uv pip compile -q $(LOCK_OPTIONS) pyproject.toml -o requirements.lock
+	$(VENV)/bin/uv pip compile -q $(LOCK_OPTIONS) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	--no-annotate --no-header --extra boot --extra secrets --upgrade
+
+# The main job.
+
+.PHONY: demo
+demo: setup
+	@scripts/setup.sh demo
+	@$(ISOFORGE) synthetic-base $(DEMO_BASE)
+	@$(ISOFORGE) multi --host site-a-m710q1 --host site-a-m710q2 --ubuntu-iso $(DEMO_BASE) --name demo --render
+	@echo 'Next: put an official ISO into files/ and run'
+	@echo '  make baremetal/multiiso HOSTS="site-a-m710q1 site-a-m710q2" NAME=my-fleet RENDER=1'
+
+.PHONY: baremetal/gen
+baremetal/gen: setup
+	$(call needs,HOST)
+	@$(ISOFORGE) gen --host '$(HOST)'
+
+.PHONY: baremetal/multiiso
+baremetal/multiiso: setup
+	$(call needs,HOSTS)$(call needs,NAME)
+	@$(ISOFORGE) multi $(each_host) $(base_iso) --name '$(NAME)' \
+		$(if $(DEFAULT_HOST),--default-host '$(DEFAULT_HOST)') $(timeout) $(rendered)
+
+.PHONY: baremetal/fulliso
+baremetal/fulliso: setup
+	$(call needs,HOST)
+	@$(ISOFORGE) full --host '$(HOST)' $(base_iso) $(timeout) $(rendered)
+
+.PHONY: baremetal/seed
+baremetal/seed: setup
+	$(call needs,HOST)
+	@$(ISOFORGE) seed --host '$(HOST)' $(rendered)
+
+.PHONY: baremetal/list
+baremetal/list: setup
+	@$(ISOFORGE) hosts
+
+.PHONY: baremetal/clean
+baremetal/clean:
+	rm -rf $(GENERATED)
+
+# Proof that it works.
+
+.PHONY: lint
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	shellcheck scripts/*.sh
+
+.PHONY: test
+test: setup
+	@scripts/setup.sh test
+	@$(MAKE) --no-print-directory lint
+	$(VENV)/bin/pytest -n 2 --dist loadgroup

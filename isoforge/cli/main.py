@@ -1,0 +1,94 @@
+"""The words people type. Errors become one line and an exit code here, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import traceback
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from isoforge import __version__
+from isoforge.cli import build, demo, fleet
+from isoforge.errors import ForgeError, OutputError
+
+app = typer.Typer(
+    name="isoforge",
+    help="One bootable Ubuntu ISO that installs a whole fleet, each host with its own autoinstall seed.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+build.add_to(app)
+fleet.add_to(app)
+demo.add_to(app)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"isoforge {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the whole story on stderr.")] = False,
+    version: Annotated[  # noqa: ARG001 - its callback has answered already
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Settings for every verb."""
+    story = logging.getLogger("isoforge")
+    story.setLevel(logging.DEBUG if verbose else logging.WARNING)
+    if not story.handlers:
+        handler = logging.StreamHandler()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        story.addHandler(handler)
+
+
+def main() -> None:
+    """Run isoforge as a command: never returns, gives the exit codes of docs/exit-codes.md."""
+    signal.signal(signal.SIGTERM, _leave)
+    signal.signal(signal.SIGHUP, _leave)
+    try:
+        app()
+    except ForgeError as error:
+        _say(error, error.exit_code)
+    except OSError as error:
+        _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
+    except KeyboardInterrupt:
+        _say("interrupted", 130)
+    except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+        _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
+
+
+def _leave(number: int, _frame: FrameType | None) -> NoReturn:
+    """A signal ends the program by way of every ``finally``, so that children and drafts go with it."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
+
+
+def _say(words: object, exit_code: int) -> NoReturn:
+    typer.echo(f"isoforge: {words}", err=True)
+    raise SystemExit(exit_code)
+
+
+def _kept(bug: Exception) -> str:
+    """Where the traceback of ``bug`` was written: a file for its owner alone, or stderr where that cannot be."""
+    lines = "".join(traceback.format_exception(bug))
+    try:
+        folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "isoforge"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = folder / "bug.log"
+        file.unlink(missing_ok=True)
+        file.touch(mode=0o600)
+        file.write_text(lines, "utf-8")
+    except (OSError, RuntimeError):
+        typer.echo(lines, err=True)
+        return "the lines above"
+    return str(file)

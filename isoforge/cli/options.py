@@ -1,0 +1,28 @@
+"""The options that several verbs share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Baremetal = Annotated[
+    Path,
+    typer.Option("--baremetal", envvar="ISOFORGE_BAREMETAL", help="The folder that holds inventory/ and the output."),
+]
+Hosts = Annotated[list[str] | None, typer.Option("--host", help="A host of the inventory; give it once for each host.")]
+OneHost = Annotated[str, typer.Option("--host", help="The host of the inventory.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", help="All hosts of a group.")]
+EveryHost = Annotated[bool, typer.Option("--all", help="All hosts of the inventory.")]
+UbuntuIso = Annotated[
+    Path | None,
+    typer.Option("--ubuntu-iso", help="The official ISO to build on; left out: the only one in files/."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+Render = Annotated[bool, typer.Option("--render", help="Render the hosts' seeds first.")]
+Timeout = Annotated[
+    int, typer.Option("--grub-timeout", "--timeout", metavar="SECONDS", help="How long the menu waits for a key.")
+]
+
+BAREMETAL = Path("baremetal")

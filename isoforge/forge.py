@@ -1,0 +1,186 @@
+"""The recipe: hosts and a base ISO in, one proven ISO out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from isoforge.errors import ProofError, ToolError
+from isoforge.fleet.inventory import Host, load_inventory
+from isoforge.fleet.seeds import Seed, read_seed, render_seed, write_seed
+from isoforge.image.base import BaseIso, read_base
+from isoforge.image.cidata import write_cidata
+from isoforge.image.draft import publish, refuse_same_file, refuse_without_room, workshop
+from isoforge.image.repack import repack, stage, unpack
+from isoforge.image.xorriso import require_xorriso
+from isoforge.order import Order, refuse_default, refuse_order, the_only_base_iso
+from isoforge.plan import Plan, make_plan
+from isoforge.proof.manifest import Manifest, image_file
+from isoforge.proof.readback import differences
+from isoforge.run import run
+from isoforge.wording import render
+
+Listener = Callable[[str, float | None], object]
+"""Hears how a build goes on: the phase's name, and how much of it is done (0 to 1; None where that is not known)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Built:
+    """What a build has written: the ISO, its manifest and the operator's memo."""
+
+    iso: Path
+    manifest_file: Path
+    summary: Path
+    manifest: Manifest
+
+
+def nobody(phase: str, done: float | None) -> None:
+    """The listener of those who do not want to hear."""
+
+
+def multi(order: Order, listen: Listener = nobody) -> Built:
+    """Build the ISO that ``order`` describes, read it back, and only then give it its name.
+
+    Raises a ``ForgeError`` that says who has to act; whatever was built before is then still there, untouched.
+    """
+    refuse_order(order)
+    xorriso_version = require_xorriso()
+    base_iso = order.base_iso or the_only_base_iso()
+    listen("reading the inventory", None)
+    hosts = collect_hosts(order)
+    refuse_same_file(order.goal, base_iso)
+    with workshop(order.goal) as shop:
+        listen("reading the base ISO", None)
+        base = read_base(base_iso, subfolder(shop, "base"))
+        seeds = collect_seeds(order, hosts, base)
+        plan = make_plan(order, base, hosts, seeds, xorriso_version)
+        refuse_without_room(shop, base.path.stat().st_size * (2 if order.unpack else 1))
+        draft = shop / order.goal.name
+        with ThreadPoolExecutor(max_workers=1) as other_core:
+            base_file = other_core.submit(image_file, base.path)
+            staging = subfolder(shop, "staging")
+            if order.unpack:
+                listen("unpacking the base ISO", None)
+                unpack(base, staging)
+            stage(plan.grafts, staging, when=plan.when)
+            listen("writing the ISO", 0.0)
+            repack(
+                base,
+                staging,
+                draft,
+                modified=plan.modified,
+                unpacked=order.unpack,
+                on_line=lambda line: listen("writing the ISO", progress(line)),
+            )
+        draft.chmod(0o600)
+        listen("reading it back", None)
+        prove(draft, base, plan, subfolder(shop, "draft"))
+        manifest = replace(
+            plan.manifest,
+            iso=image_file(draft),
+            base_iso=base_file.result(),
+            source_commit=source_commit(order.baremetal),
+        )
+        return name_it(order.goal, draft, manifest)
+
+
+def gen(order: Order) -> list[Path]:
+    """Render the seeds of the hosts of ``order`` into ``generated/<host>/`` and return those folders.
+
+    Every host is rendered before the first file is written: an ``InventoryError`` or ``TemplateError`` leaves what
+    was there.
+    """
+    refuse_order(order)
+    rendered = [render_seed(host, templates=own_templates(order.baremetal)) for host in collect_hosts(order)]
+    return [write_seed(seed, order.generated) for seed in rendered]
+
+
+def seed_iso(order: Order) -> Path:
+    """Build the CIDATA ISO of the one host of ``order`` beside its seed, and return its path."""
+    refuse_order(order)
+    require_xorriso()
+    (host,) = collect_hosts(order)
+    goal = order.generated / host.name / f"seed-{host.name}.iso"
+    with workshop(goal) as shop:
+        if order.render:
+            write_seed(render_seed(host, templates=own_templates(order.baremetal)), order.generated)
+        seed = read_seed(order.generated, host.name)
+        draft = shop / goal.name
+        write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))
+        publish({draft: goal})
+    return goal
+
+
+def collect_hosts(order: Order) -> tuple[Host, ...]:
+    """The hosts of ``order`` from the inventory; ``InventoryError`` with everything that is wrong."""
+    inventory = load_inventory(order.baremetal)
+    named = [inventory.host(name) for name in order.hosts]
+    grouped = [host for group in order.groups for host in inventory.group(group)]
+    chosen = {host.name: host for host in [*named, *grouped, *(inventory.hosts if order.every_host else ())]}
+    refuse_default(order, chosen)
+    return tuple(chosen.values())
+
+
+def collect_seeds(order: Order, hosts: tuple[Host, ...], base: BaseIso) -> tuple[Seed, ...]:
+    """The seed of each host: rendered for the base's release and kept, or as it lies in ``generated/``."""
+    if not order.render:
+        return tuple(read_seed(order.generated, host.name) for host in hosts)
+    seeds = [render_seed(host, templates=own_templates(order.baremetal), release=base.release) for host in hosts]
+    for seed in seeds:
+        write_seed(seed, order.generated)
+    return tuple(seeds)
+
+
+def own_templates(baremetal: Path) -> tuple[Path, ...]:
+    """Where templates of the user's own lie; one of the same name wins over the shipped one."""
+    return (baremetal / "templates",)
+
+
+def prove(draft: Path, base: BaseIso, plan: Plan, scratch: Path) -> None:
+    """Raise ``ProofError`` with every difference between what was meant and what the draft turned out to be."""
+    staged = {graft.target: graft.content for graft in plan.grafts}
+    found = differences(draft, base, staged, plan.menu.entries, scratch)
+    if found:
+        raise ProofError("the ISO did not turn out as it was meant; nothing was kept", problems=found)
+
+
+def source_commit(folder: Path) -> str | None:
+    """The commit that the inventory in ``folder`` was built from, or None outside a git repository."""
+    try:
+        return run("git", "-C", folder, "rev-parse", "--verify", "HEAD").strip()
+    except ToolError:
+        return None
+
+
+def name_it(goal: Path, draft: Path, manifest: Manifest) -> Built:
+    """Put manifest and memo beside the draft and give the three their names, the ISO first."""
+    built = Built(
+        iso=goal,
+        manifest_file=goal.with_name("manifest.json"),
+        summary=goal.with_name("SUMMARY.txt"),
+        manifest=manifest,
+    )
+    texts = {
+        built.manifest_file: manifest.to_json(),
+        built.summary: render("SUMMARY.txt.j2", manifest=asdict(manifest), iso=goal.name),
+    }
+    for place, text in texts.items():
+        (draft.parent / place.name).write_text(text, "utf-8")
+    publish({draft: goal, **{draft.parent / place.name: place for place in texts}})
+    return built
+
+
+def subfolder(shop: Path, name: str) -> Path:
+    """A new private folder in the workshop."""
+    folder = shop / name
+    folder.mkdir(mode=0o700)
+    return folder
+
+
+def progress(line: str) -> float | None:
+    """How much of the ISO is written, from a line that xorriso says while it writes."""
+    found = re.search(r"UPDATE : +(\d+(?:\.\d+)?)% done", line)
+    return float(found.group(1)) / 100 if found else None

@@ -1,0 +1,26 @@
+"""A seed on an ISO of its own, for use beside the untouched official ISO."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from isoforge.image.xorriso import xorriso
+
+VOLUME_ID = "CIDATA"
+"""The label by which cloud-init's NoCloud finds a seed on any attached medium (cloud-init, DataSourceNoCloud)."""
+
+
+def write_cidata(draft: Path, files: Mapping[str, bytes], staging: Path) -> None:
+    """Write ``draft``, a small ISO that holds ``files`` at its root; ``staging`` is an empty private folder.
+
+    Raises ``ToolError`` if xorriso fails. The draft is readable by its owner alone.
+    """
+    for name, content in files.items():
+        place = staging / name
+        place.touch(mode=0o600)
+        place.write_bytes(content)
+    xorriso(
+        "-outdev", f"stdio:{draft}", "-as", "mkisofs", "-r", "-J", "-V", VOLUME_ID, "-graft-points", "/=.", cwd=staging
+    )
+    draft.chmod(0o600)

@@ -1,0 +1,87 @@
+"""What somebody wants built, and whether it can be meant."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoforge.errors import BaseIsoError, UsageError
+from isoforge.image.menu import HOST_NAME
+from isoforge.image.sectors import read_volume
+
+BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What somebody wants built.
+
+    ``baremetal`` holds the inventory and takes the output; ``hosts`` come in the order of the menu, after them those
+    of ``groups``, or ``every_host`` of the inventory; ``base_iso`` None means the one Ubuntu ISO in ``files/``;
+    ``default_host`` is what the timeout (seconds) starts, None the local disk; ``render`` renders the seeds first,
+    otherwise those that lie there are used as they are; ``unpack`` takes the whole base apart instead of passing it on
+    in one go; ``folder`` is where the output goes, if not under ``generated/_multi/<name>``.
+    """
+
+    baremetal: Path
+    name: str
+    hosts: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    every_host: bool = False
+    base_iso: Path | None = None
+    default_host: str | None = None
+    timeout_s: int = 30
+    render: bool = False
+    unpack: bool = False
+    folder: Path | None = None
+
+    @property
+    def generated(self) -> Path:
+        """Where rendered seeds lie and ISOs go."""
+        return self.baremetal / "autoinstall" / "generated"
+
+    @property
+    def goal(self) -> Path:
+        """The ISO that is to be."""
+        return (self.folder or self.generated / "_multi" / self.name) / f"ubuntu-autoinstall-{self.name}.iso"
+
+
+def refuse_order(order: Order) -> None:
+    """Raise ``UsageError`` for an order that means nothing, whatever the inventory and the base ISO say."""
+    if not BUILD_NAME.fullmatch(order.name):
+        raise UsageError(f"{order.name!r} is no name for an ISO", hint="letters, digits, '.', '_' and '-'")
+    if not (order.hosts or order.groups or order.every_host):
+        raise UsageError("no host was named", hint="give --host, --group or --all; `isoforge hosts` lists them")
+    for name in order.hosts:
+        if not HOST_NAME.fullmatch(name):
+            raise UsageError(f"{name!r} is not a host name", hint="letters, digits, '.', '_' and '-'")
+        if order.hosts.count(name) > 1:
+            raise UsageError(f"host {name} was named twice", hint="each host has one entry in the menu")
+    if order.timeout_s < 0:
+        raise UsageError(f"a timeout of {order.timeout_s} s is in the past", hint="give 0 or more seconds")
+    if not (order.groups or order.every_host):
+        refuse_default(order, order.hosts)
+
+
+def refuse_default(order: Order, names: Collection[str]) -> None:
+    """Raise ``UsageError`` if the default host is not among the ``names`` of the hosts on the ISO."""
+    if order.default_host is not None and order.default_host not in names:
+        raise UsageError(
+            f"default host {order.default_host} is not one of the hosts on the ISO",
+            hint=f"they are {', '.join(list(names)[:20])}",
+        )
+
+
+def the_only_base_iso(folder: Path = Path("files")) -> Path:
+    """The one Ubuntu ISO in ``folder``; ``BaseIsoError`` if there is none, or more than one to choose from."""
+    images = sorted(folder.glob("*.iso")) if folder.is_dir() else []
+    volumes = {image: read_volume(image) for image in images if image.is_file()}
+    ubuntu = [image for image, volume in volumes.items() if volume and volume.volume_id.startswith("Ubuntu")]
+    if len(ubuntu) == 1:
+        return ubuntu[0]
+    if not ubuntu:
+        raise BaseIsoError(f"no base ISO was named, and there is no Ubuntu ISO in {folder}/", hint="give --ubuntu-iso")
+    names = ", ".join(image.name for image in ubuntu)
+    raise BaseIsoError(f"no base ISO was named, and there are several in {folder}/: {names}", hint="give --ubuntu-iso")

@@ -1,0 +1,144 @@
+"""What a build will write, decided before anything is written."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from isoforge import __version__
+from isoforge.errors import BaseIsoError, UsageError
+from isoforge.fleet.inventory import Host
+from isoforge.fleet.seeds import Seed
+from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
+from isoforge.image.checksums import refreshed
+from isoforge.image.menu import Menu, MenuEntry, grub_cfg, loopback_cfg
+from isoforge.image.repack import Graft, volume_date
+from isoforge.order import Order
+from isoforge.proof.manifest import BaseFacts, HostFacts, Manifest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a build will write, decided before anything is written."""
+
+    menu: Menu
+    grafts: tuple[Graft, ...]
+    manifest: Manifest
+    modified: str
+    when: datetime
+
+
+def make_plan(
+    order: Order, base: BaseIso, hosts: tuple[Host, ...], seeds: tuple[Seed, ...], xorriso_version: str
+) -> Plan:
+    """Everything that will be on the ISO, from the order, the base and the seeds alone."""
+    entries = tuple(
+        MenuEntry(host=host.name, description=host.description, kernel=base.kernel(host.kernel), args=host.kernel_args)
+        for host in hosts
+    )
+    menu = Menu(
+        name=order.name,
+        build_id="0" * 12,
+        entries=entries,
+        default_host=order.default_host,
+        timeout_s=order.timeout_s,
+        about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
+    )
+    seed_files = dict(seed_grafts(seeds))
+    menu = replace(menu, build_id=build_id(menu, base, seed_files))
+    manifest = describe(menu, base, seed_files, xorriso_version)
+    files = {
+        GRUB_CFG: grub_cfg(menu, base).encode(),
+        LOOPBACK_CFG: loopback_cfg(menu, base).encode(),
+        OUR_FOLDER / "manifest.json": manifest.to_json().encode(),
+        **seed_files,
+    }
+    if base.md5sums:
+        files[MD5SUM_TXT] = refreshed(base.md5sums, files).encode("utf-8", errors="surrogateescape")
+    when = build_time(base)
+    return Plan(
+        menu=menu,
+        grafts=tuple(Graft(target=target, content=content) for target, content in files.items()),
+        manifest=manifest,
+        modified=volume_date(when, menu.build_id),
+        when=when,
+    )
+
+
+def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
+    """The files of each seed by their place on the ISO."""
+    return [
+        (SEEDS_FOLDER / seed.host / name, content)
+        for seed in seeds
+        for name, content in (
+            ("user-data", seed.user_data),
+            ("meta-data", seed.meta_data),
+            ("vendor-data", seed.vendor_data),
+        )
+    ]
+
+
+def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes]) -> str:
+    """12 hex digits that are the same for the same inputs, and others for others."""
+    digest = hashlib.sha256()
+    for text in (__version__, base.modified, base.title, base.md5sums, grub_cfg(menu, base), loopback_cfg(menu, base)):
+        digest.update(hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).digest())
+    for target, content in seed_files.items():
+        digest.update(hashlib.sha256(str(target).encode()).digest() + hashlib.sha256(content).digest())
+    return digest.hexdigest()[:12]
+
+
+def build_time(base: BaseIso) -> datetime:
+    """The time that new files get: SOURCE_DATE_EPOCH if it is set, else the date of the base's file system."""
+    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+    try:
+        if epoch:
+            return datetime.fromtimestamp(int(epoch), UTC)
+        return datetime.strptime(base.modified[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as failure:
+        if epoch:
+            raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds") from failure
+        raise BaseIsoError(f"{base.path} has no valid date: {base.modified!r}") from failure
+
+
+def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes], xorriso_version: str) -> Manifest:
+    """The manifest as it goes onto the ISO."""
+
+    def digest(host: str, name: str) -> str:
+        return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
+
+    replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
+    return Manifest(
+        name=menu.name,
+        build_id=menu.build_id,
+        base=BaseFacts(
+            title=base.title,
+            release=base.release,
+            arch=base.arch,
+            volume_id=base.volume_id,
+            modified=base.modified,
+        ),
+        hosts=tuple(
+            HostFacts(
+                name=entry.host,
+                title=entry.title,
+                kernel=str(entry.kernel.vmlinuz),
+                initrd=str(entry.kernel.initrd),
+                kernel_line=entry.kernel_line,
+                seed=f"{SEEDS_FOLDER / entry.host}/",
+                user_data_sha256=digest(entry.host, "user-data"),
+                meta_data_sha256=digest(entry.host, "meta-data"),
+                vendor_data_sha256=digest(entry.host, "vendor-data"),
+            )
+            for entry in menu.entries
+        ),
+        default_host=menu.default_host,
+        timeout_s=menu.timeout_s,
+        replaced=tuple(str(path) for path in (GRUB_CFG, *replaced)),
+        isoforge_version=__version__,
+        xorriso_version=xorriso_version,
+    )

@@ -1,0 +1,105 @@
+"""The manifest: what is on an ISO, and from what it was made, in words that a machine can compare."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+SCHEMA_VERSION = 1
+"""Grows when a key changes its meaning or goes away; a new key leaves it as it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFile:
+    """A file by its name, its size in bytes and its SHA-256."""
+
+    file: str
+    size: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseFacts:
+    """What the base ISO says of itself; ``modified`` is the date of its file system, from which its UUID comes."""
+
+    title: str
+    release: str
+    arch: str
+    volume_id: str
+    modified: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostFacts:
+    """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests."""
+
+    name: str
+    title: str
+    kernel: str
+    initrd: str
+    kernel_line: str
+    seed: str
+    user_data_sha256: str
+    meta_data_sha256: str
+    vendor_data_sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What one ISO holds.
+
+    ``hosts`` are in menu order; ``default_host`` is what the timeout starts (None: the local disk); ``replaced`` are
+    the base's files that the build laid its own over, by their path on the ISO. What speaks of whole files and of the
+    place where the build was made (``iso``, ``base_iso``, ``source_commit``) is None in the copy that lies on the ISO
+    itself, which therefore is the same wherever it was made.
+    """
+
+    name: str
+    build_id: str
+    base: BaseFacts
+    hosts: tuple[HostFacts, ...]
+    default_host: str | None
+    timeout_s: int
+    replaced: tuple[str, ...]
+    isoforge_version: str
+    xorriso_version: str
+    iso: ImageFile | None = None
+    base_iso: ImageFile | None = None
+    source_commit: str | None = None
+
+    def to_json(self) -> str:
+        """The manifest as JSON, keys in a fixed order, ``schema_version`` first, a newline last."""
+        return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_json(text: str) -> Manifest:
+        """The manifest that `to_json` wrote; ``ValueError`` if it is of another schema, or no manifest."""
+        told = json.loads(text)
+        if not isinstance(told, dict) or told.pop("schema_version", None) != SCHEMA_VERSION:
+            raise ValueError(f"not a manifest of schema version {SCHEMA_VERSION}")
+        try:
+            return Manifest(**_parsed(told))
+        except (TypeError, KeyError) as failure:
+            raise ValueError(f"not a manifest: {failure}") from failure
+
+
+def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **told,
+        "base": BaseFacts(**told["base"]),
+        "hosts": tuple(HostFacts(**host) for host in told["hosts"]),
+        "replaced": tuple(told["replaced"]),
+        "iso": told.get("iso") and ImageFile(**told["iso"]),
+        "base_iso": told.get("base_iso") and ImageFile(**told["base_iso"]),
+    }
+
+
+def image_file(path: Path) -> ImageFile:
+    """Name, size and SHA-256 of the file at ``path``, read once."""
+    with path.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256")
+    return ImageFile(file=path.name, size=path.stat().st_size, sha256=digest.hexdigest())

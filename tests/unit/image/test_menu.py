@@ -1,0 +1,91 @@
+"""The menu: what GRUB reads, and what the kernel gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isoforge.image.base import BaseIso
+from isoforge.image.menu import Menu, MenuEntry, grub_cfg, grub_word, grub_words, kernel_lines, loopback_cfg, one_line
+from tests.unit.image.conftest import GA, HWE
+
+GOLDEN = Path(__file__).parents[2] / "golden/menu"
+
+
+def menu(*entries: MenuEntry, default_host: str | None = None) -> Menu:
+    return Menu(
+        name="prod-2025-03",
+        build_id="0123456789ab",
+        entries=entries,
+        default_host=default_host,
+        timeout_s=15,
+        about=("what is on it",),
+    )
+
+
+Q1 = MenuEntry(host="site-a-m710q1", description="rack A, slot 1", kernel=GA)
+Q2 = MenuEntry(host="site-a-m710q2", description='the "other" one; $HOME', kernel=HWE, args=("console=ttyS0,115200n8",))
+
+
+def test_menu_is_the_golden_one(base: BaseIso) -> None:
+    assert grub_cfg(menu(Q1, Q2, default_host="site-a-m710q1"), base) == (GOLDEN / "grub.cfg").read_text()
+
+
+def test_loopback_menu_is_the_golden_one(base: BaseIso) -> None:
+    assert loopback_cfg(menu(Q1, Q2), base) == (GOLDEN / "loopback.cfg").read_text()
+
+
+def test_without_a_default_host_the_timeout_starts_the_local_disk(base: BaseIso) -> None:
+    assert "set default=local-disk\n" in grub_cfg(menu(Q1), base)
+
+
+def test_clock_of_the_base_never_runs_in_its_submenu(base: BaseIso) -> None:
+    assert grub_cfg(menu(Q1), base).count("set timeout=") == 1
+
+
+def test_loopback_menu_has_no_clock_of_its_own(base: BaseIso) -> None:
+    assert "timeout" not in loopback_cfg(menu(Q1, default_host="site-a-m710q1"), base)
+
+
+def test_every_loopback_line_tells_casper_the_file(base: BaseIso) -> None:
+    lines = kernel_lines(loopback_cfg(menu(Q1, Q2), base))
+    assert len(lines) == 3
+    assert all(line.endswith(" iso-scan/filename=${iso_path} ---") for line in lines)
+
+
+def test_kernel_gets_the_seed_whole_and_in_front_of_the_dashes(base: BaseIso) -> None:
+    lines = kernel_lines(grub_cfg(menu(Q1), base))
+    assert lines[0] == (
+        "/casper/vmlinuz autoinstall ds=nocloud;s=/cdrom/nocloud/site-a-m710q1/ nopersistent fsck.mode=skip ---"
+    )
+
+
+def test_bare_semicolon_ends_a_grub_command() -> None:
+    assert kernel_lines("linux /casper/vmlinuz autoinstall ds=nocloud;s=/cdrom/nocloud/h/ ---\n") == [
+        "/casper/vmlinuz autoinstall ds=nocloud"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("plain-1.2_3", "plain-1.2_3"),
+        ("ds=nocloud;s=/x/", r"ds=nocloud\;s=/x/"),
+        ("two words", "'two words'"),
+        ("it's mine", r"'it'\''s mine'"),
+        ("$(reboot)", r"\$\(reboot\)"),
+        ("a}b{c", r"a\}b\{c"),
+        ("", "''"),
+        ("back\\slash", r"back\\slash"),
+        ("line\nbreak", "'line\nbreak'"),
+    ],
+)
+def test_a_word_is_quoted_and_reads_back_as_it_was(text: str, word: str) -> None:
+    assert grub_word(text) == word
+    assert list(grub_words(word)) == ([text] if text else [])
+
+
+def test_title_is_one_line_whatever_the_description_holds() -> None:
+    assert one_line("a\nb\t c\x1b[31m") == "a b c [31m"
+    assert "\n" not in MenuEntry(host="h", description="x\ny", kernel=GA).title
