@@ -1,0 +1,103 @@
+"""Whether what a list of storage actions makes can be booted: by UEFI, by BIOS, or not at all.
+
+Source: the installer's final requirements on storage. Something is mounted at ``/``; for UEFI an EFI system partition
+(FAT32, mounted at /boot/efi) carries ``grub_device: true``; for BIOS the disk carries it, and on GPT has a partition
+with the flag ``bios_grub``. One list cannot serve both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from isoforge.fleet.check.document import Route
+from isoforge.fleet.check.findings import Findings, mapping, text
+
+_FAT = frozenset({"fat32", "vfat", "fat", "fat16"})
+
+
+def check(found: Findings, config: list[Any], route: Route, runs_on: str | None) -> None:
+    """Judge the actions at ``route`` for a host whose firmware is ``runs_on`` (uefi, bios; None: unknown)."""
+    actions = [action for action in config if isinstance(action, dict)]
+    if not _root_is_mounted(actions):
+        found.error(route, "nothing is mounted at /: add a `mount` action with `path: /`")
+    _check_tables(found, config, route)
+    if any(action.get("type") == "dasd" or action.get("flag") == "prep" for action in actions):
+        return  # s390x and ppc64el boot by other rules
+    uefi, bios = _serves_uefi(actions), _serves_bios(actions)
+    if not uefi and not bios:
+        found.error(route, f"no firmware could boot this: {_missing(actions)}")
+    elif runs_on == "uefi" and not uefi:
+        found.error(route, "boots on BIOS only, but the host has UEFI: make an EFI system partition the grub_device")
+    elif runs_on == "bios" and not bios:
+        found.error(
+            route, "boots on UEFI only, but the host has BIOS: make the disk the grub_device (bios_grub on GPT)"
+        )
+    elif runs_on is None:
+        found.warning(route, f"boots on {'UEFI' if uefi else 'BIOS'} only; a `layout` serves both")
+
+
+def _of(actions: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
+    return [action for action in actions if action.get("type") == kind]
+
+
+def _root_is_mounted(actions: list[dict[str, Any]]) -> bool:
+    if any(action.get("path") == "/" for action in _of(actions, "mount")):
+        return True
+    if any(action.get("mountpoint") == "/" for action in _of(actions, "zpool")):
+        return True
+    return any(mapping(action.get("properties")).get("mountpoint") == "/" for action in _of(actions, "zfs"))
+
+
+def _esps(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The partitions that are formatted as FAT and mounted at /boot/efi."""
+    mounted = {text(action.get("device")) for action in _of(actions, "mount") if action.get("path") == "/boot/efi"}
+    formatted = {
+        text(action.get("volume"))
+        for action in _of(actions, "format")
+        if action.get("id") in mounted and action.get("fstype") in _FAT
+    }
+    return [action for action in _of(actions, "partition") if action.get("id") in formatted]
+
+
+def _serves_uefi(actions: list[dict[str, Any]]) -> bool:
+    return any(esp.get("grub_device") is True and _is_esp(esp, actions) for esp in _esps(actions))
+
+
+def _is_esp(partition: Mapping[str, Any], actions: list[dict[str, Any]]) -> bool:
+    tables = {action.get("id"): action.get("ptable") for action in _of(actions, "disk")}
+    marked = partition.get("flag") in {"boot", "esp"} or bool(partition.get("partition_type"))
+    return marked or tables.get(partition.get("device")) == "msdos" or partition.get("preserve") is True
+
+
+def _serves_bios(actions: list[dict[str, Any]]) -> bool:
+    for disk in [*_of(actions, "disk"), *_of(actions, "raid")]:
+        if disk.get("grub_device") is not True:
+            continue
+        parts = [action for action in _of(actions, "partition") if action.get("device") == disk.get("id")]
+        if disk.get("ptable") == "msdos" or any(part.get("flag") == "bios_grub" for part in parts):
+            return True
+    return False
+
+
+def _missing(actions: list[dict[str, Any]]) -> str:
+    esps = _esps(actions)
+    if esps and not any(esp.get("grub_device") is True for esp in esps):
+        return "the EFI system partition needs `grub_device: true`"
+    if esps:
+        return "the EFI system partition needs `flag: boot`"
+    if any(part.get("flag") == "bios_grub" for part in _of(actions, "partition")):
+        return "the disk with the bios_grub partition needs `grub_device: true`"
+    if any(part.get("flag") in {"boot", "esp"} for part in _of(actions, "partition")):
+        return "the partition with `flag: boot` must be formatted as fat32 and mounted at /boot/efi"
+    return "it has no EFI system partition (fat32, at /boot/efi) and no disk with `grub_device: true` and bios_grub"
+
+
+def _check_tables(found: Findings, config: list[Any], route: Route) -> None:
+    """A disk that gets partitions must be given a partition table, unless it keeps the one it has."""
+    parents = {text(mapping(action).get("device")) for action in config if mapping(action).get("type") == "partition"}
+    for index, action in enumerate(config):
+        one = mapping(action)
+        bare = one.get("type") == "disk" and one.get("preserve") is not True and not one.get("ptable")
+        if bare and text(one.get("id")) in parents:
+            found.warning((*route, index), "gets partitions, but no partition table: add `ptable: gpt`")
