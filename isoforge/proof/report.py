@@ -1,0 +1,84 @@
+"""What the probe in the guest said."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from isoforge.errors import ProofError
+
+BEGIN = "isoforge-probe begin 1"
+END = re.compile(r"^isoforge-probe end ([0-9a-f]{64})\r?$", re.MULTILINE)
+FACT = "isoforge-probe "
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """The facts that the probe found in a booted guest.
+
+    ``kernel_line`` is /proc/cmdline; ``kernel`` is uname -r; ``firmware`` is "bios" or "uefi"; ``secure_boot`` is
+    "on", "off" or "absent"; ``medium`` is the device that was mounted at /cdrom, empty if none was found;
+    ``seed_folder`` is where cloud-init would look, empty if the kernel line names nothing; ``seed`` has the SHA-256 of
+    user-data, meta-data and vendor-data there (None: missing); ``hosts`` has that of each host's user-data under
+    /cdrom/nocloud; ``uuid`` is what the medium was recognized by; ``failed_modules`` did not load.
+    """
+
+    kernel_line: str
+    kernel: str
+    firmware: str
+    secure_boot: str
+    uuid: str
+    medium: str
+    on_partition: bool
+    seed_folder: str
+    seed: Mapping[str, str | None]
+    hosts: Mapping[str, str | None]
+    failed_modules: tuple[str, ...]
+
+
+def is_complete(serial: str) -> bool:
+    """Whether the probe has said its last word."""
+    return END.search(serial) is not None
+
+
+def parse_report(serial: str) -> Report:
+    """The report in ``serial``, all that came over the port; ``ProofError`` if it is not there whole."""
+    end = END.search(serial)
+    begin = serial.rfind(BEGIN, 0, end.start() if end else None)
+    if end is None or begin < 0:
+        raise ProofError("the guest did not report")
+    lines = serial[begin : end.start()].replace("\r", "").splitlines()[1:]
+    digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
+    if digest != end[1]:
+        raise ProofError("the guest's report came over the serial port garbled")
+    facts: dict[str, list[str]] = {}
+    for line in lines:
+        name, _, value = line.removeprefix(FACT).partition(" ")
+        facts.setdefault(name, []).append(value)
+    return _read(facts)
+
+
+def _read(facts: Mapping[str, list[str]]) -> Report:
+    def one(name: str) -> str:
+        value = facts.get(name, [""])[0]
+        return "" if value == "none" else value
+
+    def digests(name: str) -> dict[str, str | None]:
+        pairs = (value.rsplit(" ", 1) for value in facts.get(name, []))
+        return {subject: None if digest == "missing" else digest for subject, digest in pairs}
+
+    return Report(
+        kernel_line=one("kernel-line"),
+        kernel=one("uname"),
+        firmware=one("firmware"),
+        secure_boot=one("secure-boot"),
+        uuid=one("uuid"),
+        medium=one("medium"),
+        on_partition=one("on-partition") == "yes",
+        seed_folder=one("seed-folder"),
+        seed=digests("seed"),
+        hosts=digests("host"),
+        failed_modules=tuple(facts.get("module-failed", [])),
+    )
