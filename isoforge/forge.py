@@ -21,7 +21,7 @@ from isoforge.plan import Plan, make_plan
 from isoforge.proof.manifest import Manifest, image_file
 from isoforge.proof.readback import differences
 from isoforge.run import run
-from isoforge.wording import render
+from isoforge.wording import render, shipped_templates
 
 Listener = Callable[[str, float | None], object]
 """Hears how a build goes on: the phase's name, and how much of it is done (0 to 1; None where that is not known)."""
@@ -81,7 +81,7 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
         manifest = replace(
             plan.manifest,
             iso=image_file(draft),
-            base_iso=base_file.result(),
+            base_iso=replace(plan.manifest.base_iso, **asdict(base_file.result())),
             source_commit=source_commit(order.baremetal),
         )
         return name_it(order.goal, draft, manifest)
@@ -94,7 +94,7 @@ def gen(order: Order) -> list[Path]:
     was there.
     """
     refuse_order(order)
-    rendered = [render_seed(host, templates=own_templates(order.baremetal)) for host in collect_hosts(order)]
+    rendered = [render_seed(host, templates=template_folders(order.baremetal)) for host in collect_hosts(order)]
     return [write_seed(seed, order.generated) for seed in rendered]
 
 
@@ -106,7 +106,7 @@ def seed_iso(order: Order) -> Path:
     goal = order.generated / host.name / f"seed-{host.name}.iso"
     with workshop(goal) as shop:
         if order.render:
-            write_seed(render_seed(host, templates=own_templates(order.baremetal)), order.generated)
+            write_seed(render_seed(host, templates=template_folders(order.baremetal)), order.generated)
         seed = read_seed(order.generated, host.name)
         draft = shop / goal.name
         write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))
@@ -128,15 +128,15 @@ def collect_seeds(order: Order, hosts: tuple[Host, ...], base: BaseIso) -> tuple
     """The seed of each host: rendered for the base's release and kept, or as it lies in ``generated/``."""
     if not order.render:
         return tuple(read_seed(order.generated, host.name) for host in hosts)
-    seeds = [render_seed(host, templates=own_templates(order.baremetal), release=base.release) for host in hosts]
+    seeds = [render_seed(host, templates=template_folders(order.baremetal), release=base.release) for host in hosts]
     for seed in seeds:
         write_seed(seed, order.generated)
     return tuple(seeds)
 
 
-def own_templates(baremetal: Path) -> tuple[Path, ...]:
-    """Where templates of the user's own lie; one of the same name wins over the shipped one."""
-    return (baremetal / "templates",)
+def template_folders(baremetal: Path) -> tuple[Path, ...]:
+    """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
+    return (baremetal / "templates", shipped_templates())
 
 
 def prove(draft: Path, base: BaseIso, plan: Plan, scratch: Path) -> None:

@@ -115,7 +115,7 @@ def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
     return Manifest(
         name=menu.name,
         build_id=menu.build_id,
-        base=BaseFacts(
+        base_iso=BaseFacts(
             title=base.title,
             release=base.release,
             arch=base.arch,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import re
 import shlex
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -65,22 +66,26 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
+    complaint: re.Pattern[str] | None = None,
 ) -> str:
     """Run ``program`` to its end and return what it wrote to stdout.
 
     ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
-    stderr as it comes. Arguments are visible to every user of the machine: a secret goes through ``stdin``.
-    Raises ``ToolError`` with the program's last words if it is missing or gives anything but 0. Whatever ends
-    this call, an exception or a signal included, the child has ended before it.
+    stderr as it comes; ``complaint`` finds the lines of it that tell why a wordy program failed. Arguments are visible
+    to every user of the machine: a secret goes through ``stdin``. Raises ``ToolError`` with the program's last words
+    if it is missing or gives anything but 0. Whatever ends this call, an exception or a signal included, the child has
+    ended before it.
     """
     with running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line) as child:
         try:
             child.wait()
         except sh.ErrorReturnCode as failure:
-            raise ToolError(f"{Path(program).name} gave {failure.exit_code}: {last_words(failure)}") from None
+            raise ToolError(
+                f"{Path(program).name} gave {failure.exit_code}: {last_words(failure, complaint)}"
+            ) from None
         except sh.SignalException as failure:
             raise ToolError(
-                f"{Path(program).name} was killed (signal {-failure.exit_code}): {last_words(failure)}"
+                f"{Path(program).name} was killed (signal {-failure.exit_code}): {last_words(failure, complaint)}"
             ) from None
         return str(child.stdout.decode("utf-8", errors="replace"))
 
@@ -140,8 +145,9 @@ def stop(child: sh.RunningCommand) -> None:
         pass
 
 
-def last_words(failure: sh.ErrorReturnCode) -> str:
-    """The last lines that a failed program wrote to stderr, on one line each."""
+def last_words(failure: sh.ErrorReturnCode, complaint: re.Pattern[str] | None = None) -> str:
+    """What a failed program had to say: the last lines of its stderr, those with a ``complaint`` if there are any."""
     lines = failure.stderr.decode("utf-8", errors="replace").splitlines()
     said = [line.strip() for line in lines if line.strip()]
-    return "\n".join(said[-LAST_WORDS:]) or "it said nothing"
+    complaints = [line for line in said if complaint and complaint.search(line)]
+    return "\n".join((complaints or said)[-LAST_WORDS:]) or "it said nothing"

@@ -149,7 +149,7 @@ def _account(built: Built) -> None:
         f"  ISO       {built.iso}",
         f"  Size      {size} bytes ({size / (1 << 20):.1f} MiB)",
         f"  SHA-256   {manifest.iso.sha256 if manifest.iso else ''}",
-        f"  Base      {manifest.base.title}",
+        f"  Base      {manifest.base_iso.title}",
         *(f"  Host      {host.name}" for host in manifest.hosts),
         f"  Timeout   {manifest.timeout_s} s, then {on_timeout}",
         f"  Memo      {built.summary}",

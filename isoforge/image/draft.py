@@ -26,11 +26,27 @@ def workshop(goal: Path) -> Iterator[Path]:
     if goal.is_symlink() or (goal.exists() and not goal.is_file()):
         raise OutputError(f"{goal} is there already and is no plain file", hint="move it away, or give another --name")
     try:
-        goal.parent.mkdir(parents=True, exist_ok=True)
-        with _locked(goal.parent), tempfile.TemporaryDirectory(prefix=f".{goal.stem}.", dir=goal.parent) as folder:
+        with (
+            _folder(goal.parent.absolute()) as beside,
+            _locked(beside),
+            tempfile.TemporaryDirectory(prefix=f".{goal.stem}.", dir=beside) as folder,
+        ):
             yield Path(folder)
     except (PermissionError, NotADirectoryError, FileExistsError) as failure:
         raise OutputError(f"{failure.filename or goal.parent} cannot be written: {failure.strerror}") from failure
+
+
+@contextlib.contextmanager
+def _folder(folder: Path) -> Iterator[Path]:
+    """``folder``, made with its parents if it is not there; what was made and stayed empty goes away again."""
+    made = [parent for parent in (folder, *folder.parents) if not parent.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield folder
+    finally:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
 
 
 @contextlib.contextmanager

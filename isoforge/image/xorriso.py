@@ -13,6 +13,7 @@ from isoforge.run import run
 OLDEST = (1, 5, 4)
 """The first release that reports a GPT with an appended partition truly (libisoburn changelog, 1.5.4)."""
 
+_COMPLAINT = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 
@@ -20,7 +21,7 @@ def xorriso(
     *args: str | os.PathLike[str], cwd: Path | None = None, on_line: Callable[[str], object] | None = None
 ) -> str:
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`."""
-    return run("xorriso", "-no_rc", *args, cwd=cwd, on_line=on_line)
+    return run("xorriso", "-no_rc", *args, cwd=cwd, on_line=on_line, complaint=_COMPLAINT)
 
 
 def require_xorriso() -> str:

@@ -24,13 +24,16 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFacts:
-    """What the base ISO says of itself; ``modified`` is the date of its file system, from which its UUID comes."""
+    """The base ISO: its file, and what it says of itself; ``modified`` is the date of its file system (16 digits)."""
 
     title: str
     release: str
     arch: str
     volume_id: str
     modified: str
+    file: str | None = None
+    size: int | None = None
+    sha256: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,21 +57,20 @@ class Manifest:
 
     ``hosts`` are in menu order; ``default_host`` is what the timeout starts (None: the local disk); ``replaced`` are
     the base's files that the build laid its own over, by their path on the ISO. What speaks of whole files and of the
-    place where the build was made (``iso``, ``base_iso``, ``source_commit``) is None in the copy that lies on the ISO
-    itself, which therefore is the same wherever it was made.
+    place where the build was made (``iso``, the base ISO's file, ``source_commit``) is None in the copy that lies on
+    the ISO itself, which therefore is the same wherever it was made.
     """
 
     name: str
     build_id: str
-    base: BaseFacts
+    iso: ImageFile | None = None
+    base_iso: BaseFacts
     hosts: tuple[HostFacts, ...]
     default_host: str | None
     timeout_s: int
     replaced: tuple[str, ...]
     isoforge_version: str
     xorriso_version: str
-    iso: ImageFile | None = None
-    base_iso: ImageFile | None = None
     source_commit: str | None = None
 
     def to_json(self) -> str:
@@ -90,11 +92,10 @@ class Manifest:
 def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
     return {
         **told,
-        "base": BaseFacts(**told["base"]),
+        "iso": told["iso"] and ImageFile(**told["iso"]),
+        "base_iso": BaseFacts(**told["base_iso"]),
         "hosts": tuple(HostFacts(**host) for host in told["hosts"]),
         "replaced": tuple(told["replaced"]),
-        "iso": told.get("iso") and ImageFile(**told["iso"]),
-        "base_iso": told.get("base_iso") and ImageFile(**told["base_iso"]),
     }
 
 

@@ -1,0 +1,32 @@
+# isoforge as a container: docker run --rm -v "$PWD:/work" isoforge multi …
+#
+# Debian's Python, xorriso, age and gpgv; isoforge and what it needs from a lock with hashes, in a virtual environment.
+
+FROM debian:trixie-slim AS build
+# A file with the certificates that pip is to trust, for networks that have their own.
+ARG PIP_CERT
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends ca-certificates python3 python3-pip python3-venv \
+    && rm -rf /var/lib/apt/lists/*
+COPY requirements.lock /src/
+RUN python3 -m venv /opt/isoforge \
+    && /opt/isoforge/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.lock
+COPY pyproject.toml README.md LICENSE /src/
+COPY isoforge /src/isoforge
+COPY templates /src/templates
+RUN /opt/isoforge/bin/pip install --no-cache-dir --no-deps /src \
+    && /opt/isoforge/bin/pip uninstall -y pip
+
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends age ca-certificates git gpgv python3 xorriso \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 1000 --create-home isoforge \
+    && install -d -o isoforge -g isoforge /work
+COPY --from=build /opt/isoforge /opt/isoforge
+ENV PATH=/opt/isoforge/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1
+USER isoforge
+WORKDIR /work
+ENTRYPOINT ["isoforge"]
+CMD ["--help"]
