@@ -19,7 +19,7 @@ from isoforge.fleet.host import Host, MatchKeys, assembled, is_secret
 from isoforge.fleet.keys import filled, shape
 from isoforge.fleet.layers import Tree
 from isoforge.fleet.problems import Problem, Severity, refuse_if_any
-from isoforge.fleet.rules import check_host
+from isoforge.fleet.rules import check_host, folded
 from isoforge.fleet.secrets import hidden, plain_text_secrets, revealed_file
 from isoforge.fleet.shapes import check_values, did_you_mean
 from isoforge.fleet.values import (
@@ -100,8 +100,7 @@ def survey(baremetal: Path) -> Inventory:
     reader = _Reader(trees, roster, problems)
     hosts = tuple(reader.host(name) for name in roster.hosts)
     problems += reader.strays()
-    for host in hosts:
-        problems += check_host(host)
+    problems += folded([problem for host in hosts for problem in check_host(host)])
     where = next(tree.hosts_file for tree in trees if tree.hosts_file.is_file())
     return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(dict.fromkeys(problems)))
 
@@ -150,6 +149,7 @@ class _Reader:
         self.problems = problems
         self.chains: dict[tuple[str, ...], Node] = {}
         self.profiles: dict[str, Node] = {}
+        self.encrypted: dict[Path, Node] = {}
         self.profile_files = {name: path for tree in trees for name, path in tree.names("profiles/hardware").items()}
 
     def host(self, name: str) -> Host:
@@ -164,7 +164,7 @@ class _Reader:
         merged = laid_over(laid_over(shared, self.profile(profile, name)), own)
         files = self.secret_files(name, groups)
         for path in files:
-            merged = laid_over(merged, hidden(path, self.problems))
+            merged = laid_over(merged, self.hidden(path))
         return assembled(
             Host(
                 name=name, description="", group=groups[-1] if groups else "", groups=groups, profile="", address="",
@@ -207,6 +207,13 @@ class _Reader:
         owners = [*(("group_vars", group) for group in ("all", *groups)), ("host_vars", host)]
         found = (tree.secrets(kind, name) for kind, name in owners for tree in self.trees)
         return tuple(path for path in found if path is not None)
+
+    def hidden(self, path: Path) -> Node:
+        """The keys of an encrypted file, read and judged once."""
+        if path not in self.encrypted:
+            self.encrypted[path] = hidden(path, self.problems)
+            self.problems += check_values(self.encrypted[path], f"secrets.{path.parent.name}")
+        return self.encrypted[path]
 
     def strays(self) -> Iterator[Problem]:
         """A warning for each file of values whose host or group nobody wrote down."""

@@ -201,10 +201,9 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.BOOLEAN, "apt.geoip", "ask a server on the internet for the country's mirror", default=False),
     _text(
         "apt.fallback",
-        "what to do if no archive answers",
+        "what to do if no archive answers (left out for a base ISO before 23.04)",
         default="offline-install",
         choices=("abort", "continue-anyway", "offline-install"),
-        since="23.04",
     ),
     _keys(Kind.ANY_MAPPING, "apt.sources", "further archives, as curtin's apt.sources"),
     _text("proxy", "HTTP proxy for the installer and the installed system", pattern=_URL, form="an http or https URL"),

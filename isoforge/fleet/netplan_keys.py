@@ -88,8 +88,8 @@ def _bond(name: str) -> Iterator[Row]:
     yield f"{own}.primary", "TEXT", "the card that is preferred (active-backup)", {}
     yield f"{own}.up-delay", "INTEGER", "wait before a link counts as up, in milliseconds", {}
     yield f"{own}.down-delay", "INTEGER", "wait before it counts as down, in milliseconds", {}
-    policies = ("always", "better", "failure")
-    yield f"{own}.primary-reselect-policy", "TEXT", "when the primary takes over again", {"choices": policies}
+    when = ("always", "better", "failure")
+    yield f"{own}.primary-reselect-policy", "TEXT", "when the primary takes over again", {"choices": when}
     yield f"{own}.fail-over-mac-policy", "TEXT", "whose MAC address it has", {"choices": ("none", "active", "follow")}
 
 

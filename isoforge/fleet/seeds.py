@@ -19,27 +19,28 @@ from isoforge.fleet.host import Host
 from isoforge.fleet.inventory import revealed
 from isoforge.fleet.problems import refuse_if_any
 from isoforge.fleet.rules import check_release
+from isoforge.fleet.sidecar import NAME as SIDECAR
+from isoforge.fleet.sidecar import Source, content, digest, is_stale, source_of
 from isoforge.fleet.templating import dump, load, render
 
 HEADER = "#cloud-config"
 """The first line, to the letter: with anything before it, the file is none and the installer asks questions."""
 
-SIDECAR = ".rendered.json"
+__all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seed:
-    """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none."""
+    """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
+
+    ``source`` says what it was rendered from; None for a seed that was read back.
+    """
 
     host: str
     user_data: bytes = field(repr=False)
     meta_data: bytes = field(repr=False)
     vendor_data: bytes = field(repr=False)
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 over the three files."""
-        return _digest([self.user_data, self.meta_data, self.vendor_data])
+    source: Source | None = field(default=None, repr=False, compare=False)
 
 
 def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None) -> Seed:
@@ -55,7 +56,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = 
     text = render("user-data.j2", variables, templates=templates, host=host.name)
     document = _merged(_parsed(text, "user-data.j2", host), host)
     user_data = _written(text, document, host)
-    instance_id = host.values["instance_id"] or f"{variables['hostname']}-{_digest([user_data])[:12]}"
+    instance_id = host.values["instance_id"] or f"{variables['hostname']}-{digest(user_data)[:12]}"
     meta = render("meta-data.j2", {**variables, "instance_id": instance_id}, templates=templates, host=host.name)
     vendor = render("vendor-data.j2", variables, templates=templates, host=host.name)
     return Seed(
@@ -63,6 +64,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = 
         user_data=user_data,
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
+        source=source_of(host, templates, release),
     )
 
 
@@ -137,20 +139,14 @@ def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
     return ("\n".join(opening) + "\n" + body).encode()
 
 
-def _digest(parts: Sequence[bytes]) -> str:
-    total = hashlib.sha256()
-    for part in parts:
-        total.update(hashlib.sha256(part).digest())
-    return total.hexdigest()
-
-
 FILES = {"user-data": "user_data", "meta-data": "meta_data", "vendor-data": "vendor_data"}
 
 
 def write_seed(seed: Seed, generated: Path) -> Path:
     """Write ``seed`` to ``generated/<host>/`` (0700, its files 0600) and return that directory.
 
-    What lay there before stays until the new files are complete. Raises ``OutputError``.
+    Beside it goes ``.rendered.json``, which says by digests what it was rendered from. What lay there before stays
+    until the new files are complete. Raises ``OutputError``.
     """
     place = generated / seed.host
     try:
@@ -159,6 +155,9 @@ def write_seed(seed: Seed, generated: Path) -> Path:
         try:
             for name, attribute in FILES.items():
                 _write_private(draft / name, getattr(seed, attribute))
+            if seed.source is not None:
+                files = {name: getattr(seed, attribute) for name, attribute in FILES.items()}
+                _write_private(draft / SIDECAR, content(seed.source, files))
             _take_the_place(draft, place)
         finally:
             shutil.rmtree(draft, ignore_errors=True)
@@ -187,16 +186,13 @@ def read_seed(generated: Path, host: str) -> Seed:
 
     Raises ``InventoryError`` with the command that makes it, if a file is missing, empty or cannot be read.
     """
-    contents = {}
-    for name, attribute in FILES.items():
-        path = generated / host / name
-        if name == "vendor-data" and not path.exists():
-            contents[attribute] = b""
-            continue
-        contents[attribute] = _read(path, host)
-        if name == "user-data" and not contents[attribute].strip():
-            raise _unusable(path, host, "is empty")
-    return Seed(host=host, **contents)
+    user_data = _read(generated / host / "user-data", host)
+    if not user_data.strip():
+        raise _unusable(generated / host / "user-data", host, "is empty")
+    meta_data = _read(generated / host / "meta-data", host)
+    vendor = generated / host / "vendor-data"
+    vendor_data = _read(vendor, host) if vendor.exists() else b""
+    return Seed(host=host, user_data=user_data, meta_data=meta_data, vendor_data=vendor_data)
 
 
 def _read(path: Path, host: str) -> bytes:

@@ -150,7 +150,8 @@ def _check_size(node: Node, address: str, path: Path_) -> Iterator[Problem]:
     elif not re.fullmatch(SIZE, value):
         meant = re.fullmatch(r"([0-9.]+) ?([KMGTkmgt])i?[Bb]?", value)
         hint = f"; did you mean {meant[1]}{meant[2].upper()}" if meant else "; write it as 512M, 20G or 1.5T"
-        yield problem(node, address, path, f"{value!r} is not a size{hint}")
+        shown = "the value" if node.secret else repr(value)
+        yield problem(node, address, path, f"{shown} is not a size{'' if node.secret else hint}")
 
 
 def _expected(node: Node, wanted: str) -> str:
