@@ -81,7 +81,11 @@ def _check_user_name(found: Findings, name: Any, route: Route) -> None:
 def check_hash(found: Findings, hashed: str, route: Route) -> None:
     """Judge the password hash at ``route``; no part of it is shown."""
     said, stops = hashes.flaw(hashed)
-    if said:
+    if any(fault.route == route for fault in found.document.faults):
+        return
+    if hashed == "" and found.document.place(route).plain:
+        found.error(route, "is empty: a ! without quotes is a YAML tag, not text; quote it")
+    elif said:
         (found.error if stops else found.warning)(route, said)
 
 

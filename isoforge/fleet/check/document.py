@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -70,8 +71,9 @@ def read(text: str) -> Document:
     except yaml.YAMLError as error:
         return Document(faults=(_syntax_fault(error, text),), readable=False)
     if len(nodes) > 1:
-        said = f"{len(nodes)} documents in one file (a second --- begins here); cloud-init reads files with one only"
-        return Document(faults=(Fault(line=nodes[1].start_mark.line + 1, text=said),), readable=False)
+        line = text.count("\n", 0, text.rindex("\n---", 0, nodes[1].start_mark.index) + 1) + 1
+        said = f"{len(nodes)} documents in one file (a second one begins here); cloud-init takes files with one only"
+        return Document(faults=(Fault(line=line, text=said),), readable=False)
     if not nodes or nodes[0] is None:
         return Document()
     reader = _Reader()
@@ -106,7 +108,7 @@ class _Reader:
             return self._scalar(node, route, line)
         self.places[route] = Place(line=line)
         if node.tag not in {"tag:yaml.org,2002:map", "tag:yaml.org,2002:seq"}:
-            said = f"a tag ({node.tag}) that plain YAML does not know, so that cloud-init cannot read the file"
+            said = "a tag (! before the value) that plain YAML does not know, so that cloud-init cannot read the file"
             self.faults.append(Fault(line=line, text=said, route=route))
         self._open.append(id(node))
         try:
@@ -147,7 +149,8 @@ class _Reader:
 
     def _key(self, node: yaml.Node, route: Route, line: int) -> str:
         if not isinstance(node, yaml.ScalarNode):
-            self.faults.append(Fault(line=line, text="a key must be a word, not a list or a mapping", route=route))
+            said = "a key must be a word, not a list or a mapping ({{ … }} must be filled in, or quoted)"
+            self.faults.append(Fault(line=line, text=said, route=route))
             return "?"
         if node.tag != "tag:yaml.org,2002:str":
             said = f"the key {node.value} without quotes is read by YAML as {kind_of_tag(node.tag)}"
@@ -160,10 +163,8 @@ class _Reader:
         if node.tag == "tag:yaml.org,2002:str":
             return str(node.value)
         if node.tag.startswith("!"):
-            start = (
-                f"{node.tag} without quotes is a YAML tag, not text" if node.tag != "!" else "a bare ! is a YAML tag"
-            )
-            self.faults.append(Fault(line=line, text=f"{start}; quote the whole value", route=route))
+            said = "what begins with ! without quotes is a YAML tag, not text: quote the whole value"
+            self.faults.append(Fault(line=line, text=said, route=route))  # not shown: a locked hash begins so
             return str(node.value)
         try:
             return self._builder.construct_object(node)
@@ -196,7 +197,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
         return Fault(line=text.count("\n", 0, position) + 1, text="a control character, which YAML forbids")
     lines = text.split("\n")
     line = lines[mark.line] if mark.line < len(lines) else ""
-    problem = str(getattr(error, "problem", "") or error)
+    problem = re.sub(r"'[^']{3,}'", "…", str(getattr(error, "problem", "") or error))  # what it quotes may be secret
     return Fault(line=mark.line + 1, text=f"not YAML: {problem}{_cure(problem, line, mark.column)}")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from isoforge.fleet.check.document import Document, Route
@@ -60,9 +60,16 @@ def address_of(start: str, route: Route) -> str:
 
 def meant(word: str, known: Iterable[str]) -> str:
     """The tail of a sentence about a word nobody knows: "; did you mean 'match'?", or nothing if none is near."""
-    choices = {name.lower().replace("_", "-"): name for name in known}
-    near = get_close_matches(word.lower().replace("_", "-"), choices, n=1, cutoff=0.6)
-    return f"; did you mean {choices[near[0]]!r}?" if near else ""
+    choices = {_plain(name): name for name in known}
+    near = get_close_matches(_plain(word), choices, n=5, cutoff=0.6)
+    if not near:
+        return ""
+    best = min(near, key=lambda one: (-SequenceMatcher(None, one, _plain(word)).ratio(), one))
+    return f"; did you mean {choices[best]!r}?"
+
+
+def _plain(word: str) -> str:
+    return word.lower().replace("_", "-")
 
 
 def mapping(value: Any) -> Mapping[str, Any]:

@@ -28,7 +28,7 @@ _KINDS = {
     "null": "null",
 }
 
-_NO_OVERRIDE = frozenset({"additionalProperties", "required", "dependentRequired", "minLength"})
+_NO_OVERRIDE = frozenset({"additionalProperties", "required", "dependentRequired"})
 """What is said in our own words even where the schema has a sentence (``says``) for the value."""
 
 
@@ -89,7 +89,7 @@ def make(schema: Mapping[str, Any]) -> Validator:
 
 def check(found: Findings, value: Any, route: Route, against: Validator) -> None:
     """Say of ``value``, which stands at ``route``, everything in which it differs from the schema."""
-    said_of: set[Route] = set()
+    said_of = {fault.route for fault in found.document.faults}
     for error in against.iter_errors(value):
         for where, said in _sentences(found, error, route):
             if where not in said_of:  # a value of the wrong type breaks other rules too: once is enough
@@ -102,7 +102,7 @@ def _sentences(found: Findings, error: Any, route: Route) -> Iterator[tuple[Rout
     rule, value, schema = error.validator, error.instance, error.schema
     if rule in {"additionalProperties", "required", "dependentRequired"}:
         yield from _about_keys(rule, error.validator_value, value, schema, here)
-    elif rule == "minLength":
+    elif rule == "minLength" and value == "":
         yield here, "is empty"
     elif rule == "type" and (trap := trapped(found.document.place(here), value, error.validator_value, here)):
         yield here, trap

@@ -48,9 +48,9 @@ def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | No
         found.error((*STORAGE, "config"), "is ignored: `layout` stands beside it and wins; keep one of the two")
     if isinstance(storage.get("layout"), dict):
         _check_layout(found, storage["layout"], release)
-    if isinstance(storage.get("config"), list):
+    elif isinstance(storage.get("config"), list):
         _check_config(found, storage["config"], release)
-        if storage["config"] and "layout" not in storage:
+        if storage["config"]:
             firmware.check(found, storage["config"], CONFIG, runs_on)
 
 
@@ -171,7 +171,8 @@ def _size_flaw(action: Mapping[str, Any], is_last: bool) -> str:
         return "must be a whole number of bytes, or text as 512M or 20G"
     if size < 0 and size != -1:
         return "is negative: only -1 is taken, for all that is left"
-    if size == -1 and action["type"] == "partition" and not is_last and action.get("flag") != "extended":
+    ends = is_last or action["type"] != "partition" or action.get("flag") == "extended" or not action.get("device")
+    if size == -1 and not ends:
         return "-1 (all that is left) is for the last partition of a disk; another one follows"
     return ""
 
