@@ -53,7 +53,7 @@ def _check_one(found: Findings, match: Mapping[str, Any], route: Route, release:
 
 def _misspelt(match: Mapping[str, Any]) -> bool:
     """Whether the schema has refused part of the match: what is left of it is not what was meant."""
-    return bool(set(match) - _KNOWN) or match.get("size") not in {None, "largest", "smallest"}
+    return bool(set(match) - _KNOWN) or match.get("size") not in (None, "largest", "smallest")
 
 
 _KNOWN = frozenset({"serial", "model", "vendor", "path", "id_path", "devpath", "ssd", "size", "install-media"})

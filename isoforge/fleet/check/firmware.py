@@ -55,9 +55,9 @@ def _esps(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:
     formatted = {
         text(action.get("volume"))
         for action in _of(actions, "format")
-        if action.get("id") in mounted and action.get("fstype") in _FAT
+        if text(action.get("id")) in mounted and text(action.get("fstype")) in _FAT
     }
-    return [action for action in _of(actions, "partition") if action.get("id") in formatted]
+    return [action for action in _of(actions, "partition") if text(action.get("id")) in formatted]
 
 
 def _serves_uefi(actions: list[dict[str, Any]]) -> bool:
@@ -65,9 +65,9 @@ def _serves_uefi(actions: list[dict[str, Any]]) -> bool:
 
 
 def _is_esp(partition: Mapping[str, Any], actions: list[dict[str, Any]]) -> bool:
-    tables = {action.get("id"): action.get("ptable") for action in _of(actions, "disk")}
-    marked = partition.get("flag") in {"boot", "esp"} or bool(partition.get("partition_type"))
-    return marked or tables.get(partition.get("device")) == "msdos" or partition.get("preserve") is True
+    tables = {text(action.get("id")): action.get("ptable") for action in _of(actions, "disk")}
+    marked = text(partition.get("flag")) in {"boot", "esp"} or bool(partition.get("partition_type"))
+    return marked or tables.get(text(partition.get("device"))) == "msdos" or partition.get("preserve") is True
 
 
 def _serves_bios(actions: list[dict[str, Any]]) -> bool:
@@ -88,7 +88,7 @@ def _missing(actions: list[dict[str, Any]]) -> str:
         return "the EFI system partition needs `flag: boot`"
     if any(part.get("flag") == "bios_grub" for part in _of(actions, "partition")):
         return "the disk with the bios_grub partition needs `grub_device: true`"
-    if any(part.get("flag") in {"boot", "esp"} for part in _of(actions, "partition")):
+    if any(text(part.get("flag")) in {"boot", "esp"} for part in _of(actions, "partition")):
         return "the partition with `flag: boot` must be formatted as fat32 and mounted at /boot/efi"
     return "it has no EFI system partition (fat32, at /boot/efi) and no disk with `grub_device: true` and bios_grub"
 

@@ -17,7 +17,7 @@ _BASHISMS = (
     (re.compile(r"&>"), "&>", "write >FILE 2>&1"),
     (re.compile(r"\|&"), "|&", "write 2>&1 |"),
     (re.compile(r"(?:^|[\s;&|])\w+\+?=\("), "an array", "use words or lines in a text"),
-    (re.compile(r"(?:^|[\s;&|])\w+\+="), "+=", 'write x="$x…"'),
+    (re.compile(r"(?:^|[\s;&|])\w+\+=(?!\()"), "+=", 'write x="$x…"'),
     (re.compile(_AT_COMMAND + r"function\s+\w"), "function", "write name() {"),
     (re.compile(r"\bset\s[^;\n]*\bpipefail\b"), "pipefail", "use `bash -c`"),
     (re.compile(r"(?<!\$)\{[\w-]+\.\.[\w-]+(\.\.\d+)?\}"), "{a..b}", "use seq"),

@@ -56,7 +56,7 @@ def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | No
 
 def _check_layout(found: Findings, layout: Mapping[str, Any], release: Release | None) -> None:
     route: Route = (*STORAGE, "layout")
-    name, mode = layout.get("name"), layout.get("mode")
+    name, mode = text(layout.get("name")), layout.get("mode")
     default: Mapping[str, Any] = {} if mode == "use_gap" else {"size": "largest"}
     disks.check_match(found, layout.get("match", default), (*route, "match"), release)
     if "password" in layout and name in {"direct", "dd"}:
@@ -152,7 +152,8 @@ def _check_sizes(found: Findings, config: list[Any]) -> None:
         if mapping(action).get("type") == "partition" and text(action.get("device")):
             last[action["device"]] = index
     for index, action in enumerate(config):
-        if mapping(action).get("type") in {"partition", "lvm_partition"} and action.get("size") is not None:
+        sized = text(mapping(action).get("type")) in {"partition", "lvm_partition"}
+        if sized and action.get("size") is not None:
             is_last = last.get(text(action.get("device"))) == index
             if said := _size_flaw(action, is_last):
                 found.error((*CONFIG, index, "size"), said)
