@@ -15,13 +15,16 @@ LISTS = ("early-commands", "late-commands", "error-commands")
 
 _IN_TARGET = re.compile(r"\b(curtin\s+in-target|chroot\s+/target|systemd-nspawn\s|arch-chroot\s)")
 _FOR_THE_TARGET = re.compile(
-    r"(?:^|[;&|]\s*)(?:sudo\s+)?(apt|apt-get|dpkg|snap|useradd|usermod|userdel|adduser|groupadd|passwd|chpasswd|update-grub"
-    r"|update-initramfs|ufw|timedatectl|hostnamectl|localectl|systemctl\s+(?:enable|disable|mask|set-default))(?=\s|$)"
+    r"(?:^|[;&|]\s*)(?:sudo\s+)?(?:\w+=\S*\s+)*((?:apt|apt-get|snap)(?:\s+-\S+)*\s+(?:install|remove|purge|upgrade)"
+    r"|dpkg\s+(?:-i|--install)|useradd|usermod|userdel|adduser|groupadd|passwd|chpasswd|update-grub|update-initramfs|ufw"
+    r"|(?:timedatectl|hostnamectl|localectl)\s+set-\w+|systemctl\s+(?:enable|disable|mask|set-default))(?=\s|$)([^;&|]*)"
 )
 """Programs that are meant to change the installed system, at the place of a command."""
 
 _REDIRECT = re.compile(r"(?<![0-9<>&])(?:[12]?>>?)\s*(/[\w./-]+)|\btee\s+(?:-a\s+)?(/[\w./-]+)")
-_GOOD_PLACES = ("/target", "/dev/", "/tmp/", "/run/", "/var/log/", "/proc/", "/sys/", "/autoinstall.yaml", "/cdrom")  # noqa: S108
+_GOOD_PLACES = re.compile(r"/(target|dev|tmp|run|var/log|proc|sys|mnt|media|cdrom)/|/autoinstall\.yaml/")
+"""Where a late-command may well write: the target, and what of the live system outlives it or was never to."""
+
 _ENDS_THE_SESSION = re.compile(
     r"(?:^|[;&|]\s*)(?:sudo\s+)?(reboot|poweroff|halt|shutdown|systemctl\s+(?:reboot|poweroff))(?=\s|$)"
 )
@@ -76,7 +79,8 @@ def _check_early(found: Findings, line: str, route: Route) -> None:
 def _check_late(found: Findings, line: str, route: Route) -> None:
     code, _ = unquoted(line)
     inside = _IN_TARGET.search(code)
-    if program := _FOR_THE_TARGET.search(code):
+    program = _FOR_THE_TARGET.search(code)
+    if program and "/target" not in program[2]:
         cure = f"write `curtin in-target -- {program[1]} …`"
         found.warning(route, f"{program[1]} changes the live system, which is gone after the reboot: {cure}")
     if ending := _ENDS_THE_SESSION.search(code):
@@ -85,7 +89,7 @@ def _check_late(found: Findings, line: str, route: Route) -> None:
         )
     for redirect in _REDIRECT.finditer(code):
         place = redirect[1] or redirect[2]
-        if not (place + "/").startswith(_GOOD_PLACES):
+        if not _GOOD_PLACES.match(place + "/"):
             found.warning(
                 route, f"{place} is written in the live system, which is gone after the reboot: write /target{place}"
             )
@@ -102,7 +106,9 @@ def _check_home(found: Findings, line: str, route: Route, user: str, release: Re
     if not user or (release is not None and not release.before("26.04")):
         return
     name = re.escape(user)
-    if re.search(rf"/home/{name}\b|\bchown\b[^;&|]*\s{name}(:|\s)|\b(su|sudo)\s+(-\w+\s+)*-?u?\s*{name}\b", line):
+    if re.search(
+        rf"/home/{name}\b|\bchown\b[^;&|]*\s{name}(:|\s)|\bsu\s+(-\w*\s+)*{name}\b|\bsudo\s+-u\s*{name}\b", line
+    ):
         said = (
             f"the account {user} is made on the first boot before 26.04: it has no home yet; use `user-data` (runcmd)"
         )

@@ -109,9 +109,11 @@ def _say_missing(found: Findings, data: Mapping[str, Any], known: Mapping[str, A
 
 
 def check_target(found: Findings, autoinstall: Mapping[str, Any]) -> None:
-    """The cloud-config of the installed system, `autoinstall.user-data`: unknown keys, and passwords in it."""
+    """The cloud-config of the installed system, `autoinstall.user-data`: unknown keys and wrong types."""
     route = ("autoinstall", "user-data")
+    target = mapping(autoinstall.get("user-data"))
     known = schema.words("cloud-config-keys") - {"autoinstall"}
-    for key in mapping(autoinstall.get("user-data")):
+    for key in target:
         if key not in known:
             found.warning((*route, key), f"cloud-init knows no such key{meant(key, known)}")
+    schema.check(found, target, route, schema.validator("cloud-config"))

@@ -118,7 +118,7 @@ def _about_keys(rule: str, wanted: Any, value: Any, schema: Any, here: Route) ->
         known = schema.get("properties", {})
         for key in value:
             if key not in known:
-                yield (*here, key), f"{schema.get('unknown', 'unknown key')}{meant(key, known)}"
+                yield (*here, key), _unknown(key, schema, here)
     elif rule == "required":
         for key in wanted:
             if key not in value:
@@ -127,6 +127,17 @@ def _about_keys(rule: str, wanted: Any, value: Any, schema: Any, here: Route) ->
         for key, needed in wanted.items():
             if key in value and not set(needed) <= set(value):
                 yield (*here, key), f"needs {' and '.join(repr(name) for name in needed)} beside it"
+
+
+def _unknown(key: str, schema: Any, here: Route) -> str:
+    """A key that the schema does not know at ``here``: misplaced, or misspelt."""
+    known = schema.get("properties", {})
+    inside = [name for name, below in known.items() if key in below.get("properties", {})]
+    if inside and not meant(key, known):
+        return f"unknown key here: it belongs under {' or '.join(f'`{name}`' for name in inside)}"
+    if len(here) > 1 and key in load("autoinstall")["properties"] and not meant(key, known):
+        return "unknown key here: it belongs directly under `autoinstall:` (indented too far?)"
+    return f"{schema.get('unknown', 'unknown key')}{meant(key, known)}"
 
 
 def _sentence(rule: str, wanted: Any, value: Any, route: Route) -> str:
