@@ -72,16 +72,17 @@ def assembled(host: Host) -> Host:
     values = filled(plain(host.node), shape())
     match = values["match"] if isinstance(values["match"], dict) else {}
     texts = {key: value for key, value in match.items() if key != "mac" and isinstance(value, str)}
-    mac = match.get("mac") or ()
+    mac = match.get("mac")
+    macs = [mac] if isinstance(mac, str) else mac if isinstance(mac, list) else []
     args = values["kernel_args"]
     return replace(
         host,
         description=_text(values["description"]),
         profile=_text(values["hardware_profile"]),
         address=_address(values["network"]),
-        match=MatchKeys(**texts, mac=(mac,) if isinstance(mac, str) else tuple(str(one) for one in mac)),
+        match=MatchKeys(**texts, mac=tuple(one for one in macs if isinstance(one, str))),
         kernel=_text(values["kernel"]),
-        kernel_args=tuple(str(arg) for arg in args) if isinstance(args, list) else (),
+        kernel_args=tuple(arg for arg in args if isinstance(arg, str)) if isinstance(args, list) else (),
         values=MappingProxyType(values),
     )
 

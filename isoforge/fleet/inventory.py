@@ -16,7 +16,7 @@ from typing import Any
 from isoforge.errors import InventoryError
 from isoforge.fleet.groups import Roster, read_roster
 from isoforge.fleet.host import Host, MatchKeys, assembled, is_secret
-from isoforge.fleet.keys import filled, shape
+from isoforge.fleet.keys import PASSED_ON, filled, shape
 from isoforge.fleet.layers import Tree
 from isoforge.fleet.problems import Problem, Severity, refuse_if_any
 from isoforge.fleet.rules import check_host, folded
@@ -135,7 +135,7 @@ def revealed(host: Host) -> Host:
         problems += check_values(secrets, f"hosts.{host.name}")
         node = laid_over(node, secrets)
     refuse_if_any(problems)
-    shown = assembled(replace(host, node=without_nulls(node), is_revealed=True))
+    shown = assembled(replace(host, node=without_nulls(node, keep=PASSED_ON), is_revealed=True))
     refuse_if_any(check_host(shown))
     return shown
 
@@ -169,7 +169,7 @@ class _Reader:
             Host(
                 name=name, description="", group=groups[-1] if groups else "", groups=groups, profile="", address="",
                 match=MatchKeys(), kernel="ga", kernel_args=(), origin=origin, secret_files=files,
-                is_revealed=not files, values={}, node=without_nulls(merged),
+                is_revealed=not files, values={}, node=without_nulls(merged, keep=PASSED_ON),
             )
         )  # fmt: skip
 

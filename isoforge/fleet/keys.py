@@ -124,7 +124,9 @@ REFERENCE: tuple[Key, ...] = (
         pattern=r"[a-z_][a-z0-9_-]{0,31}",
         form="a small letter or _, then at most 31 small letters, digits, _ or -",
     ),
-    _text("identity.realname", "the first user's full name", default=""),
+    _text(
+        "identity.realname", "the first user's full name", default="", pattern=r"[^:\n]*", form="a name without a colon"
+    ),
     _text(
         "identity.password_hash",
         "crypt(3) hash of the password, as mkpasswd -m yescrypt gives it; left out: no password opens the account",
@@ -188,7 +190,7 @@ REFERENCE: tuple[Key, ...] = (
     # Software
     _keys(Kind.MAPPING, "source", "which of the ISO's variants is installed"),
     _text("source.id", "its id in casper/install-sources.yaml, as ubuntu-server-minimal", since="23.04"),
-    _keys(Kind.BOOLEAN, "source.search_drivers", "look for third-party drivers", since="22.10"),
+    _keys(Kind.BOOLEAN, "source.search_drivers", "look for third-party drivers"),
     _keys(
         Kind.TEXTS, "packages", "Debian packages to add; needs the network", default=[], pattern=_WORD, form="a name"
     ),
@@ -230,6 +232,10 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.ANY_MAPPING, "autoinstall", "anything else for the installer, merged last into autoinstall:"),
     _keys(Kind.ANY_MAPPING, "vars", "values for your own templates"),
 )
+
+
+PASSED_ON = frozenset(key.name for key in REFERENCE if key.kind is Kind.ANY_MAPPING and "." not in key.name)
+"""Mappings that are not ours to judge; in them, null is a value like any other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

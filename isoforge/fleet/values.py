@@ -127,12 +127,19 @@ def laid_over(below: Node, above: Node) -> Node:
     return replace(above, value=merged)
 
 
-def without_nulls(node: Node) -> Node:
-    """The tree less every key whose value is null: writing ``key: null`` in a later layer takes the key away."""
-    if isinstance(node.value, dict):
-        kept = {key: without_nulls(child) for key, child in node.value.items() if child.value is not None}
-        return replace(node, value=kept)
-    return node
+def without_nulls(node: Node, *, keep: frozenset[str] = frozenset()) -> Node:
+    """The tree less every key whose value is null: writing ``key: null`` in a later layer takes the key away.
+
+    Below the keys in ``keep``, which are passed on as they are, null is a value.
+    """
+    if not isinstance(node.value, dict):
+        return node
+    kept = {
+        key: child if key in keep else without_nulls(child)
+        for key, child in node.value.items()
+        if child.value is not None
+    }
+    return replace(node, value=kept)
 
 
 def read(text: str, file: str, problems: list[Problem]) -> Node | None:
@@ -198,14 +205,14 @@ class _Reader:
         return self.scalar(raw, path)
 
     def entries(self, raw: Any, path: Path_) -> dict[str, Node]:
-        seen: dict[Any, int] = {}
+        seen: dict[Any, Any] = {}
         for key_node, _ in raw.value:
             if not isinstance(key_node, yaml.ScalarNode):
                 continue
-            first = seen.setdefault((key_node.tag, key_node.value), key_node.start_mark.line + 1)
             line = key_node.start_mark.line + 1
-            if first != line and key_node.tag != "tag:yaml.org,2002:merge":
-                text = f"is written twice, here and in line {first}"
+            first = seen.setdefault((key_node.tag, key_node.value), key_node)
+            if first is not key_node and key_node.tag != "tag:yaml.org,2002:merge":
+                text = f"is written twice, here and in line {first.start_mark.line + 1}"
                 _add(self.problems, self.file, line, dotted((*path, key_node.value)), text)
         self.loader.flatten_mapping(raw)  # "<<: *anchor" becomes plain entries, the weaker ones first
         entries: dict[str, Node] = {}
