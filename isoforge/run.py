@@ -7,6 +7,8 @@ import logging
 import os
 import re
 import shlex
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,6 +24,9 @@ LAST_WORDS = 12
 
 GRACE_S = 5
 """How long a program may take to end after SIGTERM, in seconds, before SIGKILL."""
+
+ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""The signals that end a program of ours, and with it its children."""
 
 INSTALL_WITH = {
     "xorriso": "apt-get install xorriso",
@@ -80,13 +85,9 @@ def run(
         try:
             child.wait()
         except sh.ErrorReturnCode as failure:
-            raise ToolError(
-                f"{Path(program).name} gave {failure.exit_code}: {last_words(failure, complaint)}"
-            ) from None
-        except sh.SignalException as failure:
-            raise ToolError(
-                f"{Path(program).name} was killed (signal {-failure.exit_code}): {last_words(failure, complaint)}"
-            ) from None
+            code = failure.exit_code
+            how = f"gave {code}" if code > 0 else f"was killed by signal {-code}"
+            raise ToolError(f"{Path(program).name} {how}: {last_words(failure, complaint)}") from None
         return str(child.stdout.decode("utf-8", errors="replace"))
 
 
@@ -108,24 +109,51 @@ def running(
         if on_line is not None:
             on_line(line)
 
-    child: Any = command(program)(
-        *words,
-        _in=stdin,
-        _cwd=None if cwd is None else os.fspath(cwd),
-        _env=environment(env),
-        _err=hear,
-        _tee="err",
-        _tty_out=False,
-        _decode_errors="replace",
-        _bg=True,
-        _bg_exc=False,
-        _return_cmd=True,
-        _truncate_exc=False,
-    )
+    start: Any = command(program)
+    release = hold_signals()  # one that came between the start and `try` would leave the child behind
     try:
-        yield child
+        child = start(
+            *words,
+            _in=stdin,
+            _cwd=None if cwd is None else os.fspath(cwd),
+            _env=environment(env),
+            _err=hear,
+            _tee="err",
+            _tty_out=False,
+            _decode_errors="replace",
+            _bg=True,
+            _bg_exc=False,
+            _return_cmd=True,
+            _truncate_exc=False,
+        )
+        try:
+            release()
+            yield child
+        finally:
+            release = hold_signals()
+            stop(child)
     finally:
-        stop(child)
+        release()
+
+
+def hold_signals() -> Callable[[], None]:
+    """Keep `ENDING` signals back until the returned function is called; only the main thread can, and needs to.
+
+    Masking would not do: the kernel hands the signal to any thread that does not mask it, and Python then raises in
+    the main thread all the same (Python library reference, signal).
+    """
+    if threading.current_thread() is not threading.main_thread():
+        return lambda: None
+    came: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in ENDING}
+
+    def release() -> None:
+        while before:
+            signal.signal(*before.popitem())
+        while came:
+            signal.raise_signal(came.pop())
+
+    return release
 
 
 def stop(child: sh.RunningCommand) -> None:

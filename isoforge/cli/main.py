@@ -9,7 +9,7 @@ import sys
 import traceback
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -22,8 +22,12 @@ app = typer.Typer(
     help="One bootable Ubuntu ISO that installs a whole fleet, each host with its own autoinstall seed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+_UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
+"""What typer raises for words that cannot be meant; typer itself gives no name to it."""
+
 build.add_to(app)
 fleet.add_to(app)
 demo.add_to(app)
@@ -56,15 +60,27 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGHUP, _leave)
     try:
-        app()
+        sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
+    except _UsageFault as fault:
+        _say_usage(fault)
     except ForgeError as error:
         _say(error, error.exit_code)
     except OSError as error:
         _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         _say("interrupted", 130)
     except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
         _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
+
+
+def _say_usage(fault: Any) -> NoReturn:
+    """What was typed wrongly, in one line with the way to the help; or the help itself, if nothing was typed."""
+    words = fault.format_message()
+    if "\n" in words:
+        typer.echo(words, err=True)
+        raise SystemExit(2)
+    verb = fault.ctx.command_path if fault.ctx else "isoforge"
+    _say(f"{words.rstrip('.')} ({verb} --help)", 2)
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
+from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 
 TREE_OPTIONS = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3")
@@ -53,10 +54,12 @@ def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
 def unpack(base: BaseIso, staging: Path) -> None:
     """Take the base's whole tree out into ``staging``, writable, for builds that change more than texts."""
     xorriso("-osirrox", "on", "-indev", base.path, "-extract", "/", staging)
-    for folder, _, files in os.walk(staging):
-        for entry in (Path(folder), *(Path(folder, name) for name in files)):
-            if not entry.is_symlink():
-                entry.chmod(stat.S_IMODE(entry.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+    for path, node in read_tree(base.path).items():
+        place = staging / path.relative_to("/")
+        if node.kind == "link":  # osirrox gives links the time of day
+            os.utime(place, (node.modified, node.modified), follow_symlinks=False)
+        else:
+            place.chmod(stat.S_IMODE(place.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
 def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool) -> list[str]:

@@ -6,6 +6,7 @@ import enum
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, cast
 
@@ -25,10 +26,11 @@ class View(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """A file, directory or symbolic link: ``extent`` is its first byte on the device (0 if it has none),
-    ``size`` in bytes, ``target`` what a link points to."""
+    """A file, directory or symbolic link: ``extent`` is its first byte on the device (0 if it has none), ``size`` in
+    bytes, ``target`` what a link points to, ``modified`` in seconds of the epoch (0.0 where nothing is recorded)."""
 
     kind: str
+    modified: float = 0.0
     extent: int = 0
     size: int = 0
     target: str = ""
@@ -115,12 +117,26 @@ def _walk(iso: Any) -> list[tuple[PurePosixPath, Any]]:
 
 
 def _node(record: Any, start: int) -> Node:
-    if record.rock_ridge.is_symlink():
-        return Node(kind="link", target=record.rock_ridge.symlink_path().decode("utf-8", errors="surrogateescape"))
+    rock_ridge = record.rock_ridge
+    modified = _modified(rock_ridge)
+    if rock_ridge.is_symlink():
+        target = rock_ridge.symlink_path().decode("utf-8", errors="surrogateescape")
+        return Node(kind="link", modified=modified, target=target)
     if record.is_dir():
-        return Node(kind="directory")
+        return Node(kind="directory", modified=modified)
     size = record.get_data_length()
-    return Node(kind="file", extent=record.extent_location() * BLOCK + start if size else 0, size=size)
+    extent = record.extent_location() * BLOCK + start if size else 0
+    return Node(kind="file", modified=modified, extent=extent, size=size)
+
+
+def _modified(rock_ridge: Any) -> float:
+    """The time of modification in a Rock Ridge TF entry (RRIP 1.12, 4.1.6), short form."""
+    stamp = getattr(rock_ridge.dr_entries.tf_record or rock_ridge.ce_entries.tf_record, "modification_time", None)
+    if stamp is None or not hasattr(stamp, "years_since_1900"):
+        return 0.0
+    zone = timezone(timedelta(minutes=15 * stamp.gmtoffset))
+    day = (1900 + stamp.years_since_1900, stamp.month, stamp.day_of_month)
+    return datetime(*day, stamp.hour, stamp.minute, stamp.second, tzinfo=zone).timestamp()
 
 
 def read_file(image: Path, node: Node) -> bytes:

@@ -16,7 +16,7 @@ from isoforge.image.xorriso import xorriso
 _REWRITTEN = frozenset(
     PurePosixPath(name) for name in ("/boot.catalog", "/boot/grub/i386-pc/eltorito.img", str(MD5SUM_TXT))
 )
-_PLACE = re.compile(r"(?<=--interval:local_fs:)\d+[ds]-\d+[ds](.*:).*")
+_PLACE = re.compile(r"--interval:local_fs:\d+[ds]-\d+[ds]:([^:]*):.*", re.DOTALL)
 
 
 def differences(
@@ -33,17 +33,25 @@ def differences(
     directory for the records that xorriso takes out. An image that cannot be read at all is a difference too.
     """
     try:
-        tree = read_tree(draft)
-        return [
-            *_in_boot_records(draft, base, scratch),
-            *_in_partitions(draft),
-            *_in_views(draft, tree),
-            *_in_base_files(tree, read_tree(base.path), frozenset(staged)),
-            *_in_staged_files(draft, tree, staged),
-            *_in_menu(staged[GRUB_CFG].decode(), entries),
-        ]
+        tree, before = read_tree(draft), read_tree(base.path)
     except ForgeError as failure:
         return [failure.message]
+    return [
+        *_heard(_in_partitions(draft)),
+        *_heard(_in_boot_records(draft, base, scratch)),
+        *_heard(_in_views(draft, tree)),
+        *_in_base_files(tree, before, frozenset(staged)),
+        *_in_staged_files(draft, tree, staged),
+        *_in_menu(staged[GRUB_CFG].decode(), entries),
+    ]
+
+
+def _heard(check: Iterator[str]) -> Iterator[str]:
+    """What ``check`` finds; what it cannot read is a finding too."""
+    try:
+        yield from check
+    except ForgeError as failure:
+        yield failure.message
 
 
 def _in_boot_records(draft: Path, base: BaseIso, scratch: Path) -> Iterator[str]:
