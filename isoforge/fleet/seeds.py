@@ -107,9 +107,10 @@ def _mapping(text: str, template: str, host: Host) -> dict[str, Any]:
     """The mapping that a rendered template holds."""
     try:
         document = load(text)
-    except yaml.MarkedYAMLError as broken:
-        line = "" if broken.problem_mark is None else f", line {broken.problem_mark.line + 1} of what it gave"
-        raise TemplateError(f"{template}{line}: is not YAML: {broken.problem} (host {host.name})") from None
+    except yaml.YAMLError as broken:
+        mark, said = getattr(broken, "problem_mark", None), getattr(broken, "problem", None) or "unreadable characters"
+        line = "" if mark is None else f", line {mark.line + 1} of what it gave"
+        raise TemplateError(f"{template}{line}: is not YAML: {said} (host {host.name})") from None
     if not isinstance(document, dict):
         raise TemplateError(f"{template}: must give a mapping (host {host.name})")
     return document
@@ -129,7 +130,7 @@ def _over(below: Any, above: Any) -> Any:
 def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
     """The header, the template's opening comments and ``document``, proven to read back as the same document."""
     opening = []
-    for line in text.splitlines():
+    for line in text.split("\n"):
         if not line.startswith("#"):
             break
         opening.append(line.rstrip())

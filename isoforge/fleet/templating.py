@@ -73,7 +73,7 @@ def environment(templates: tuple[Path, ...]) -> jinja2.Environment:
         "given": given,
         "disk_match": disk_match,
         "as_list": lambda value: [] if not value else [value] if isinstance(value, str) else list(value),
-        "comment": lambda text: " ".join(str(text).split()),
+        "comment": lambda text: " ".join("".join(char if char.isprintable() else " " for char in str(text)).split()),
     }
     return made
 
