@@ -49,7 +49,7 @@ def test_no_problem_shows_a_secret(body: str) -> None:
     assert not [str(one) for one in found if "8472915" in str(one)]
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(DOCUMENTS), st.integers(0, 2000), st.integers(0, 40), st.binary(max_size=12))
 def test_damaged_document_is_told_and_never_fails(text: bytes, start: int, length: int, put: bytes) -> None:
     for one in check_user_data(text[:start] + put + text[start + length :], file="user-data", release="24.04"):
@@ -65,7 +65,7 @@ _VALUES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=150)
 @given(st.sampled_from(DOCUMENTS), st.integers(0, 400), _VALUES)
 def test_any_value_at_any_place_is_told_and_never_fails(text: bytes, at: int, value: object) -> None:
     parsed = document.read(text.decode("utf-8", errors="replace")).data
