@@ -42,7 +42,7 @@ class Validator(Protocol):
 @cache
 def _source(name: str) -> Any:
     """What is written in the data file ``name``."""
-    source = importlib.resources.files("isoforge.fleet.check") / "schema" / name
+    source = importlib.resources.files("isoforge.fleet.check") / "schemas" / name
     return yaml.load(source.read_text(encoding="utf-8"), Loader=FastLoader)  # noqa: S506 - a safe loader
 
 
@@ -67,7 +67,7 @@ def load(name: str) -> Mapping[str, Any]:
 
 @cache
 def words(name: str) -> frozenset[str]:
-    """The list ``name`` of schema/words.yaml."""
+    """The list ``name`` of schemas/words.yaml."""
     return frozenset(_source("words.yaml")[name])
 
 
