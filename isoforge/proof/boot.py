@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shutil
 import socket
 import tempfile
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,104 +15,128 @@ import sh
 
 from isoforge.errors import ProofError
 from isoforge.proof.console import Console, operated, powered_on
-from isoforge.proof.machine import Firmware, Medium, qemu_arguments
+from isoforge.proof.machine import Firmware, Medium, qemu_arguments, serial_file
 from isoforge.proof.report import Report, is_complete, parse_report
 from isoforge.proof.screen import Menu, names
 
-WENT_ON = re.compile(r"No bootable device|Boot failed: not a bootable disk|BdsDxe: (No bootable|failed to)")
-"""How SeaBIOS and OVMF say that what they started came back, and that they went on to the next device."""
+WENT_ON = r'No bootable device|BdsDxe: No bootable|BdsDxe: loading \w+ "(UiApp|EFI Firmware Setup|EFI Internal Shell)"'
+"""How SeaBIOS and OVMF say that no other device can be started: OVMF ends in its own setup."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trial:
+    """One boot of ``iso`` that is to be seen.
+
+    ``choose`` are titles from the menu inwards: each but the last is a submenu; with none, the menu's own countdown
+    decides. ``timeout_s`` is for the whole boot, in seconds. ``local_disk_says`` is what a disk among
+    ``extra_qemu_args`` writes on the screen when it is started; without one the firmware says that it found none.
+    """
+
+    iso: Path
+    firmware: Firmware
+    medium: Medium
+    choose: tuple[str, ...] = ()
+    timeout_s: float = 120
+    accelerator: str = "tcg"
+    extra_qemu_args: tuple[str, ...] = ()
+    local_disk_says: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.iso.name} on {self.firmware} from {self.medium}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
     """What was seen in one boot.
 
-    ``menu`` is the menu as it first came up; ``report`` is what the probe said, None if ``went_on``: then the menu
-    gave the machine back to the firmware, which looked for the next device, and no kernel started. ``serial`` is all
-    that came over the serial port; ``seconds`` is how long the boot took.
+    ``menu`` is the menu as it first came up. ``report`` is what the probe said; None if the menu gave the machine back
+    to the firmware and no kernel started: then ``went_on`` are the words that showed it, those of the local disk or of
+    a firmware that found nothing to start. ``serial`` is all that came over the serial port; ``seconds`` is how long
+    the boot took.
     """
 
-    firmware: Firmware
-    medium: Medium
+    trial: Trial
     menu: Menu
     report: Report | None
-    went_on: bool
+    went_on: str
     seconds: float
     serial: str
 
 
-def boot(
-    iso: Path,
-    *,
-    firmware: Firmware,
-    medium: Medium,
-    choose: Sequence[str] = (),
-    timeout_s: float = 120,
-    screenshot: Path | None = None,
-    log: Path | None = None,
-    accelerator: str = "tcg",
-    extra_qemu_args: Sequence[str] = (),
-) -> Sighting:
-    """Boot ``iso`` and return what was seen, when the probe has reported or the firmware went on without it.
+def boot(trial: Trial, *, screenshot: Path | None = None, log: Path | None = None) -> Sighting:
+    """Do ``trial`` and return what was seen, when the probe has reported or the firmware went on without it.
 
-    ``choose`` are titles from the menu inwards: each but the last is a submenu; with none, the menu's own countdown
-    decides. A picture of the menu with the entry highlighted goes to ``screenshot`` (PNG), what came over the serial
-    port to ``log``. ``iso`` is not written to, and nothing is left behind. Raises ``ProofError`` if there is no menu,
-    no such entry in it, or no word from the guest within ``timeout_s`` seconds; ``ToolError`` if QEMU or its firmware
-    is missing or fails.
+    A picture of the menu with the entry highlighted goes to ``screenshot`` (PNG), what came over the serial port to
+    ``log``, also after a failure. The ISO is not written to, and nothing is left behind. Raises ``ProofError`` if
+    there is no menu, no such entry in it, or no word from the guest in time; ``ToolError`` if QEMU or its firmware is
+    missing or fails.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
         scratch = Path(folder)
         arguments = qemu_arguments(
-            iso, firmware=firmware, medium=medium, scratch=scratch, accelerator=accelerator, extra=extra_qemu_args
+            trial.iso,
+            firmware=trial.firmware,
+            medium=trial.medium,
+            scratch=scratch,
+            accelerator=trial.accelerator,
+            extra=trial.extra_qemu_args,
         )
-
-        async def watch(machine: sh.RunningCommand, control: socket.socket) -> tuple[Menu, str]:
-            async with operated(machine, control, firmware=firmware, scratch=scratch) as console:
-                try:
-                    async with asyncio.timeout(timeout_s):
-                        menu = await operate(console, choose=choose, screenshot=screenshot)
-                except TimeoutError:
-                    raise ProofError(
-                        f"{iso.name} on {firmware}, {medium}: no word from the guest in {timeout_s:g} s; on its screen",
-                        problems=console.lines(),
-                    ) from None
-                finally:
-                    if log is not None:
-                        log.write_text(console.serial, encoding="utf-8")
-            return menu, console.serial
-
-        with powered_on(arguments, scratch=scratch) as (machine, control):
-            menu, serial = asyncio.run(watch(machine, control))
-    report = parse_report(serial) if is_complete(serial) else None
+        try:
+            with powered_on(arguments, scratch=scratch) as (machine, control):
+                menu, went_on, serial = asyncio.run(_watch(trial, machine, control, scratch, screenshot))
+        finally:
+            if log is not None and serial_file(scratch).is_file():
+                shutil.copyfile(serial_file(scratch), log)
     return Sighting(
-        firmware=firmware,
-        medium=medium,
+        trial=trial,
         menu=menu,
-        report=report,
-        went_on=report is None,
+        report=None if went_on else parse_report(serial),
+        went_on=went_on,
         seconds=time.monotonic() - started,
         serial=serial,
     )
 
 
-async def operate(console: Console, *, choose: Sequence[str], screenshot: Path | None) -> Menu:
-    """Do what an operator does: wait for the menu, choose, wait for the end; return the menu as it came up."""
+async def _watch(
+    trial: Trial, machine: sh.RunningCommand, control: socket.socket, scratch: Path, screenshot: Path | None
+) -> tuple[Menu, str, str]:
+    """The menu as it came up, the words that no kernel started, and all that the machine said."""
+    async with operated(machine, control, firmware=trial.firmware, scratch=scratch) as console:
+        try:
+            async with asyncio.timeout(trial.timeout_s):
+                menu, went_on = await _operate(console, trial, screenshot)
+        except TimeoutError:
+            raise ProofError(
+                f"{trial}: no word from the guest in {trial.timeout_s:g} s; on its screen", problems=console.lines()
+            ) from None
+        return menu, went_on, console.serial
+
+
+async def _operate(console: Console, trial: Trial, screenshot: Path | None) -> tuple[Menu, str]:
+    """Do what an operator does: wait for the menu, choose, wait for the end.
+
+    Returns the menu as it came up, and the words that no kernel started (empty if the probe reported).
+    """
     first = menu = await console.menu()
-    for title in choose[:-1]:
+    for title in trial.choose[:-1]:
         menu = await highlight(console, menu, title)
         await console.press("ret")
         menu = await console.menu(unlike=menu)
-    if choose:
-        await highlight(console, menu, choose[-1])
+    if trial.choose:
+        await highlight(console, menu, trial.choose[-1])
     if screenshot is not None:
         await console.picture(screenshot)
     before = len(console.serial)
-    if choose:
+    if trial.choose:
         await console.press("ret")
-    await console.until(lambda: is_complete(console.serial) or WENT_ON.search(console.serial, before) or None)
-    return first
+    elsewhere = re.compile(f"{re.escape(trial.local_disk_says)}|{WENT_ON}" if trial.local_disk_says else WENT_ON)
+
+    def last_word() -> str | None:
+        went_on = elsewhere.search(console.serial, before)
+        return "" if is_complete(console.serial) else went_on and went_on[0]
+
+    return first, await console.until(last_word)
 
 
 async def highlight(console: Console, menu: Menu, title: str) -> Menu:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,6 +19,9 @@ from isoforge.proof.picture import ppm_to_png
 from isoforge.proof.screen import Menu, Screen
 from isoforge.run import last_words, running
 
+# Without a handler of its own, what this library logs would end up on stderr.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
 STILL_S = 0.4
 """A menu without a countdown counts as drawn when the screen has been still for so long, in seconds."""
 
@@ -26,6 +30,9 @@ LISTEN_S = 0.05
 
 KEY_S = 3.0
 """How long GRUB may take to answer a key, in seconds, before it counts as having nothing to answer."""
+
+END_S = 5.0
+"""How long QEMU may take to end after it hung up, in seconds."""
 
 T = TypeVar("T")
 
@@ -126,6 +133,9 @@ def powered_on(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.
             except ProofError:
                 _refuse_failed(machine)
                 raise
+            except QMPError as failure:
+                _refuse_failed(machine, patience_s=END_S)
+                raise ToolError(f"{QEMU} hung up: {failure}") from failure
 
 
 def _called(listening: socket.socket, machine: sh.RunningCommand) -> socket.socket:
@@ -139,12 +149,14 @@ def _called(listening: socket.socket, machine: sh.RunningCommand) -> socket.sock
             return control
 
 
-def _refuse_failed(machine: sh.RunningCommand) -> None:
-    """Raise ``ToolError`` if ``machine`` has ended with an error of its own."""
-    if machine.is_alive():
+def _refuse_failed(machine: sh.RunningCommand, *, patience_s: float = 0) -> None:
+    """Raise ``ToolError`` if ``machine`` has ended with an error of its own, or does within ``patience_s`` seconds."""
+    if machine.is_alive() and not patience_s:
         return
     try:
-        machine.wait()
+        machine.wait(timeout=patience_s or None)
+    except sh.TimeoutException:
+        return
     except sh.ErrorReturnCode as failure:
         raise ToolError(f"{QEMU} gave {failure.exit_code}: {last_words(failure)}") from None
 

@@ -1,0 +1,135 @@
+"""The multi-host ISO, booted: every host's entry gives its machine its kernel line and its seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isoforge.proof.boot import Sighting, Trial, boot
+from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.manifest import HostFacts
+from isoforge.run import run
+from tests.boot.conftest import HOSTS, manifest_of
+from tests.boot.local_disk import SAYS, as_second_device
+
+pytestmark = pytest.mark.boots
+
+LOCAL_DISK = "Boot from local disk (installs nothing)"
+
+MODES = [(firmware, medium) for firmware in (Firmware.BIOS, Firmware.SECUREBOOT) for medium in Medium]
+"""The four modes in which the ISO is promised to boot."""
+
+
+def host_facts(iso: Path, name: str) -> HostFacts:
+    return next(host for host in manifest_of(iso).hosts if host.name == name)
+
+
+def differences(seen: Sighting, host: HostFacts) -> list[str]:
+    """In what the machine that was seen differs from what the manifest promises for ``host``."""
+    report = seen.report
+    if report is None:
+        return [f"no kernel started: {seen.went_on}"]
+    promised = {
+        "kernel line": f"BOOT_IMAGE={host.kernel} {host.kernel_line}",
+        "seed folder": f"/cdrom{host.seed}",
+        "user-data": host.user_data_sha256,
+        "meta-data": host.meta_data_sha256,
+        "vendor-data": host.vendor_data_sha256,
+    }
+    found = {"kernel line": report.kernel_line, "seed folder": report.seed_folder, **report.seed}
+    return [
+        f"{what}: {found.get(what)!r}, not {value!r}" for what, value in promised.items() if found.get(what) != value
+    ]
+
+
+@pytest.mark.parametrize(("firmware", "medium"), MODES)
+@pytest.mark.parametrize("name", HOSTS)
+def test_entry_gives_its_machine_what_the_manifest_promises(
+    iso: Path, name: str, firmware: Firmware, medium: Medium
+) -> None:
+    host = host_facts(iso, name)
+    seen = boot(Trial(iso=iso, firmware=firmware, medium=medium, choose=(host.title,)))
+    assert differences(seen, host) == []
+    assert seen.report
+    assert seen.report.secure_boot == ("on" if firmware is Firmware.SECUREBOOT else "absent")
+    assert seen.report.on_partition == (medium is Medium.USB)
+    assert seen.report.hosts == {host.name: host.user_data_sha256 for host in manifest_of(iso).hosts}
+
+
+def test_two_hosts_get_two_seeds(iso: Path) -> None:
+    one, other = (host_facts(iso, name) for name in HOSTS)
+    assert one.user_data_sha256 != other.user_data_sha256
+    assert one.meta_data_sha256 != other.meta_data_sha256
+
+
+def test_a_bare_semicolon_is_noticed(iso: Path, tmp_path: Path) -> None:
+    menu = tmp_path / "grub.cfg"
+    run("xorriso", "-osirrox", "on", "-indev", iso, "-extract", "/boot/grub/grub.cfg", menu)
+    text = menu.read_text()
+    menu.chmod(0o600)
+    menu.write_text(text.replace("ds=nocloud\\;s=", "ds=nocloud;s="))
+    assert menu.read_text() != text
+    broken = tmp_path / "broken.iso"
+    run(
+        "xorriso",
+        "-indev",
+        iso,
+        "-outdev",
+        broken,
+        "-boot_image",
+        "any",
+        "replay",
+        "-update",
+        menu,
+        "/boot/grub/grub.cfg",
+    )
+    host = host_facts(iso, HOSTS[0])
+    seen = boot(Trial(iso=broken, firmware=Firmware.BIOS, medium=Medium.CD, choose=(host.title,)))
+    assert seen.report
+    assert seen.report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz autoinstall ds=nocloud"
+    assert [line.split(":")[0] for line in differences(seen, host)] == [
+        "kernel line",
+        "seed folder",
+        "user-data",
+        "meta-data",
+        "vendor-data",
+    ]
+
+
+@pytest.mark.parametrize(("firmware", "medium"), [(Firmware.BIOS, Medium.USB), (Firmware.SECUREBOOT, Medium.CD)])
+def test_timeout_starts_the_default_host(iso_with_default: Path, firmware: Firmware, medium: Medium) -> None:
+    host = host_facts(iso_with_default, HOSTS[1])
+    seen = boot(Trial(iso=iso_with_default, firmware=firmware, medium=medium))
+    assert seen.menu.counting
+    assert seen.menu.highlighted == host.title
+    assert differences(seen, host) == []
+
+
+@pytest.mark.parametrize(("firmware", "medium"), MODES)
+def test_timeout_without_a_default_host_installs_nothing(iso: Path, firmware: Firmware, medium: Medium) -> None:
+    seen = boot(Trial(iso=iso, firmware=firmware, medium=medium))
+    assert seen.menu.counting
+    assert seen.menu.highlighted == LOCAL_DISK
+    assert seen.report is None
+    assert seen.went_on
+
+
+def test_timeout_without_a_default_host_starts_the_local_disk(iso: Path, local_disk: Path) -> None:
+    trial = Trial(
+        iso=iso,
+        firmware=Firmware.BIOS,
+        medium=Medium.CD,
+        extra_qemu_args=as_second_device(local_disk),
+        local_disk_says=SAYS,
+    )
+    assert boot(trial).went_on == SAYS
+
+
+def test_the_bases_own_entry_is_in_a_submenu_and_has_no_seed(iso: Path) -> None:
+    submenu = f"Menu of {manifest_of(iso).base_iso.volume_id} (asks before it installs)"
+    choose = (submenu, "Try or Install Ubuntu Server")
+    seen = boot(Trial(iso=iso, firmware=Firmware.SECUREBOOT, medium=Medium.USB, choose=choose))
+    assert seen.report
+    assert seen.report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz ---"
+    assert seen.report.seed_folder == ""

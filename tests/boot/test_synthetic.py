@@ -1,0 +1,83 @@
+"""The synthetic base ISO boots as Ubuntu's does, in every mode; a machine that fails is told from one that boots."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from isoforge.errors import ProofError, ToolError
+from isoforge.proof.boot import Sighting, Trial, boot
+from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.synthetic import Release, casper_uuid, make_base
+
+pytestmark = pytest.mark.boots
+
+OFFICIAL = "Try or Install Ubuntu Server"
+SECURE_BOOT = {Firmware.BIOS: "absent", Firmware.UEFI: "off", Firmware.SECUREBOOT: "on"}
+
+
+MODES = [
+    (Firmware.BIOS, Medium.CD),
+    (Firmware.BIOS, Medium.USB),
+    (Firmware.UEFI, Medium.CD),
+    (Firmware.SECUREBOOT, Medium.CD),
+    (Firmware.SECUREBOOT, Medium.USB),
+]
+
+
+@pytest.mark.parametrize(("firmware", "medium"), MODES)
+def test_official_entry_boots(bootable_base: Path, firmware: Firmware, medium: Medium, tmp_path: Path) -> None:
+    picture = tmp_path / "menu.png"
+    trial = Trial(iso=bootable_base, firmware=firmware, medium=medium, choose=(OFFICIAL,))
+    seen = boot(trial, screenshot=picture)
+    assert seen.menu.titles[0] == seen.menu.highlighted == OFFICIAL
+    assert ("UEFI Firmware Settings" in seen.menu.titles) == (firmware is not Firmware.BIOS)
+    assert seen.menu.counting
+    assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
+    assert_probe_saw_the_base(seen)
+
+
+def assert_probe_saw_the_base(seen: Sighting) -> None:
+    report = seen.report
+    assert report is not None
+    assert report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz ---"
+    assert report.secure_boot == SECURE_BOOT[seen.trial.firmware]
+    assert report.firmware == ("bios" if seen.trial.firmware is Firmware.BIOS else "uefi")
+    assert report.uuid == str(casper_uuid(Release.NOBLE, "generic"))
+    assert report.on_partition == (seen.trial.medium is Medium.USB)
+    assert report.failed_modules == ()
+    assert (report.seed_folder, report.seed, report.hosts) == ("", {}, {})
+
+
+def test_an_entry_that_is_not_there_is_named_with_those_that_are(bootable_base: Path) -> None:
+    trial = Trial(iso=bootable_base, firmware=Firmware.BIOS, medium=Medium.CD, choose=("Install web-1",))
+    with pytest.raises(ProofError, match="no entry 'Install web-1'") as caught:
+        boot(trial)
+    assert list(caught.value.problems) == [OFFICIAL, "Test memory"]
+
+
+def test_a_guest_that_stays_silent_fails_and_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make_base(tmp_path / "dead.iso")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    before = (tmp_path / "dead.iso").read_bytes()
+    trial = Trial(iso=tmp_path / "dead.iso", firmware=Firmware.BIOS, medium=Medium.USB, choose=(OFFICIAL,), timeout_s=8)
+    with pytest.raises(ProofError, match="no word from the guest in 8 s") as caught:
+        boot(trial, log=tmp_path / "serial.log")
+    assert any("error" in line for line in caught.value.problems)
+    assert "GNU GRUB" in (tmp_path / "serial.log").read_text()
+    assert list(scratch.iterdir()) == []
+    assert (tmp_path / "dead.iso").read_bytes() == before
+
+
+def test_what_qemu_refuses_is_told_in_its_own_words(bootable_base: Path) -> None:
+    trial = Trial(
+        iso=bootable_base, firmware=Firmware.BIOS, medium=Medium.CD, extra_qemu_args=("-device", "no-such-device")
+    )
+    with pytest.raises(ToolError, match="no-such-device"):
+        boot(trial)
