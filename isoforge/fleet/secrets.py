@@ -18,7 +18,7 @@ from typing import Any
 
 from isoforge.errors import InventoryError, ToolError
 from isoforge.fleet.problems import Problem, refuse_if_any
-from isoforge.fleet.values import Node, Origin, dotted, empty, planted, read
+from isoforge.fleet.values import HIDDEN, Node, Origin, dotted, empty, planted, read
 from isoforge.run import run
 
 _SECRETS_FILE = re.compile(r"secrets.*\.ya?ml|.+\.sops\.ya?ml")
@@ -29,16 +29,6 @@ _PARTLY = ("encrypted_regex", "unencrypted_regex", "encrypted_suffix", "encrypte
 PASSED_ON = ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
              "XDG_CONFIG_HOME", "GNUPGHOME")  # fmt: skip
 """What sops is told about where keys are (its documentation, "Encrypting using age"); HOME always goes along."""
-
-
-class Hidden:
-    """Stands for a value that is still encrypted."""
-
-    def __repr__(self) -> str:
-        return "(encrypted)"
-
-
-HIDDEN = Hidden()
 
 
 def plain_text_secrets(trees: Iterable[Path]) -> Iterator[Problem]:

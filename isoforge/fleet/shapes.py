@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 
 from isoforge.fleet.keys import Key, Kind, Shape, shape
 from isoforge.fleet.problems import Problem
-from isoforge.fleet.values import Node, Path_, dotted
+from isoforge.fleet.values import HIDDEN, Node, Path_, dotted
 
 SIZE = r"[0-9]+(\.[0-9]+)?[KMGT]B?"
 """A size as curtin reads it: powers of 1024 with one letter (1GB is 2^30 bytes there; 1GiB is refused)."""
@@ -40,7 +40,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def _check(node: Node, at: Shape, address: str, path: Path_) -> Iterator[Problem]:
-    if node.value is None or (node.secret and not isinstance(node.value, dict | list | str | int | float)):
+    if node.value is None or node.value is HIDDEN:
         return
     kind = at.key.kind
     if kind is Kind.MAPPING:
@@ -54,6 +54,8 @@ def _check(node: Node, at: Shape, address: str, path: Path_) -> Iterator[Problem
 
 
 def _check_mapping(node: Node, at: Shape, address: str, path: Path_) -> Iterator[Problem]:
+    if node.value is HIDDEN:
+        return
     if not isinstance(node.value, dict):
         yield problem(node, address, path, _expected(node, "a mapping"))
         return
@@ -88,7 +90,7 @@ def _check_anything(node: Node, at: Shape, address: str, path: Path_) -> Iterato
         yield problem(node, address, path, _expected(node, "a mapping"))
         return
     for below, leaf in node.leaves():
-        if not isinstance(leaf.value, str | int | float | dict | list | None):
+        if leaf.value is not HIDDEN and not isinstance(leaf.value, str | int | float | dict | list | None):
             yield problem(leaf, address, (*path, *below), _expected(leaf, "text, a number, true or false"))
 
 
@@ -112,6 +114,8 @@ def _check_scalar(node: Node, key: Key, address: str, path: Path_) -> Iterator[P
 
 
 def _check_text(node: Node, key: Key, address: str, path: Path_) -> Iterator[Problem]:
+    if node.value is HIDDEN:
+        return
     if not isinstance(node.value, str):
         yield problem(node, address, path, _expected(node, "text"))
     elif key.choices and node.value not in key.choices:

@@ -79,6 +79,16 @@ class Node:
             yield path, self
 
 
+class Hidden:
+    """Stands for a value that is still encrypted."""
+
+    def __repr__(self) -> str:
+        return "(encrypted)"
+
+
+HIDDEN = Hidden()
+
+
 def dotted(path: Path_) -> str:
     """``path`` as people write it: ``storage.disks[1].serial``; a key with dots in it is put in quotes."""
     text = ""

@@ -17,9 +17,8 @@ from tests.unit.fleet.conftest import ROOT, Write
 SHIPPED = ROOT / "templates"
 
 
-def seed(**changed: bytes) -> Seed:
-    files = {"user_data": b"#cloud-config\nautoinstall: {version: 1}\n", "meta_data": b"{}\n", "vendor_data": b""}
-    return Seed(host="web-1", **{**files, **changed})
+def seed(user_data: bytes = b"#cloud-config\nautoinstall: {version: 1}\n") -> Seed:
+    return Seed(host="web-1", user_data=user_data, meta_data=b"{}\n", vendor_data=b"")
 
 
 def host_of(baremetal: Path) -> Host:
