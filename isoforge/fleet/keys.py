@@ -276,7 +276,7 @@ def filled(value: Any, at: Shape) -> Any:
     if at.key.kind is Kind.MAPPING:
         return _filled_mapping({} if value is None else value, at)
     if at.key.kind is Kind.LIST and at.item is not None:
-        return None if value is None else [filled(item, at.item) for item in value]
+        return [filled(item, at.item) for item in value] if isinstance(value, list) else value
     return at.key.default if value is None else value
 
 

@@ -44,11 +44,23 @@ def _check_device(view: View, path: Path_) -> Iterator[Problem]:
         except ValueError as wrong:
             yield view.error(where, str(wrong))
     yield from _check_gateways(view, path, networks)
+    yield from _check_overrides(view, path)
     for where, address in view.texts(*path, "nameservers", "addresses"):
         if not _is_address(address):
             yield view.error(where, f"{address!r} is not an IP address")
     for number, _ in enumerate(view.items(*path, "routes")):
         yield from _check_route(view, (*path, "routes", number))
+
+
+def _check_overrides(view: View, path: Path_) -> Iterator[Problem]:
+    """systemd-networkd has one set for both families; netplan 0.106 refuses two that differ."""
+    if not (view.true(*path, "dhcp4") and view.true(*path, "dhcp6")):
+        return
+    four, six = (view.entries(*path, f"{family}-overrides") for family in ("dhcp4", "dhcp6"))
+    for key in dict.fromkeys([*four, *six]):
+        if key not in four or key not in six or four[key].value != six[key].value:
+            text = f"must say the same of {key} as dhcp4-overrides does, since both are used"
+            yield view.error((*path, "dhcp6-overrides"), text)
 
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
