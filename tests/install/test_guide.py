@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,7 @@ def clone(tmp_path: Path) -> Path:
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
-            (target / name).write_bytes((ROOT / name).read_bytes())
-            (target / name).chmod((ROOT / name).stat().st_mode)
+            shutil.copy2(ROOT / name, target / name)  # with its date, by which make sees that all is set up
     (target / ".venv").symlink_to(ROOT / ".venv")
     make_base(target / ISO)
     return target
