@@ -21,7 +21,7 @@ from isoforge.fleet.layers import Tree
 from isoforge.fleet.problems import Problem, Severity, refuse_if_any
 from isoforge.fleet.rules import check_host, folded
 from isoforge.fleet.secrets import hidden, plain_text_secrets, revealed_file
-from isoforge.fleet.shapes import check_values, did_you_mean
+from isoforge.fleet.shapes import check_values, did_you_mean, problem
 from isoforge.fleet.values import (
     Node,
     Origin,
@@ -100,7 +100,7 @@ def survey(baremetal: Path) -> Inventory:
     reader = _Reader(trees, roster, problems)
     hosts = tuple(reader.host(name) for name in roster.hosts)
     problems += reader.strays()
-    problems += folded([problem for host in hosts for problem in check_host(host)])
+    problems += folded([one for host in hosts for one in check_host(host)])
     where = next(tree.hosts_file for tree in trees if tree.hosts_file.is_file())
     return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(dict.fromkeys(problems)))
 
@@ -192,13 +192,16 @@ class _Reader:
         if name not in self.profile_files:
             near = did_you_mean(name, self.profile_files)
             text = f"there is no profiles/hardware/{name}.yml{near}"
-            address = f"hosts.{host}.hardware_profile"
             self.problems.append(Problem(file=chosen.origin.file, line=chosen.origin.line, address=address, text=text))
         if name not in self.profiles:
             merged = empty(DEFAULT)
             for tree in self.trees:
                 for node in tree.values("profiles/hardware", name, f"profiles.{name}"):
                     merged = laid_over(merged, node)
+            again = merged.at(("hardware_profile",))
+            if again is not None:
+                text = "is for hosts and groups: a profile does not choose a profile"
+                self.problems.append(problem(again, f"profiles.{name}", ("hardware_profile",), text))
             self.profiles[name] = merged
         return self.profiles[name]
 

@@ -152,9 +152,13 @@ def folded(problems: list[Problem]) -> list[Problem]:
         first.setdefault(key, problem)
         count[key] = count.get(key, 0) + 1
     return [
-        replace(problem, text=f"{problem.text} (and {count[key] - 1} more hosts)") if count[key] > 1 else problem
+        replace(problem, text=problem.text + _others(count[key] - 1)) if count[key] > 1 else problem
         for key, problem in first.items()
     ]
+
+
+def _others(count: int) -> str:
+    return " (and one more host)" if count == 1 else f" (and {count} more hosts)"
 
 
 @cache

@@ -158,6 +158,13 @@ def test_an_unknown_profile_is_refused_where_it_was_chosen(one_host: Write) -> N
     assert (problems[0].file, problems[0].line) == (str(baremetal / "inventory/host_vars/web-1.yml"), 1)
 
 
+def test_a_profile_that_chooses_a_profile_is_refused(one_host: Write) -> None:
+    baremetal = one_host(
+        "hardware_profile: box", **{"inventory/profiles/hardware/box.yml": "hardware_profile: crate\n"}
+    )
+    assert "profiles.box.hardware_profile: is for hosts and groups" in errors(survey(baremetal).problems)[0]
+
+
 def test_every_problem_is_told_at_once(one_host: Write) -> None:
     baremetal = one_host("locale: 5\ntimzone: Etc/UTC\nstorage: {layout: lvmm}\n")
     with pytest.raises(InventoryError) as refused:
