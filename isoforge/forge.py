@@ -9,19 +9,21 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.errors import ProofError, ToolError
-from isoforge.fleet.inventory import Host, load_inventory
-from isoforge.fleet.seeds import Seed, read_seed, render_seed, write_seed
+from isoforge.fleet.seeds import read_seed, render_seed, write_seed
 from isoforge.image.base import BaseIso, read_base
 from isoforge.image.cidata import write_cidata
 from isoforge.image.draft import publish, refuse_same_file, refuse_without_room, workshop
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
-from isoforge.order import Order, refuse_default, refuse_order, the_only_base_iso
+from isoforge.muster import check, check_files, collect_hosts, collect_seeds, gen, template_folders
+from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan
 from isoforge.proof.manifest import Manifest, image_file
 from isoforge.proof.readback import differences
 from isoforge.run import run
-from isoforge.wording import render, shipped_templates
+from isoforge.wording import render
+
+__all__ = ["Built", "Listener", "check", "check_files", "gen", "multi", "seed_iso"]
 
 Listener = Callable[[str, float | None], object]
 """Hears how a build goes on: the phase's name, and how much of it is done (0 to 1; None where that is not known)."""
@@ -55,7 +57,7 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
     with workshop(order.goal) as shop:
         listen("reading the base ISO", None)
         base = read_base(base_iso, subfolder(shop, "base"))
-        seeds = collect_seeds(order, hosts, base)
+        seeds = collect_seeds(order, hosts, base.release)
         plan = make_plan(order, base, hosts, seeds, xorriso_version)
         refuse_without_room(shop, base.path.stat().st_size * (2 if order.unpack else 1))
         draft = shop / order.goal.name
@@ -87,17 +89,6 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
         return name_it(order.goal, draft, manifest)
 
 
-def gen(order: Order) -> list[Path]:
-    """Render the seeds of the hosts of ``order`` into ``generated/<host>/`` and return those folders.
-
-    Every host is rendered before the first file is written: an ``InventoryError`` or ``TemplateError`` leaves what
-    was there.
-    """
-    refuse_order(order)
-    rendered = [render_seed(host, templates=template_folders(order.baremetal)) for host in collect_hosts(order)]
-    return [write_seed(seed, order.generated) for seed in rendered]
-
-
 def seed_iso(order: Order) -> Path:
     """Build the CIDATA ISO of the one host of ``order`` beside its seed, and return its path."""
     refuse_order(order)
@@ -112,31 +103,6 @@ def seed_iso(order: Order) -> Path:
         write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))
         publish({draft: goal})
     return goal
-
-
-def collect_hosts(order: Order) -> tuple[Host, ...]:
-    """The hosts of ``order`` from the inventory; ``InventoryError`` with everything that is wrong."""
-    inventory = load_inventory(order.baremetal)
-    named = [inventory.host(name) for name in order.hosts]
-    grouped = [host for group in order.groups for host in inventory.group(group)]
-    chosen = {host.name: host for host in [*named, *grouped, *(inventory.hosts if order.every_host else ())]}
-    refuse_default(order, chosen)
-    return tuple(chosen.values())
-
-
-def collect_seeds(order: Order, hosts: tuple[Host, ...], base: BaseIso) -> tuple[Seed, ...]:
-    """The seed of each host: rendered for the base's release and kept, or as it lies in ``generated/``."""
-    if not order.render:
-        return tuple(read_seed(order.generated, host.name) for host in hosts)
-    seeds = [render_seed(host, templates=template_folders(order.baremetal), release=base.release) for host in hosts]
-    for seed in seeds:
-        write_seed(seed, order.generated)
-    return tuple(seeds)
-
-
-def template_folders(baremetal: Path) -> tuple[Path, ...]:
-    """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
-    return (baremetal / "templates", shipped_templates())
 
 
 def prove(draft: Path, base: BaseIso, plan: Plan, scratch: Path) -> None:

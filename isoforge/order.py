@@ -22,7 +22,8 @@ class Order:
     of ``groups``, or ``every_host`` of the inventory; ``base_iso`` None means the one Ubuntu ISO in ``files/``;
     ``default_host`` is what the timeout (seconds) starts, None the local disk; ``render`` renders the seeds first,
     otherwise those that lie there are used as they are; ``unpack`` takes the whole base apart instead of passing it on
-    in one go; ``folder`` is where the output goes, if not under ``generated/_multi/<name>``.
+    in one go; ``strict`` makes warnings errors; ``folder`` is where the output goes, if not under
+    ``generated/_multi/<name>``.
     """
 
     baremetal: Path
@@ -35,6 +36,7 @@ class Order:
     timeout_s: int = 30
     render: bool = False
     unpack: bool = False
+    strict: bool = False
     folder: Path | None = None
 
     @property

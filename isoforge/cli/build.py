@@ -16,6 +16,7 @@ from isoforge.cli.options import (
     Json,
     OneHost,
     Render,
+    Strict,
     Timeout,
     UbuntuIso,
 )
@@ -44,6 +45,7 @@ def multi(
     grub_timeout: Timeout = 30,
     render: Render = False,
     unpack: Annotated[bool, typer.Option("--unpack", help="Take the base ISO apart; slower, same result.")] = False,
+    strict: Strict = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
@@ -65,6 +67,7 @@ def multi(
             timeout_s=grub_timeout,
             render=render,
             unpack=unpack,
+            strict=strict,
         ),
         json=json,
     )

@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import json as json_format
 import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, Groups, Hosts, Json
+from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, Groups, Hosts, Json, Strict
+from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
     from isoforge.fleet.inventory import Host
+    from isoforge.order import Order
 
 
 def add_to(app: typer.Typer) -> None:
     """Give ``app`` the verbs of this module."""
     app.command()(gen)
     app.command("render", hidden=True)(gen)
+    app.command()(check)
     app.command()(hosts)
     app.command("list-hosts", hidden=True)(hosts)
 
@@ -27,6 +32,7 @@ def gen(
     host: Hosts = None,
     group: Groups = None,
     every_host: EveryHost = False,
+    strict: Strict = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Render user-data and meta-data of hosts into baremetal/autoinstall/generated/.
@@ -34,36 +40,96 @@ def gen(
     Example: isoforge gen --host site-a-m710q1
     """
     from isoforge.forge import gen as forge_gen
-    from isoforge.order import Order
 
-    order = Order(
-        baremetal=baremetal,
-        name="gen",
-        hosts=tuple(host or ()),
-        groups=tuple(group or ()),
-        every_host=every_host,
-    )
-    for folder in forge_gen(order):
+    for folder in forge_gen(_order("gen", host, group, every_host, baremetal, strict=strict)):
         typer.echo(folder)
 
 
-def hosts(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
+def check(
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="[FILE]...", help="Seeds written by hand, in place of the inventory.")
+    ] = None,
+    host: Hosts = None,
+    group: Groups = None,
+    every_host: EveryHost = False,
+    release: Annotated[
+        str | None, typer.Option("--release", help="The release of the base ISO the seeds are for, as 24.04.")
+    ] = None,
+    strict: Strict = False,
+    baremetal: Baremetal = BAREMETAL,
+    json: Json = False,
+) -> None:
+    """Tell every problem in inventory, secrets and seeds at once, each with its address; exit code 3 if there is one.
+
+    Without hosts, all are checked. Example: isoforge check --strict
+    """
+    from isoforge.fleet.problems import refuse_if_any
+    from isoforge.forge import check as forge_check
+    from isoforge.forge import check_files
+
+    order = _order("check", host, group, every_host, baremetal, strict=strict)
+    problems = check_files(files, release=release) if files else forge_check(order, release=release)
+    if json:
+        typer.echo(json_format.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
+    for problem in problems if not json else ():
+        typer.echo(problem)
+    refuse_if_any(problems, strict=strict, listed=False)
+    if not json:
+        typer.echo("no errors" if problems else "nothing is wrong", err=True)
+
+
+def _order(
+    name: str, host: list[str] | None, group: list[str] | None, every_host: bool, baremetal: Path, *, strict: bool
+) -> Order:
+    from isoforge.order import Order
+
+    return Order(
+        baremetal=baremetal,
+        name=name,
+        hosts=tuple(host or ()),
+        groups=tuple(group or ()),
+        every_host=every_host,
+        strict=strict,
+    )
+
+
+def hosts(
+    host: Annotated[str | None, typer.Argument(metavar="[HOST]", help="One host, for --explain.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Say from which file each value of HOST came.")] = False,
+    baremetal: Baremetal = BAREMETAL,
+    json: Json = False,
+) -> None:
     """List the hosts of the inventory: group, profile, address, match keys, and whether a seed is rendered.
 
-    Example: isoforge hosts
+    Example: isoforge hosts site-a-m710q1 --explain
     """
     from isoforge.fleet.inventory import load_inventory
     from isoforge.order import Order
 
+    if explain and host is None:
+        raise UsageError("--explain needs a host", hint="isoforge hosts HOST --explain")
     generated = Order(baremetal=baremetal, name="hosts").generated
-    rows = [
-        {**_facts(host), "rendered": (generated / host.name / "user-data").is_file()}
-        for host in load_inventory(baremetal).hosts
-    ]
+    inventory = load_inventory(baremetal)
+    chosen = inventory.hosts if host is None else (inventory.host(host),)
+    if explain:
+        _explain(chosen[0], json=json)
+        return
+    rows = [{**_facts(known), "rendered": (generated / known.name / "user-data").is_file()} for known in chosen]
     if json:
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
     else:
-        _table(rows)
+        _show_hosts(rows)
+
+
+def _explain(host: Host, *, json: bool) -> None:
+    from isoforge.fleet.inventory import explain
+
+    rows = explain(host)
+    if json:
+        told = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+        typer.echo(json_format.dumps(told, indent=2, ensure_ascii=False))
+    else:
+        _table(("key", "value", "from"), rows)
 
 
 def _facts(host: Host) -> dict[str, object]:
@@ -78,22 +144,28 @@ def _facts(host: Host) -> dict[str, object]:
     }
 
 
-def _table(rows: list[dict[str, object]]) -> None:
-    """The hosts as a table: as wide as the terminal, or as wide as it needs to be where there is none."""
+def _show_hosts(rows: list[dict[str, object]]) -> None:
+    cells = []
+    for row in rows:
+        match = row["match"]
+        keys = [f"{key} {_listed(value)}" for key, value in match.items()] if isinstance(match, dict) else []
+        rendered = "yes" if row["rendered"] else "no"
+        cells.append((row["name"], row["group"], row["profile"], row["address"], "\n".join(keys), rendered))
+    _table(("host", "group", "profile", "address", "matched by", "rendered"), cells)
+
+
+def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """``rows`` under ``headings``: as wide as the terminal, or as wide as it needs to be where there is none."""
     from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
     console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("host", "group", "profile", "address", "matched by", "rendered"):
+    for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        match = row["match"]
-        keys = [f"{key} {_listed(value)}" for key, value in match.items()] if isinstance(match, dict) else []
-        rendered = "yes" if row["rendered"] else "no"
-        cells = [row["name"], row["group"], row["profile"], row["address"], "\n".join(keys) or "-", rendered]
-        table.add_row(*(escape(str(cell) or "-") for cell in cells))
+        table.add_row(*(escape(str(cell)) or "-" for cell in row))
     console.print(table)
 
 

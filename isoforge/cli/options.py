@@ -25,4 +25,6 @@ Timeout = Annotated[
     int, typer.Option("--grub-timeout", "--timeout", metavar="SECONDS", help="How long the menu waits for a key.")
 ]
 
+Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")]
+
 BAREMETAL = Path("baremetal")

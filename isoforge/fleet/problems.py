@@ -37,9 +37,13 @@ class Problem:
         return f"{place}  {self.address}: {said}{self.text}"
 
 
-def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False) -> None:
-    """Raise one ``InventoryError`` that lists every error (and, if ``strict``, every warning); else return."""
+def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False, listed: bool = True) -> None:
+    """Raise one ``InventoryError`` that lists every error (and, if ``strict``, every warning); else return.
+
+    Not ``listed``, it only counts them: for those who have shown them already.
+    """
     stopping = [problem for problem in problems if strict or problem.severity is Severity.ERROR]
     if stopping:
         count = "one problem" if len(stopping) == 1 else f"{len(stopping)} problems"
-        raise InventoryError(f"{count} in the inventory", problems=[str(problem) for problem in stopping])
+        lines = [str(problem) for problem in stopping] if listed else []
+        raise InventoryError(f"{count} in the inventory", problems=lines)

@@ -1,0 +1,153 @@
+"""The fleet mustered: hosts chosen, their seeds rendered or read, and everything about them checked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from isoforge.errors import InventoryError, ToolError
+from isoforge.fleet.check import check_meta_data, check_user_data
+from isoforge.fleet.inventory import Host, Inventory, load_inventory, survey
+from isoforge.fleet.problems import Problem, Severity, refuse_if_any
+from isoforge.fleet.review import review_inventory, review_seeds
+from isoforge.fleet.seeds import Seed, is_stale, read_seed, render_seed, write_seed
+from isoforge.order import Order, refuse_default, refuse_order
+from isoforge.run import run
+from isoforge.wording import shipped_templates
+
+log = logging.getLogger(__name__)
+
+
+def gen(order: Order) -> list[Path]:
+    """Render the seeds of the hosts of ``order`` into ``generated/<host>/`` and return those folders.
+
+    Every host is rendered and checked before the first file is written: an ``InventoryError`` or ``TemplateError``
+    leaves what was there. Warnings go to the log.
+    """
+    refuse_order(order)
+    hosts = collect_hosts(order)
+    seeds = [render_seed(host, templates=template_folders(order.baremetal)) for host in hosts]
+    refuse_problems(review_seeds(hosts, seeds, generated=order.generated, release=None, rendered=True), order)
+    return [write_seed(seed, order.generated) for seed in seeds]
+
+
+def check(order: Order, *, release: str | None = None) -> list[Problem]:
+    """Every problem of the hosts of ``order`` (of all, if it names none), errors and warnings; nothing is written.
+
+    ``release`` is that of the base ISO which the seeds are meant for. Raises ``InventoryError`` only where there is no
+    inventory, or no such host.
+    """
+    inventory = survey(order.baremetal)
+    hosts = chosen_hosts(inventory, order) or inventory.hosts
+    found = review_inventory(
+        inventory,
+        hosts,
+        templates=template_folders(order.baremetal),
+        generated=order.generated,
+        release=release,
+    )
+    return [*found, *tracked(order.baremetal)]
+
+
+def check_files(files: Iterable[Path], *, release: str | None = None) -> list[Problem]:
+    """Every problem of seed files that were written by hand: ``meta-data`` by that name, anything else as user-data."""
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except OSError as failure:
+            raise InventoryError(f"{file} cannot be read: {failure.strerror}") from failure
+        if file.name == "meta-data":
+            problems += check_meta_data(content, file=str(file))
+        else:
+            problems += check_user_data(content, file=str(file), release=release)
+    return problems
+
+
+def tracked(baremetal: Path) -> list[Problem]:
+    """What git would carry away although it must stay here: files of the overlay, seeds and ISOs."""
+    private = ("inventory-local", "autoinstall/generated")
+    try:
+        listed = run("git", "-C", baremetal, "ls-files", "-z", "--", *private)
+    except ToolError:  # no git, or no repository: nothing is tracked
+        return []
+    text = "is tracked by git: `git rm --cached -- FILE` ends that; change the secrets in it, the history keeps them"
+    return [
+        Problem(file=str(baremetal / name), address=name, text=text.replace("FILE", str(baremetal / name)))
+        for name in listed.split("\0")
+        if name
+    ]
+
+
+def refuse_problems(problems: Sequence[Problem], order: Order) -> None:
+    """Log the warnings among ``problems``, and raise ``InventoryError`` for the errors (all of them, if strict)."""
+    for problem in problems:
+        if problem.severity is Severity.WARNING and not order.strict:
+            log.warning("%s", problem)
+    refuse_if_any(problems, strict=order.strict)
+
+
+def collect_hosts(order: Order) -> tuple[Host, ...]:
+    """The hosts of ``order`` from the inventory; ``InventoryError`` with everything that is wrong."""
+    inventory = load_inventory(order.baremetal)
+    hosts = chosen_hosts(inventory, order)
+    refuse_problems(concerning(hosts, inventory.problems), order)
+    refuse_default(order, [host.name for host in hosts])
+    return hosts
+
+
+def concerning(hosts: Iterable[Host], problems: Iterable[Problem]) -> list[Problem]:
+    """Those of ``problems`` that are about one of ``hosts``, about several hosts, or about none in particular."""
+    names = {host.name for host in hosts}
+    return [
+        problem
+        for problem in problems
+        if not problem.address.startswith("hosts.")
+        or any(problem.address.startswith((f"hosts.{name}.", f"hosts.{name}:")) for name in names)
+        or "more host" in problem.text
+    ]
+
+
+def chosen_hosts(inventory: Inventory, order: Order) -> tuple[Host, ...]:
+    """The hosts that ``order`` names, each once: by name, by group, or all of them."""
+    named = [inventory.host(name) for name in order.hosts]
+    grouped = [host for group in order.groups for host in inventory.group(group)]
+    every = inventory.hosts if order.every_host else ()
+    return tuple({host.name: host for host in (*named, *grouped, *every)}.values())
+
+
+def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[Seed, ...]:
+    """The seed of each host, checked: rendered for the base's release and kept, or as it lies in ``generated/``."""
+    templates = template_folders(order.baremetal)
+    if order.render:
+        seeds = [render_seed(host, templates=templates, release=release) for host in hosts]
+    else:
+        seeds = [read_seed(order.generated, host.name) for host in hosts]
+    problems = review_seeds(hosts, seeds, generated=order.generated, release=release, rendered=order.render)
+    refuse_problems([*problems, *([] if order.render else stale(order, hosts, release))], order)
+    if order.render:
+        for seed in seeds:
+            write_seed(seed, order.generated)
+    return tuple(seeds)
+
+
+def stale(order: Order, hosts: tuple[Host, ...], release: str) -> list[Problem]:
+    """A warning for each host whose rendered seed is not what would be rendered now."""
+    templates = template_folders(order.baremetal)
+    reasons = {host.name: is_stale(host, order.generated, templates, release=release) for host in hosts}
+    return [
+        Problem(
+            file=str(order.generated / name / "user-data"),
+            address=f"hosts.{name}",
+            text=f"{reason}; --render renders it again",
+            severity=Severity.WARNING,
+        )
+        for name, reason in reasons.items()
+        if reason
+    ]
+
+
+def template_folders(baremetal: Path) -> tuple[Path, ...]:
+    """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
+    return (baremetal / "templates", shipped_templates())
