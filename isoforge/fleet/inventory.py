@@ -192,7 +192,7 @@ class _Reader:
         if name not in self.profile_files:
             near = did_you_mean(name, self.profile_files)
             text = f"there is no profiles/hardware/{name}.yml{near}"
-            self.problems.append(Problem(file=chosen.origin.file, line=chosen.origin.line, address=address, text=text))
+            self.problems.append(problem(chosen, f"hosts.{host}", ("hardware_profile",), text))
         if name not in self.profiles:
             merged = empty(DEFAULT)
             for tree in self.trees:
