@@ -146,7 +146,8 @@ async def highlight(console: Console, menu: Menu, title: str) -> Menu:
     if any(names(title, shown) for shown in menu.titles[: menu.titles.index(menu.highlighted)]):
         key = "up"
     elif not any(names(title, shown) for shown in menu.titles):
-        menu = await console.move("home") or menu
+        await console.press("home")
+        menu = await console.menu()
     while not names(title, menu.highlighted):
         moved = await console.move(key)
         if moved is None:

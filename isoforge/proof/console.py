@@ -28,8 +28,11 @@ STILL_S = 0.4
 LISTEN_S = 0.05
 """How often the serial port is looked at, in seconds."""
 
-KEY_S = 3.0
+KEY_S = 8.0
 """How long GRUB may take to answer a key, in seconds, before it counts as having nothing to answer."""
+
+ROW_S = 0.1
+"""How long the screen has to be still after a key, in seconds: rows are drawn letter by letter."""
 
 END_S = 5.0
 """How long QEMU may take to end after it hung up, in seconds."""
@@ -78,7 +81,7 @@ class Console:
         while True:
             menu = await self.until(new)
             # GRUB draws the countdown last; without one there is no last word.
-            if menu.counting or await self._still():
+            if menu.counting or await self._still(STILL_S):
                 return menu
 
     async def press(self, key: str) -> None:
@@ -96,9 +99,12 @@ class Console:
         await self.press(key)
         try:
             async with asyncio.timeout(KEY_S):
-                return await self.until(moved)
+                await self.until(moved)
+                while not await self._still(ROW_S):
+                    pass
         except TimeoutError:
             return None
+        return self._screen.menu()
 
     async def picture(self, png: Path) -> None:
         """Write a picture of the screen to ``png``."""
@@ -110,8 +116,8 @@ class Console:
         """What stands on the screen, without empty lines."""
         return [line.strip() for line in self._screen.lines() if line.strip()]
 
-    async def _still(self) -> bool:
-        await asyncio.sleep(STILL_S)
+    async def _still(self, seconds: float) -> bool:
+        await asyncio.sleep(seconds)
         return not self.listen()
 
 

@@ -11,6 +11,7 @@ from isoforge.errors import ProofError, ToolError
 from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.synthetic import Release, casper_uuid, make_base
+from isoforge.run import run
 
 pytestmark = pytest.mark.boots
 
@@ -56,6 +57,19 @@ def test_an_entry_that_is_not_there_is_named_with_those_that_are(bootable_base: 
     with pytest.raises(ProofError, match="no entry 'Install web-1'") as caught:
         boot(trial)
     assert list(caught.value.problems) == [OFFICIAL, "Test memory"]
+
+
+def test_an_entry_beyond_the_edge_of_the_screen_is_found(bootable_base: Path, tmp_path: Path) -> None:
+    entry = "menuentry 'Install web-{0}' {{\n linux /casper/vmlinuz number={0} ---\n initrd /casper/initrd\n}}\n"
+    menu = tmp_path / "grub.cfg"
+    menu.write_text("set timeout=20\nset default=1\n" + "".join(entry.format(number) for number in range(1, 31)))
+    iso = tmp_path / "long.iso"
+    replay = ["-boot_image", "any", "replay"]
+    run("xorriso", "-indev", bootable_base, "-outdev", iso, *replay, "-update", menu, "/boot/grub/grub.cfg")
+    seen = boot(Trial(iso=iso, firmware=Firmware.BIOS, medium=Medium.CD, choose=("Install web-19",)))
+    assert "Install web-19" not in seen.menu.titles
+    assert seen.report
+    assert seen.report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz number=19 ---"
 
 
 def test_a_guest_that_stays_silent_fails_and_leaves_nothing_behind(
