@@ -40,6 +40,8 @@ help: ## Say what there is
 	@echo 'make baremetal/fulliso HOST=… UBUNTU_ISO=…    one host, its own hands-free ISO'
 	@echo 'make baremetal/seed HOST=…                    one host, its small CIDATA ISO'
 	@echo 'make baremetal/list                           the hosts of the inventory'
+	@echo 'make baremetal/validate                       everything that is wrong with them'
+	@echo 'make doctor                                   what this machine lacks'
 	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
 	@echo
 	@echo 'make lint                 style, types, import rules, shell scripts'
@@ -100,6 +102,14 @@ baremetal/seed: setup
 .PHONY: baremetal/list
 baremetal/list: setup
 	@$(ISOFORGE) hosts
+
+.PHONY: baremetal/validate
+baremetal/validate: setup
+	@$(ISOFORGE) check
+
+.PHONY: doctor
+doctor: setup
+	@$(ISOFORGE) doctor
 
 .PHONY: baremetal/clean
 baremetal/clean:

@@ -15,9 +15,17 @@ from isoforge.errors import TemplateError
 
 def shipped_templates() -> Path:
     """The folder of the templates that come with isoforge: inside the package, or beside it in a checkout."""
+    return _shipped("templates", beside="templates")
+
+
+def shipped_inventory() -> Path:
+    """The folder of the example inventory: inside the package, or in baremetal/ of a checkout."""
+    return _shipped("examples", beside="baremetal/inventory")
+
+
+def _shipped(name: str, *, beside: str) -> Path:
     package = Path(__file__).parent
-    inside = package / "templates"
-    return inside if inside.is_dir() else package.parent / "templates"
+    return package / name if (package / name).is_dir() else package.parent / beside
 
 
 def render(

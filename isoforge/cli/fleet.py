@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, Groups, Hosts, Json, Strict
+from isoforge.cli.tables import show
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -129,7 +128,7 @@ def _explain(host: Host, *, json: bool) -> None:
         told = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
         typer.echo(json_format.dumps(told, indent=2, ensure_ascii=False))
     else:
-        _table(("key", "value", "from"), rows)
+        show(("key", "value", "from"), rows)
 
 
 def _facts(host: Host) -> dict[str, object]:
@@ -151,22 +150,7 @@ def _show_hosts(rows: list[dict[str, object]]) -> None:
         keys = [f"{key} {_listed(value)}" for key, value in match.items()] if isinstance(match, dict) else []
         rendered = "yes" if row["rendered"] else "no"
         cells.append((row["name"], row["group"], row["profile"], row["address"], "\n".join(keys), rendered))
-    _table(("host", "group", "profile", "address", "matched by", "rendered"), cells)
-
-
-def _table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """``rows`` under ``headings``: as wide as the terminal, or as wide as it needs to be where there is none."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 200, highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(escape(str(cell)) or "-" for cell in row))
-    console.print(table)
+    show(("host", "group", "profile", "address", "matched by", "rendered"), cells)
 
 
 def _listed(value: object) -> str:

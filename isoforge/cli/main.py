@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from isoforge import __version__
-from isoforge.cli import build, demo, fleet
+from isoforge.cli import build, demo, fleet, start
 from isoforge.errors import ForgeError, OutputError
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 
 build.add_to(app)
 fleet.add_to(app)
+start.add_to(app)
 demo.add_to(app)
 
 
@@ -40,7 +41,7 @@ def _show_version(wanted: bool) -> None:
 
 
 @app.callback()
-def start(
+def settings(
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the whole story on stderr.")] = False,
     version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
