@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import enum
-import io
-from collections.abc import Mapping
+import functools
+import os
+import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO, cast
-
-import pycdlib
-from pycdlib.pycdlibexception import PyCdlibException
+from typing import BinaryIO
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.sectors import BLOCK, read_gpt
+from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_gpt
+
+_RECORD = struct.Struct("<BBI4xI4x7sB6xB")
+"""A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, length of the name."""
+
+_DIRECTORY, _GOES_ON = 0x02, 0x80
+"""Flags of a directory record: a directory; another record follows with the next stretch of the same file."""
+
+_LINK_MODE = 0xA000
 
 
 class View(enum.StrEnum):
@@ -36,34 +43,24 @@ class Node:
     target: str = ""
 
 
-class _From(io.RawIOBase):
-    """An image seen from byte ``start`` on; the image is closed with it."""
+@dataclass(slots=True)
+class _Entry:
+    """One directory record with its Rock Ridge fields; ``block`` and ``size`` are those of its content."""
 
-    mode = "rb"  # pycdlib asks
+    block: int
+    size: int
+    flags: int
+    iso_name: bytes
+    name: bytes = b""
+    link: bytes | None = None
+    mode: int = 0
+    modified: float = 0.0
+    moved_to: int = 0
+    moved: bool = False
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        super().__init__()
-        self._file, self._start = file, start
-        self.seek(0)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        return self._file.seek(offset + (self._start if whence == io.SEEK_SET else 0), whence) - self._start
-
-    def tell(self) -> int:
-        return self._file.tell() - self._start
-
-    def read(self, size: int = -1) -> bytes:
-        return self._file.read(size)
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
+    @property
+    def is_directory(self) -> bool:
+        return bool(self.flags & _DIRECTORY or self.moved_to)
 
 
 def view_start(image: Path, view: View) -> int:
@@ -80,63 +77,15 @@ def view_start(image: Path, view: View) -> int:
 def read_tree(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, Node]:
     """Every file, directory and link of ``image`` as ``view`` shows it (Rock Ridge names), by absolute path.
 
-    Raises ``BaseIsoError`` if the image cannot be read as ISO 9660 with Rock Ridge.
+    Only directories are read, no content. Raises ``BaseIsoError`` if the image cannot be read as ISO 9660 with Rock
+    Ridge.
     """
     start = view_start(image, view)
-    iso = pycdlib.PyCdlib()
-    try:
-        with _From(image.open("rb"), start) as file:
-            iso.open_fp(cast(BinaryIO, file))
-            if not iso.has_rock_ridge():
-                raise BaseIsoError(f"{image} carries no Rock Ridge names")
-            nodes: dict[PurePosixPath, Node] = {}
-            for path, record in _walk(iso):
-                node = _node(record, start)
-                if path in nodes:  # a file over 4 GiB has one record for each stretch of it (ECMA-119, 6.5.1)
-                    node = replace(nodes[path], size=nodes[path].size + node.size)
-                nodes[path] = node
-            iso.close()
-    except PyCdlibException as failure:
-        raise BaseIsoError(f"the {view} view of {image} is not a readable ISO 9660 image: {failure}") from failure
-    return nodes
-
-
-def _walk(iso: Any) -> list[tuple[PurePosixPath, Any]]:
-    found: list[tuple[PurePosixPath, Any]] = []
-    waiting = [(PurePosixPath("/"), iso.get_record(rr_path="/"))]
-    while waiting:
-        directory, record = waiting.pop()
-        for child in record.children:
-            if child.is_dot() or child.is_dotdot():
-                continue
-            path = directory / child.rock_ridge.name().decode("utf-8", errors="surrogateescape")
-            found.append((path, child))
-            if child.is_dir():
-                waiting.append((path, child))
-    return found
-
-
-def _node(record: Any, start: int) -> Node:
-    rock_ridge = record.rock_ridge
-    modified = _modified(rock_ridge)
-    if rock_ridge.is_symlink():
-        target = rock_ridge.symlink_path().decode("utf-8", errors="surrogateescape")
-        return Node(kind="link", modified=modified, target=target)
-    if record.is_dir():
-        return Node(kind="directory", modified=modified)
-    size = record.get_data_length()
-    extent = record.extent_location() * BLOCK + start if size else 0
-    return Node(kind="file", modified=modified, extent=extent, size=size)
-
-
-def _modified(rock_ridge: Any) -> float:
-    """The time of modification in a Rock Ridge TF entry (RRIP 1.12, 4.1.6), short form."""
-    stamp = getattr(rock_ridge.dr_entries.tf_record or rock_ridge.ce_entries.tf_record, "modification_time", None)
-    if stamp is None or not hasattr(stamp, "years_since_1900"):
-        return 0.0
-    zone = timezone(timedelta(minutes=15 * stamp.gmtoffset))
-    day = (1900 + stamp.years_since_1900, stamp.month, stamp.day_of_month)
-    return datetime(*day, stamp.hour, stamp.minute, stamp.second, tzinfo=zone).timestamp()
+    with image.open("rb") as file:
+        try:
+            return _Directories(file, start).nodes()
+        except (struct.error, IndexError, ValueError, _UnreadableError) as failure:
+            raise BaseIsoError(f"the {view} view of {image} is not a readable ISO 9660 tree: {failure}") from failure
 
 
 def read_file(image: Path, node: Node) -> bytes:
@@ -144,3 +93,154 @@ def read_file(image: Path, node: Node) -> bytes:
     with image.open("rb") as file:
         file.seek(node.extent)
         return file.read(node.size)
+
+
+class _UnreadableError(Exception):
+    """What makes a tree unreadable."""
+
+
+class _Directories:
+    """The directories of one view of an image, whose first byte is ``start`` on the device."""
+
+    def __init__(self, file: BinaryIO, start: int) -> None:
+        self._handle, self._start = file.fileno(), start
+        self._end = os.fstat(self._handle).st_size
+        self._skipped = 0  # bytes before the system use fields, told by the root directory (SUSP 1.12, 5.3)
+
+    def nodes(self) -> Mapping[PurePosixPath, Node]:
+        volume = self._read(SYSTEM_AREA_BLOCKS, BLOCK)
+        if volume[:6] != b"\x01CD001":
+            raise _UnreadableError("it has no volume descriptor")
+        _, _, block, size, _, _, _ = _RECORD.unpack_from(volume, 156)
+        self._find_rock_ridge(self._read(block, size))
+        nodes: dict[PurePosixPath, Node] = {}
+        waiting, seen = [(PurePosixPath("/"), block, size)], {block}
+        while waiting:
+            folder, block, size = waiting.pop()
+            for entry in self._entries(self._read(block, size)):
+                path = folder / entry.name.decode("utf-8", errors="surrogateescape")
+                self._add(nodes, path, entry)
+                if entry.is_directory:
+                    if entry.block in seen:
+                        raise _UnreadableError(f"{path} leads back to a directory above")
+                    seen.add(entry.block)
+                    waiting.append((path, entry.block, entry.size))
+        return nodes
+
+    def _add(self, nodes: dict[PurePosixPath, Node], path: PurePosixPath, entry: _Entry) -> None:
+        node = self._node(entry)
+        before = nodes.get(path)
+        if before is not None:  # a file over 4 GiB has one record for each stretch of it (ECMA-119, 6.5.1)
+            if before.kind != "file" or node.extent != before.extent + before.size:
+                raise _UnreadableError(f"{path} is listed twice, or lies in pieces")
+            node = replace(before, size=before.size + node.size)
+        nodes[path] = node
+
+    def _node(self, entry: _Entry) -> Node:
+        if entry.link is not None or entry.mode & 0xF000 == _LINK_MODE:
+            target = (entry.link or b"").decode("utf-8", errors="surrogateescape")
+            return Node(kind="link", modified=entry.modified, target=target)
+        if entry.is_directory:
+            return Node(kind="directory", modified=entry.modified)
+        extent = entry.block * BLOCK + self._start if entry.size else 0
+        return Node(kind="file", modified=entry.modified, extent=extent, size=entry.size)
+
+    def _read(self, block: int, size: int) -> bytes:
+        place = self._start + block * BLOCK
+        if place + size > self._end:
+            raise _UnreadableError(f"a directory at block {block} ends behind the image")
+        return os.pread(self._handle, size, place)
+
+    def _find_rock_ridge(self, root: bytes) -> None:
+        """Remember how many bytes come before system use fields; the root directory's first record tells it."""
+        fields = root[34 : root[0]]
+        if fields[:2] != b"SP" or fields[4:6] != b"\xbe\xef":
+            raise _UnreadableError("it carries no Rock Ridge names")
+        self._skipped = fields[6]
+
+    def _entries(self, directory: bytes) -> Iterator[_Entry]:
+        """The records of a directory but its own and its parent's; records do not cross blocks (ECMA-119, 6.8.1.1)."""
+        place = 0
+        while place < len(directory):
+            length = directory[place]
+            if not length:
+                place += BLOCK - place % BLOCK
+                continue
+            entry = self._entry(directory[place : place + length])
+            place += length
+            if entry.iso_name in (b"\0", b"\1") or entry.moved:
+                continue
+            if not entry.name:
+                entry.name = entry.iso_name.partition(b";")[0]
+            if b"/" in entry.name or entry.name in (b".", b".."):
+                raise _UnreadableError(f"a file is called {entry.name!r}")
+            if entry.moved_to:
+                entry.block, entry.size = entry.moved_to, _RECORD.unpack_from(self._read(entry.moved_to, BLOCK))[3]
+            yield entry
+
+    def _entry(self, record: bytes) -> _Entry:
+        _, _, block, size, _, flags, length = _RECORD.unpack_from(record)
+        entry = _Entry(block=block, size=size, flags=flags, iso_name=record[33 : 33 + length])
+        for signature, field in self._fields(record[33 + length + (length + 1) % 2 + self._skipped :]):
+            if signature == b"NM":
+                entry.name += field[5:]
+            elif signature == b"PX":
+                entry.mode = int.from_bytes(field[4:6], "little")
+            elif signature == b"TF":
+                entry.modified = _modified(field)
+            elif signature == b"SL":
+                entry.link = (entry.link or b"") + field[5:]
+            elif signature == b"CL":
+                entry.moved_to = int.from_bytes(field[4:8], "little")
+            elif signature == b"RE":
+                entry.moved = True
+        if entry.link is not None:
+            entry.link = _link(entry.link)
+        return entry
+
+    def _fields(self, area: bytes) -> Iterator[tuple[bytes, bytes]]:
+        """The system use fields in ``area`` and in those areas where it goes on (SUSP 1.12, 5.1)."""
+        for _ in range(64):  # no record needs more areas; one that leads back to itself would never end
+            place, more = 0, b""
+            while len(area) - place >= 4 and area[place + 2] >= 4:
+                field = area[place : place + area[place + 2]]
+                place += len(field)
+                if field[:2] == b"CE":
+                    block, offset, size = struct.unpack_from("<I4xI4xI", field, 4)
+                    more = self._read(block, offset + size)[offset:]
+                elif field[:2] == b"ST":
+                    break
+                else:
+                    yield field[:2], field
+            if not more:
+                return
+            area = more
+
+
+def _link(components: bytes) -> bytes:
+    """Where a link points to, from the component records of its SL fields (RRIP 1.12, 4.1.3)."""
+    parts, place, whole = [], 0, True
+    while place + 2 <= len(components):
+        flags, length = components[place], components[place + 1]
+        named = {0x02: b".", 0x04: b"..", 0x08: b""}
+        part = named.get(flags & 0x0E, components[place + 2 : place + 2 + length])
+        if whole:
+            parts.append(part)
+        else:
+            parts[-1] += part
+        whole = not flags & 0x01
+        place += 2 + length
+    return b"/" if parts == [b""] else b"/".join(parts)
+
+
+@functools.lru_cache(maxsize=1024)  # most files of an ISO have one of a few times
+def _modified(field: bytes) -> float:
+    """The time of modification in a TF field of the short form, in seconds of the epoch (RRIP 1.12, 4.1.6)."""
+    flags = field[4]
+    if not flags & 0x02 or flags & 0x80:
+        return 0.0
+    place = 5 + 7 * (flags & 0x01)
+    years, month, day, hour, minute, second = field[place : place + 6]
+    quarters = int.from_bytes(field[place + 6 : place + 7], "little", signed=True)
+    zone = timezone(timedelta(minutes=15 * quarters))
+    return datetime(1900 + years, month, day, hour, minute, second, tzinfo=zone).timestamp()
