@@ -98,14 +98,12 @@ def collect_hosts(order: Order) -> tuple[Host, ...]:
 
 
 def concerning(hosts: Iterable[Host], problems: Iterable[Problem]) -> list[Problem]:
-    """Those of ``problems`` that are about one of ``hosts``, about several hosts, or about none in particular."""
-    names = {host.name for host in hosts}
+    """Those of ``problems`` that are about one of ``hosts``, or about no host in particular."""
+    names = [host.name for host in hosts]
     return [
         problem
         for problem in problems
-        if not problem.address.startswith("hosts.")
-        or any(problem.address.startswith((f"hosts.{name}.", f"hosts.{name}:")) for name in names)
-        or "more host" in problem.text
+        if not problem.address.startswith("hosts.") or any(problem.is_about(name) for name in names)
     ]
 
 

@@ -22,7 +22,8 @@ class Problem:
 
     ``file`` is the file to open, as the user would type it, and ``line`` the line in it (from 1; None where a line
     means nothing); ``address`` is the dotted path of the key, ``hosts.NAME.path.to.key``; ``text`` says what is
-    wrong and, where there is one, what was meant ("did you mean …").
+    wrong and, where there is one, what was meant ("did you mean …"). ``also`` holds the addresses at other hosts of
+    the same mistake, which they all owe to this one line.
     """
 
     file: str
@@ -30,11 +31,18 @@ class Problem:
     address: str
     text: str
     severity: Severity = Severity.ERROR
+    also: tuple[str, ...] = ()
+
+    def is_about(self, host: str) -> bool:
+        """Whether the problem is one of ``host``."""
+        return any(f"{address}.".startswith(f"hosts.{host}.") for address in (self.address, *self.also))
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         said = "" if self.severity is Severity.ERROR else "warning: "
-        return f"{place}  {self.address}: {said}{self.text}"
+        others = len(self.also)
+        more = f" (and {others} more host{'s' if others > 1 else ''})" if others else ""
+        return f"{place}  {self.address}: {said}{self.text}{more}"
 
 
 def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False, listed: bool = True) -> None:

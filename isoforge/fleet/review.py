@@ -27,10 +27,10 @@ def review_inventory(
     Nothing is written, and no part of a secret is told.
     """
     problems = list(inventory.problems)
-    wrong = {problem.address.split(".")[1] for problem in problems if _stops(problem) and "." in problem.address}
+    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
     seeds, sound = [], []
     for host in hosts:
-        if host.name in wrong:
+        if any(error.is_about(host.name) for error in errors):
             continue
         try:
             seeds.append(render_seed(host, templates=templates, release=release))
@@ -93,7 +93,3 @@ def _told(failure: InventoryError | TemplateError, host: Host) -> list[Problem]:
     lines = failure.problems if isinstance(failure, InventoryError) and failure.problems else (str(failure),)
     origin = host.origin
     return [Problem(file=origin.file, line=origin.line, address=f"hosts.{host.name}", text=line) for line in lines]
-
-
-def _stops(problem: Problem) -> bool:
-    return problem.severity is Severity.ERROR

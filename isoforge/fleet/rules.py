@@ -145,20 +145,11 @@ def _check_texts(view: View) -> Iterator[Problem]:
 
 def folded(problems: list[Problem]) -> list[Problem]:
     """The problems, those that several hosts owe to one line of one file said once."""
-    first: dict[tuple[object, ...], Problem] = {}
-    count: dict[tuple[object, ...], int] = {}
+    alike: dict[tuple[object, ...], list[Problem]] = {}
     for problem in problems:
         key = (problem.file, problem.line, problem.text, problem.address.split(".", 2)[-1], problem.severity)
-        first.setdefault(key, problem)
-        count[key] = count.get(key, 0) + 1
-    return [
-        replace(problem, text=problem.text + _others(count[key] - 1)) if count[key] > 1 else problem
-        for key, problem in first.items()
-    ]
-
-
-def _others(count: int) -> str:
-    return " (and one more host)" if count == 1 else f" (and {count} more hosts)"
+        alike.setdefault(key, []).append(problem)
+    return [replace(first, also=tuple(other.address for other in others)) for first, *others in alike.values()]
 
 
 @cache
