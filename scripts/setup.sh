@@ -5,6 +5,8 @@
 #   scripts/setup.sh demo     build, and what the synthetic base ISO is made of (a signed kernel among it)
 #   scripts/setup.sh boot     boot an ISO: QEMU and its firmware
 #   scripts/setup.sh test     all of it, and what the tests call
+#   scripts/setup.sh ci       test, and what a machine of one's own is better without: cloud-init would act at its
+#                             next start. Tests that ask cloud-init and netplan are skipped where these are missing.
 #
 # Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel is not installed: it is unpacked
 # into .cache/guest-kernel/. When nothing is missing, nothing is done and no network is needed.
@@ -18,6 +20,7 @@ build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf"
 test="age buildah debootstrap fdisk gpgv shellcheck"
+ci="cloud-init netplan.io"
 
 say() {
     printf 'setup: %s\n' "$*" >&2
@@ -29,7 +32,7 @@ give_up() {
 }
 
 usage() {
-    sed -n '2,11s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -142,6 +145,7 @@ for what in "$@"; do
     demo) packages="$packages $build $demo" with_kernel=yes ;;
     boot) packages="$packages $boot" ;;
     test) packages="$packages $build $demo $boot $test" with_kernel=yes ;;
+    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes ;;
     *) usage ;;
     esac
 done
