@@ -19,7 +19,7 @@ from isoforge.muster import check, check_files, collect_hosts, collect_seeds, ge
 from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan
 from isoforge.proof.manifest import Manifest, image_file
-from isoforge.proof.readback import differences
+from isoforge.proof.verify import structural
 from isoforge.run import run
 from isoforge.wording import render
 
@@ -79,7 +79,7 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
             )
         draft.chmod(0o600)
         listen("reading it back", None)
-        prove(draft, base, plan, subfolder(shop, "draft"))
+        prove(draft, base, plan)
         manifest = replace(
             plan.manifest,
             iso=image_file(draft),
@@ -105,12 +105,13 @@ def seed_iso(order: Order) -> Path:
     return goal
 
 
-def prove(draft: Path, base: BaseIso, plan: Plan, scratch: Path) -> None:
+def prove(draft: Path, base: BaseIso, plan: Plan) -> None:
     """Raise ``ProofError`` with every difference between what was meant and what the draft turned out to be."""
     staged = {graft.target: graft.content for graft in plan.grafts}
-    found = differences(draft, base, staged, plan.menu.entries, scratch)
-    if found:
-        raise ProofError("the ISO did not turn out as it was meant; nothing was kept", problems=found)
+    checks = structural(draft, base=base.path, manifest=plan.manifest, staged=staged)
+    faults = [f"{check.name}: {fault}" for check in checks for fault in check.faults]
+    if faults:
+        raise ProofError("the ISO did not turn out as it was meant; nothing was kept", problems=faults)
 
 
 def source_commit(folder: Path) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import itertools
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -54,11 +55,15 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpt:
-    """A GUID partition table: its partitions, its last byte + 1, and whatever is wrong with it."""
+    """A GUID partition table: its partitions, its last byte + 1, whatever is wrong with it, and what is only unusual.
+
+    Partition tools warn of a remark and nothing comes of it: firmware and kernel find what they need.
+    """
 
     partitions: tuple[Partition, ...]
     end: int
     problems: tuple[str, ...]
+    remarks: tuple[str, ...] = ()
 
 
 def read_gpt(image: Path) -> Gpt | None:
@@ -69,6 +74,7 @@ def read_gpt(image: Path) -> Gpt | None:
         if primary is None:
             return None
         problems = [*primary.problems]
+        remarks = []
         backup = _read_header(file, primary.other) if primary.other + LBA <= size else None
         if backup is None:
             problems.append("the backup GPT is missing: the image ends too early")
@@ -76,11 +82,31 @@ def read_gpt(image: Path) -> Gpt | None:
             problems += [f"backup {problem}" for problem in backup.problems]
             if backup.partitions != primary.partitions:
                 problems.append("the backup GPT lists other partitions than the first")
-            if backup.start + LBA != size:
-                problems.append("the backup GPT is not at the end of the image")
+            if backup.start + LBA != size and _only_zeros(file, backup.start + LBA):
+                remarks.append("the backup GPT is not at the end of the image, padding comes after it")
+            elif backup.start + LBA != size:
+                problems.append("the backup GPT is not at the end of the image: the image was grown in place")
         problems += _overlaps(primary.partitions)
         problems += [f"partition {part.number} ends behind the image" for part in primary.partitions if part.end > size]
-    return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems))
+        problems += _in_protective_mbr(file)
+    return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems), remarks=tuple(remarks))
+
+
+def _only_zeros(file: BinaryIO, start: int) -> bool:
+    file.seek(start)
+    return not any(any(chunk) for chunk in iter(lambda: file.read(1 << 20), b""))
+
+
+def _in_protective_mbr(file: BinaryIO) -> Iterator[str]:
+    """What is wrong with the MBR that stands before a GPT: BIOS starts nothing without the signature, and UEFI takes
+    no GPT without a partition of type 0xEE from block 1 on (UEFI 2.10, 5.2.3)."""
+    file.seek(0)
+    sector = file.read(LBA)
+    if sector[510:] != b"\x55\xaa":
+        yield "the MBR has no boot signature"
+    rows = [sector[start : start + 16] for start in range(446, 510, 16)]
+    if not any(row[4] == 0xEE and row[8:12] == b"\x01\0\0\0" for row in rows):
+        yield "the MBR does not protect the GPT"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,219 @@
+"""Boot menus read as GRUB and isolinux read them: which entries there are, and what each hands to the kernel."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+_TOKEN = re.compile(
+    r"""
+    (?P<blank>[ \t]+|\\\n|(?<![^\s;{}&|])\#[^\n]*)
+    | (?P<end>\n|;)
+    | (?P<brace>[{}])
+    | (?P<other>[&|<>]+)
+    | (?P<word>(?: '[^']*' | "(?:[^"\\]|\\.)*" | \\. | \$\{[^}\n]*\} | [^\s{}|&;<>'"\\] )+)
+    | (?P<stray>.)
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""The tokens of a GRUB script (GRUB manual, 16.1 and grub-core/script/yylex.l)."""
+
+_PART = re.compile(
+    r"""'(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | \\(?P<escaped>.) | (?P<plain>[^'"\\]+)""",
+    re.VERBOSE | re.DOTALL,
+)
+_KEYWORDS = frozenset({"then", "else", "do", "if", "elif", "while", "until", "!"})
+_LINUX = frozenset({"linux", "linuxefi", "linux16"})
+_INITRD = frozenset({"initrd", "initrdefi", "initrd16"})
+_WITH_VALUE = frozenset({"--id", "--class", "--users", "--hotkey"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry of a boot menu.
+
+    ``line`` is where it begins; ``inside`` are the titles of the submenus around it; ``linux`` are the words of the
+    kernel command as the kernel gets them, the file first (empty if it starts no kernel), ``initrd`` the files of the
+    initrd; ``cut`` is what a bare ``;`` took off the kernel command. Variables stay as they are written.
+    """
+
+    title: str
+    line: int
+    entry_id: str = ""
+    inside: tuple[str, ...] = ()
+    linux: tuple[str, ...] = ()
+    initrd: tuple[str, ...] = ()
+    cut: str = ""
+
+    @property
+    def kernel_line(self) -> str:
+        """The kernel's arguments, without the file."""
+        return " ".join(self.linux[1:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootMenu:
+    """A boot menu: its entries in their order, and every value that ``set`` gives to a variable outside of them."""
+
+    entries: tuple[Entry, ...]
+    variables: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Command:
+    words: tuple[str, ...]
+    line: int
+    ended_by: str
+
+
+@dataclass(slots=True, kw_only=True)
+class _Block:
+    """A block that is open: a menu entry, a submenu, or another one (a function, a condition)."""
+
+    kind: str
+    title: str
+    entry_id: str
+    line: int
+    linux: tuple[str, ...] = ()
+    initrd: tuple[str, ...] = ()
+    cut: str = ""
+
+
+def read_grub(config: str) -> BootMenu:
+    """The menu that a GRUB configuration describes; what it sources or loads from elsewhere is not followed."""
+    entries: list[Entry] = []
+    variables: dict[str, tuple[str, ...]] = {}
+    blocks: list[_Block] = []
+    top = _Block(kind="", title="", entry_id="", line=1)
+    problems: list[str] = []
+    before: _Command | None = None
+    for command in _commands(config):
+        block = blocks[-1] if blocks else top
+        words = command.words
+        name = words[0] if words else ""
+        if command.ended_by == "{":
+            blocks.append(_opened(command))
+        elif before and before.ended_by == ";" and before.words[0] in _LINUX and _is_rest(words):
+            block.cut = " ".join(words)
+        elif name in _LINUX:
+            block.linux = words[1:]
+            block.line = block.line if block.kind else command.line
+        elif name in _INITRD:
+            block.initrd = words[1:]
+        elif name == "set" and len(words) > 1 and not block.kind:
+            variable, _, value = words[1].partition("=")
+            variables[variable] = (*variables.get(variable, ()), value)
+        if command.ended_by == "}":
+            if blocks:
+                entries += _closed(blocks.pop(), blocks)
+            else:
+                problems.append(f"line {command.line}: a }} that closes nothing")
+        before = command if words else before
+    problems += [f"line {block.line}: a {{ that is never closed" for block in blocks]
+    if top.linux:
+        entries.append(_entry(top, ()))
+    return BootMenu(entries=tuple(entries), variables=variables, problems=tuple(problems))
+
+
+def _is_rest(words: Sequence[str]) -> bool:
+    """Whether a command behind a bare ``;`` is none, but the rest of the kernel line that the ``;`` belonged to."""
+    return bool(words) and ("=" in words[0] or "---" in words)
+
+
+def _opened(command: _Command) -> _Block:
+    kind = command.words[0] if command.words else ""
+    named = iter(command.words[1:])
+    title = entry_id = ""
+    for word in named:
+        option, _, value = word.partition("=")
+        if option in _WITH_VALUE:
+            value = value or next(named, "")
+            entry_id = value if option == "--id" else entry_id
+        elif not word.startswith("--") and not title:
+            title = word
+    return _Block(kind=kind or "{", title=title, entry_id=entry_id, line=command.line)
+
+
+def _closed(block: _Block, around: Sequence[_Block]) -> Iterator[Entry]:
+    """The entry that ``block`` was, if it was one; the kernel of another block is one of the entry around it."""
+    if block.kind == "menuentry":
+        yield _entry(block, tuple(outer.title for outer in around if outer.kind == "submenu"))
+    elif block.linux and around and block.kind != "submenu":
+        around[-1].linux, around[-1].initrd, around[-1].cut = block.linux, block.initrd, block.cut
+
+
+def _entry(block: _Block, inside: tuple[str, ...]) -> Entry:
+    return Entry(
+        title=block.title,
+        line=block.line,
+        entry_id=block.entry_id,
+        inside=inside,
+        linux=block.linux,
+        initrd=block.initrd,
+        cut=block.cut,
+    )
+
+
+def _commands(config: str) -> Iterator[_Command]:
+    """The commands of a GRUB script in their order, with the token that ended each; braces end one too."""
+    words: list[str] = []
+    line, started = 1, 1
+    for token in _TOKEN.finditer(config):
+        text, kind = token.group(), token.lastgroup
+        started = started if words else line
+        if kind == "word" and not (not words and text in _KEYWORDS):
+            words.append(_unquoted(text))
+        elif kind in ("end", "brace", "other"):
+            yield _Command(words=tuple(words), line=started, ended_by=text)
+            words = []
+        line += text.count("\n")
+    yield _Command(words=tuple(words), line=started, ended_by="")
+
+
+def grub_words(command: str) -> tuple[str, ...]:
+    """The words of the first command in a piece of a GRUB script, without their quotes."""
+    return next(_commands(command)).words
+
+
+def _unquoted(word: str) -> str:
+    """A word without its quotes; in double quotes a backslash counts only before what it can escape there."""
+    parts = []
+    for part in _PART.finditer(word):
+        if part["double"] is not None:
+            parts.append(re.sub(r'\\([$"\\\n])', r"\1", part["double"]))
+        else:
+            parts.append(part["single"] or part["escaped"] or part["plain"] or "")
+    return "".join(parts)
+
+
+def read_isolinux(config: str) -> BootMenu:
+    """The entries of an isolinux configuration, which knows neither quotes nor escapes (20.04 and before)."""
+    entries: list[Entry] = []
+    facts: dict[str, str] = {}
+    started = 0
+    for number, line in enumerate([*config.splitlines(), "label"], start=1):
+        keyword, _, rest = line.strip().partition(" ")
+        keyword, rest = keyword.lower(), rest.strip()
+        if keyword == "label":
+            if "kernel" in facts:
+                entries.append(_isolinux_entry(facts, started))
+            facts, started = {"label": rest}, number
+        elif keyword == "menu" and rest.lower().startswith("label "):
+            facts["title"] = rest[6:].replace("^", "").strip()
+        elif keyword in ("kernel", "linux", "append", "initrd"):
+            facts["kernel" if keyword == "linux" else keyword] = rest
+    return BootMenu(entries=tuple(entries))
+
+
+def _isolinux_entry(facts: dict[str, str], line: int) -> Entry:
+    words = facts.get("append", "").split()
+    loaded = [word.removeprefix("initrd=") for word in words if word.startswith("initrd=")]
+    return Entry(
+        title=facts.get("title") or facts["label"],
+        line=line,
+        entry_id=facts["label"],
+        linux=(facts["kernel"], *(word for word in words if not word.startswith("initrd="))),
+        initrd=tuple(file for words in (loaded or [facts.get("initrd", "")]) for file in words.split(",") if file),
+    )

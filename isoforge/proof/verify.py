@@ -1,0 +1,173 @@
+"""The proof by reading: an ISO against its manifest and its base, one question after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+
+from isoforge.errors import BaseIsoError
+from isoforge.image.tree import Node
+from isoforge.proof import lines, records, trees
+from isoforge.proof.case import Case
+from isoforge.proof.checks import Check, Found, Outcome, SkipError, check
+from isoforge.proof.manifest import Manifest
+from isoforge.proof.onepass import Other, Reading, read_once
+from isoforge.proof.reading import MANIFEST, Image
+
+STRUCTURE: Mapping[str, Callable[[Case], Found]] = {
+    "volume": records.volume,
+    "directories": trees.directories,
+    "partitions": records.partitions,
+    "system-area": records.system_area,
+    "el-torito": records.el_torito,
+    "esp": records.esp,
+    "views": trees.views,
+    "shadowing": trees.shadowing,
+    "kernel-lines": lines.kernel_lines,
+    "menu": lines.menu,
+    "seeds": trees.seeds,
+    "md5sum": trees.md5sum,
+    "base-files": trees.base_files,
+}
+"""The questions that need no reading of large files, by name."""
+
+
+def verify(
+    iso: Path,
+    *,
+    base: Path | None = None,
+    manifest: Path | None = None,
+    listen: Callable[[float], object] = lambda _done: None,
+) -> tuple[Check, ...]:
+    """Ask ``iso`` everything, and read it once to the end for that.
+
+    ``base`` is the ISO that it was made from, ``manifest`` the file that says what it should hold (left out: the
+    manifest.json beside it, if there is one; then the one on the ISO itself); ``listen`` hears how much is read (0 to
+    1). Nothing is unpacked or written. Raises ``BaseIsoError`` if ``iso`` or ``base`` is no ISO image at all.
+    """
+    with ExitStack() as stack:
+        image = stack.enter_context(Image(iso))
+        old = stack.enter_context(Image(base)) if base else None
+        case = _with_manifest(Case(iso=image, base=old), manifest)
+        case = replace(case, reading=_read(case, listen))
+        questions = {**STRUCTURE, "manifest": manifests, "digest": digest}
+        return tuple(_ask(questions, case))
+
+
+def structural(
+    iso: Path, *, base: Path, manifest: Manifest, staged: Mapping[PurePosixPath, bytes]
+) -> tuple[Check, ...]:
+    """Ask ``iso``, which a build has just written, whatever does not take reading its large files.
+
+    ``base`` is the ISO that it was made from, ``manifest`` what it should hold, ``staged`` the files that were laid
+    over the base. Of the base's files kind and size are compared, of the staged ones every byte. Raises
+    ``BaseIsoError`` if ``base`` is no ISO image; if ``iso`` is none, that is a failed check.
+    """
+    with ExitStack() as stack:
+        old = stack.enter_context(Image(base))
+        try:
+            image = stack.enter_context(Image(iso))
+        except BaseIsoError as failure:
+            told = (failure.message,)
+            return (Check(name="volume", outcome=Outcome.FAILED, compared="volume descriptor", faults=told),)
+        case = Case(iso=image, base=old, manifest=manifest, staged=staged)
+        return tuple(_ask({**STRUCTURE, "staged": trees.staged}, case))
+
+
+def _ask(questions: Mapping[str, Callable[[Case], Found]], case: Case) -> Iterator[Check]:
+    for name, question in questions.items():
+        yield check(name, lambda question=question: question(case))  # type: ignore[misc]
+
+
+def _with_manifest(case: Case, place: Path | None) -> Case:
+    """``case`` with the manifest beside the ISO, or else the one inside; what is wrong with either is kept."""
+    faults = []
+    inside = beside = None
+    try:
+        if MANIFEST in case.iso.tree:
+            inside = Manifest.from_json(case.iso.text(MANIFEST))
+    except (ValueError, BaseIsoError) as failure:
+        faults.append(f"{MANIFEST} cannot be read: {failure}")
+    except SkipError:
+        pass
+    file = place or case.iso.path.with_name("manifest.json")
+    try:
+        if place or file.is_file():
+            beside = Manifest.from_json(file.read_text("utf-8"))
+    except (ValueError, OSError) as failure:
+        if place or inside or faults:
+            faults.append(f"{file} cannot be read: {failure}")
+    return replace(case, manifest=beside or inside, beside=beside, manifest_faults=tuple(faults))
+
+
+def _read(case: Case, listen: Callable[[float], object]) -> Reading:
+    """Read the whole ISO: all its files for md5sum.txt, and those that the base has too against the base's."""
+    try:
+        files: Mapping[PurePosixPath, Node] = case.iso.tree
+        other = Other(path=case.base.path, files=case.base.tree) if case.base else None
+    except SkipError:
+        files, other = {}, None
+    return read_once(case.iso.path, files, other=other, listen=listen)
+
+
+def manifests(case: Case) -> Found:
+    """The manifest on the ISO and the one beside it tell the same, and the base and the ISO are those they name."""
+    faults = list(case.manifest_faults)
+    if case.manifest is None:
+        if faults:
+            return Found(compared="manifest", faults=tuple(faults))
+        raise SkipError("there is no manifest: isoforge did not make this ISO, or it was taken away")
+    inside = _inside(case)
+    if inside is None:
+        faults.append(f"{MANIFEST} is not on the ISO")
+    elif case.beside:
+        faults += _in_both(inside, _without_places(case.beside))
+    facts = case.manifest.base_iso
+    if case.iso.title != facts.title:
+        faults.append(f".disk/info says {case.iso.title!r}, the manifest {facts.title!r}")
+    if case.base:
+        told = (facts.title, facts.volume_id, facts.modified)
+        if told != (case.base.title, case.base.volume.volume_id, case.base.volume.modified):
+            faults.append(f"{case.base.path.name} is not the base ISO that the manifest names")
+        elif facts.size not in (None, case.base.size):
+            faults.append(f"{case.base.path.name} has {case.base.size} bytes, the manifest says {facts.size}")
+    places = "on the ISO and beside it" if case.beside else "on the ISO"
+    return Found(compared=f"manifest {places}, build {case.manifest.build_id}", faults=tuple(faults))
+
+
+def _inside(case: Case) -> Manifest | None:
+    try:
+        return Manifest.from_json(case.iso.text(MANIFEST))
+    except ValueError:
+        return None
+
+
+def _without_places(manifest: Manifest) -> Manifest:
+    """A manifest as it goes onto the ISO: without what speaks of files and places outside of it."""
+    facts = replace(manifest.base_iso, file=None, size=None, sha256=None)
+    return replace(manifest, iso=None, source_commit=None, base_iso=facts)
+
+
+def _in_both(inside: Manifest, beside: Manifest) -> Iterator[str]:
+    if inside.build_id != beside.build_id:
+        yield f"the manifest beside the ISO is of build {beside.build_id}, the one on it of {inside.build_id}"
+        return
+    for key in Manifest.__dataclass_fields__:
+        if getattr(inside, key) != getattr(beside, key):
+            yield f"the manifests on the ISO and beside it differ in {key}"
+
+
+def digest(case: Case) -> Found:
+    """The whole ISO is the one that the manifest beside it speaks of."""
+    told = case.beside.iso if case.beside else None
+    if told is None:
+        raise SkipError("no manifest beside the ISO tells its SHA-256")
+    reading = case.the_reading
+    faults = []
+    if case.iso.size != told.size:
+        faults.append(f"the ISO has {case.iso.size} bytes, the manifest says {told.size}")
+    if reading.sha256 != told.sha256:
+        faults.append(f"the SHA-256 of the ISO is {reading.sha256}, the manifest says {told.sha256}")
+    return Found(compared=f"{case.iso.size} bytes, SHA-256 {reading.sha256[:12]}…", faults=tuple(faults))
