@@ -5,35 +5,18 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import shutil
 from pathlib import Path
 
 import pytest
 
-from isoforge.proof.synthetic import make_base
 from isoforge.run import run
-from tests.conftest import ROOT
+from tests.install.conftest import ISO
 
 NAME = "prod-2025-03"
-ISO = "files/ubuntu-24.04-live-server-amd64.iso"
 GENERATED = "baremetal/autoinstall/generated"
 MULTI = (
     f"--host site-a-m710q1 --host site-a-m710q2 --ubuntu-iso {ISO} --name {NAME} --default-host site-a-m710q1 --render"
 )
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Path:
-    """What is committed and what is about to be, with the environment of this checkout and an ISO in files/."""
-    target = tmp_path / "clone"
-    listed = run("git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "-z")
-    for name in filter(None, listed.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)  # with its date, by which make sees that all is set up
-    (target / ".venv").symlink_to(ROOT / ".venv")
-    make_base(target / ISO)
-    return target
 
 
 def type_in(clone: Path, command: str) -> str:
