@@ -16,6 +16,11 @@ UNFINISHED = re.compile(r"\x1b\[?[0-9;:?]*\Z")
 COLUMN_FROM_100 = re.compile(r"\x1b\[(\d+);:(\d)H")
 """OVMF counts columns with two digits: it writes 105 as ``:5``, the character that follows 9 (TerminalConOut.c)."""
 
+MAX_ASCII = 0x7F
+
+UTF_8_FRAME = 0xE2
+"""The first byte of every frame character in UTF-8, which SeaBIOS and OVMF since 2023 send; OVMF before: PC-ANSI."""
+
 FRAME_TOP = re.compile(r" *┌─+┐$")
 FRAME_BOTTOM = re.compile(r" *└─+┘$")
 COUNTDOWN = re.compile(r"executed automatically in \d+s")
@@ -34,22 +39,32 @@ class Screen:
     """A terminal of the size that ``firmware`` uses; it is fed what comes over the serial port."""
 
     def __init__(self, firmware: Firmware) -> None:
-        # SeaBIOS mirrors an 80x25 text mode in UTF-8; OVMF positions absolutely in up to 128x40, in PC-ANSI.
+        # SeaBIOS mirrors an 80x25 text mode; OVMF positions absolutely in up to 128x40.
         columns, rows = (80, 25) if firmware is Firmware.BIOS else (132, 50)
-        self._decoder = codecs.getincrementaldecoder("utf-8" if firmware is Firmware.BIOS else "cp437")("replace")
+        self._decoder: codecs.IncrementalDecoder | None = None
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self._screen)
         self._held = ""
 
     def feed(self, chunk: bytes) -> str:
         """Show ``chunk`` and return it as text."""
-        text = self._decoder.decode(chunk)
+        text = self._decoded(chunk)
         whole = COLUMN_FROM_100.sub("\x1b[\\1;10\\2H", self._held + text)
         unfinished = UNFINISHED.search(whole)
         cut = unfinished.start() if unfinished else len(whole)
         self._held = whole[cut:]
         self._stream.feed(whole[:cut])
         return text
+
+    def _decoded(self, chunk: bytes) -> str:
+        """``chunk`` as text. The first character that is not ASCII tells the encoding: it belongs to GRUB's frame."""
+        if self._decoder is None:
+            foreign = next((byte for byte in chunk if byte > MAX_ASCII), None)
+            if foreign is None:
+                return chunk.decode("ascii")
+            encoding = "utf-8" if foreign == UTF_8_FRAME else "cp437"
+            self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        return self._decoder.decode(chunk)
 
     def lines(self) -> list[str]:
         """The screen, line by line, without blanks at the ends."""

@@ -16,7 +16,8 @@ from isoforge.run import run
 pytestmark = pytest.mark.boots
 
 OFFICIAL = "Try or Install Ubuntu Server"
-SECURE_BOOT = {Firmware.BIOS: "absent", Firmware.UEFI: "off", Firmware.SECUREBOOT: "on"}
+SECURE_BOOT = {Firmware.BIOS: {"absent"}, Firmware.UEFI: {"off", "absent"}, Firmware.SECUREBOOT: {"on"}}
+"""What the guest reads; an OVMF without keys has the variable or, since 2024, has not."""
 
 
 MODES = [
@@ -44,7 +45,7 @@ def assert_probe_saw_the_base(seen: Sighting) -> None:
     report = seen.report
     assert report is not None
     assert report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz ---"
-    assert report.secure_boot == SECURE_BOOT[seen.trial.firmware]
+    assert report.secure_boot in SECURE_BOOT[seen.trial.firmware]
     assert report.firmware == ("bios" if seen.trial.firmware is Firmware.BIOS else "uefi")
     assert report.uuid == str(casper_uuid(Release.NOBLE, "generic"))
     assert report.on_partition == (seen.trial.medium is Medium.USB)

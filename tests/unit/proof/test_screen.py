@@ -56,20 +56,23 @@ def test_a_title_that_grub_cut_is_known_by_its_start() -> None:
     assert not names("Install web-3 with a long name", TITLES[2])
 
 
-def ovmf_menu() -> bytes:
+def ovmf_menu(encoding: str) -> bytes:
     """A menu as OVMF sends it: positions, colors, and column 105 written as ``:5``."""
     wide = 104
-    rows = [b"\x1b[2J\x1b[01;01H\x1b[04;02H\xda" + b"\xc4" * wide + b"\xbf"]
+    rows = [b"BdsDxe: starting\r\n\x1b[2J\x1b[01;01H\x1b[04;02H" + f"┌{'─' * wide}┐".encode(encoding)]
+    side = "│".encode(encoding)
     for row, text in enumerate((b"*First", b" Second"), start=5):
-        rows.append(b"\x1b[%02d;02H\xb3\x1b[0m\x1b[30m\x1b[47m" % row + text.ljust(wide) + b"\x1b[%02d;:7H\xb3" % row)
-    rows.append(b"\x1b[07;02H\xc0" + b"\xc4" * wide + b"\xd9\x1b[05;:6H")
+        middle = b"\x1b[0m\x1b[30m\x1b[47m" + text.ljust(wide)
+        rows.append(b"\x1b[%02d;02H" % row + side + middle + b"\x1b[%02d;:7H" % row + side)
+    rows.append(b"\x1b[07;02H" + f"└{'─' * wide}┘".encode(encoding) + b"\x1b[05;:6H")
     return b"".join(rows)
 
 
+@pytest.mark.parametrize("encoding", ["cp437", "utf-8"])
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 16, 4096])
-def test_ovmfs_screen_is_read_whatever_pieces_it_comes_in(size: int) -> None:
+def test_ovmfs_screen_is_read_whatever_its_encoding_and_in_whatever_pieces(size: int, encoding: str) -> None:
     screen = Screen(Firmware.SECUREBOOT)
-    raw = ovmf_menu()
+    raw = ovmf_menu(encoding)
     for start in range(0, len(raw), size):
         screen.feed(raw[start : start + size])
     assert screen.menu() == Menu(titles=("First", "Second"), highlighted="First", counting=False)
