@@ -187,6 +187,25 @@ def test_the_picture_of_the_menu_is_a_small_png() -> None:
     assert "](docs/menu.png)" in (ROOT / "README.md").read_text("utf-8")
 
 
+@pytest.mark.parametrize(
+    ("told_as", "words"),
+    [
+        ("hosts --json", ["hosts", "--json"]),
+        ("hosts HOST --explain --json", ["hosts", "site-a-m710q1", "--explain", "--json"]),
+        ("check --json", ["check", "--json"]),
+    ],
+)
+def test_the_page_about_the_library_names_the_keys_of_json_documents(
+    told_as: str, words: list[str], pristine: Path
+) -> None:
+    page = (ROOT / "docs/library.md").read_text("utf-8")
+    row = re.search(rf"^\| `{re.escape(told_as)}` \| (.*) \|$", page, re.MULTILINE)
+    assert row is not None
+    as_it_is = {"PYTHONDONTWRITEBYTECODE": "1"}
+    rows = json.loads(run(sys.executable, "-m", "isoforge", *words, cwd=pristine, env=as_it_is))
+    assert set(rows[0]) == set(re.findall(r"`(\w+)`", row[1]))
+
+
 # The manifest
 
 
