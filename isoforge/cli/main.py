@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from isoforge import __version__
-from isoforge.cli import build, demo, fleet, start
+from isoforge.cli import build, demo, fleet, proof, start
 from isoforge.errors import ForgeError, OutputError
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 build.add_to(app)
 fleet.add_to(app)
 start.add_to(app)
+proof.add_to(app)
 demo.add_to(app)
 
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
 import re
-import shlex
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from isoforge.image.base import SEEDS_FOLDER, BaseIso, Kernel
@@ -119,17 +116,3 @@ def _render(template: str, menu: Menu, base: BaseIso, base_entries: str) -> str:
         base_entries=base_entries,
         default_id=f"host-{menu.default_host}" if menu.default_host else "local-disk",
     )
-
-
-def kernel_lines(config: str) -> Sequence[str]:
-    """The arguments of every ``linux`` command of a GRUB configuration as the kernel gets them, the file first."""
-    commands = re.findall(r"^[ \t]*linux(?:efi|16)?[ \t]+(.*)$", config, re.MULTILINE)
-    return [" ".join(grub_words(command)) for command in commands]
-
-
-def grub_words(command: str) -> Sequence[str]:
-    """The words of the first GRUB command on a line without their quotes; a bare ``;`` or a comment ends it."""
-    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|")
-    lexer.whitespace_split = True
-    lexer.commenters = ""
-    return list(itertools.takewhile(lambda word: word[0] not in ";&|#" and word != "}", filter(None, lexer)))

@@ -18,7 +18,10 @@ from isoforge.proof.trees import shortened
 _DEVICE = re.compile(r"^\([^)]*\)")
 _SEED = re.compile(r"(?:^|;)(?:s|seedfrom)=([^;]*)")
 _FLAVOUR = re.compile(r"(vmlinuz|initrd)|\.(efi|signed|gz|lz|lz4|xz|zst)$|\.(efi)\.signed$")
-_HEADERS = (b"#cloud-config", b"#cloud-boothook", b"#include", b"#!", b"#part-handler", b"## template", b"\x1f\x8b")
+_HEADERS = (
+    *(b"#cloud-config", b"#cloud-boothook", b"#include", b"#!", b"#part-handler", b"## template"),
+    *(b"content-type", b"mime-version", b"\x1f\x8b"),
+)
 """How user-data that cloud-init takes for something begins (cloud-init, handlers, INCLUSION_TYPES_MAP)."""
 
 ISO_SCAN = "iso-scan/filename="
@@ -104,23 +107,32 @@ def _in_words(iso: Image, before: tuple[str, ...], after: tuple[str, ...], *, li
         if literal and re.search(r"[\\'\"]", word):
             yield f"isolinux hands {word} on with its quotes or backslashes, which cloud-init does not take"
         elif word.startswith("ds=nocloud"):
-            yield from _in_seed(iso, word.removeprefix("ds="))
+            yield from _in_seed(iso, word)
 
 
-def _in_seed(iso: Image, told: str) -> Iterator[str]:
-    """What is wrong with the seed that ``nocloud;s=…`` names."""
-    found = _SEED.search(told)
-    address = found[1] if found else ""
-    if address.startswith("file://"):
-        address = address.removeprefix("file://")
-        if not address.startswith("/"):
-            yield f"file://{address} names a host, not a folder: file:/// has three slashes"
-            return
-    if not address.startswith("/cdrom") or "$" in address or "__dmi." in address or "%s" in address:
+def _seed_address(word: str) -> str:
+    """The address of the seed that a kernel word ``ds=nocloud;s=…`` names; empty if it is no such word."""
+    found = _SEED.search(word.partition(";")[2]) if word.startswith("ds=nocloud") else None
+    return found[1] if found else ""
+
+
+def seed_folder(word: str) -> PurePosixPath | None:
+    """The folder of the ISO that a kernel word names as the seed; None if it names none, or one found at boot."""
+    address = _seed_address(word).removeprefix("file://")
+    if not f"{address}/".startswith("/cdrom/") or "$" in address or "__dmi." in address or "%s" in address:
+        return None
+    return PurePosixPath("/", address.removeprefix("/cdrom").strip("/"))
+
+
+def _in_seed(iso: Image, word: str) -> Iterator[str]:
+    """What is wrong with the seed that ``word`` names."""
+    address, folder = _seed_address(word), seed_folder(word)
+    if re.match(r"file://[^/]", address):
+        yield f"{address} names a host, not a folder: file:/// has three slashes"
+    if folder is None:
         return
     if not address.endswith("/"):
         yield f"the seed {address} lacks the slash at its end: cloud-init before 23.1 looks for {address}user-data"
-    folder = PurePosixPath("/", address.removeprefix("/cdrom").strip("/"))
     if folder not in iso.tree and folder != PurePosixPath("/"):
         yield f"its seed folder {folder} is not on the ISO"
         return
@@ -128,8 +140,8 @@ def _in_seed(iso: Image, told: str) -> Iterator[str]:
         if folder / name not in iso.tree:
             yield f"its seed has no {folder / name}: the installer would ask for everything"
     if folder / "user-data" in iso.tree:
-        begin = iso.content(folder / "user-data")[:64].lstrip()
-        if not begin.lower().startswith(_HEADERS) and not begin.lower().startswith((b"content-type", b"mime-version")):
+        begin = iso.content(folder / "user-data")[:64].lstrip().lower()
+        if not begin.startswith(_HEADERS):
             yield f"{folder / 'user-data'} does not begin with #cloud-config: cloud-init ignores it"
 
 

@@ -172,11 +172,6 @@ def _commands(config: str) -> Iterator[_Command]:
     yield _Command(words=tuple(words), line=started, ended_by="")
 
 
-def grub_words(command: str) -> tuple[str, ...]:
-    """The words of the first command in a piece of a GRUB script, without their quotes."""
-    return next(_commands(command)).words
-
-
 def _unquoted(word: str) -> str:
     """A word without its quotes; in double quotes a backslash counts only before what it can escape there."""
     parts = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from isoforge.image.sectors import BLOCK, LBA, Partition
 from isoforge.proof.case import Case
@@ -189,6 +190,36 @@ def esp(case: Case) -> Found:
         faults.append("the EFI system partition (ESP) is not the base's to the byte")
     against = "UEFI boot record and the base's ESP" if before else "UEFI boot record"
     return Found(compared=f"{against}, {counted(size, 'byte')}, SHA-256 {digest[:12]}…", faults=tuple(faults))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Booting:
+    """What firmware finds on an ISO, without the addresses that every writer chooses: short digests and names."""
+
+    mbr: str
+    partitions: str
+    el_torito: str
+    bios_boot_image: str
+    esp: str
+
+
+def booting(iso: Image) -> Booting:
+    """What firmware finds on ``iso``."""
+    catalog, part = iso.boot_catalog, _esp(iso)
+    image = catalog.image("BIOS") if catalog else None
+    content = _bios_image(iso, image) if image else None
+    area = _without_addresses(iso.system_area) + bytes(byte for row in _mbr_rows(iso.system_area) for byte in row)
+    return Booting(
+        mbr=_short(hashlib.sha256(area).hexdigest()),
+        partitions=", ".join(f"{part.number} {part.type_guid[:8]}" for part in iso.gpt.partitions) if iso.gpt else "",
+        el_torito=", ".join(image.platform for image in catalog.images) if catalog else "",
+        bios_boot_image=_short(hashlib.sha256(_without_place(content)).hexdigest()) if content else "",
+        esp=_short(_digest(iso, part.start, part.end - part.start)) if part else "",
+    )
+
+
+def _short(digest: str) -> str:
+    return f"SHA-256 {digest[:12]}…"
 
 
 def _esp(iso: Image) -> Partition | None:
