@@ -14,6 +14,7 @@ RUN python3 -m venv /opt/isoforge \
 COPY pyproject.toml README.md LICENSE /src/
 COPY isoforge /src/isoforge
 COPY templates /src/templates
+COPY baremetal/inventory /src/baremetal/inventory
 RUN /opt/isoforge/bin/pip install --no-cache-dir --no-deps /src \
     && /opt/isoforge/bin/pip uninstall -y pip
 

@@ -23,7 +23,7 @@ from isoforge.proof.verify import structural
 from isoforge.run import run
 from isoforge.wording import render
 
-__all__ = ["Built", "Listener", "check", "check_files", "gen", "multi", "seed_iso"]
+__all__ = ["Built", "Listener", "Order", "check", "check_files", "gen", "multi", "seed_iso"]
 
 Listener = Callable[[str, float | None], object]
 """Hears how a build goes on: the phase's name, and how much of it is done (0 to 1; None where that is not known)."""

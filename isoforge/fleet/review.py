@@ -36,7 +36,8 @@ def review_inventory(
             seeds.append(render_seed(host, templates=templates, release=release))
             sound.append(host)
         except (InventoryError, TemplateError) as failure:
-            problems += _told(failure, host)
+            said = {str(problem) for problem in problems}
+            problems += [problem for problem in _told(failure, host) if problem.text not in said]
     return problems + review_seeds(sound, seeds, generated=generated, release=release, rendered=True)
 
 
