@@ -23,7 +23,8 @@ class Order:
     ``default_host`` is what the timeout (seconds) starts, None the local disk; ``render`` renders the seeds first,
     otherwise those that lie there are used as they are; ``unpack`` takes the whole base apart instead of passing it on
     in one go; ``strict`` makes warnings errors; ``folder`` is where the output goes, if not under
-    ``generated/_multi/<name>``.
+    ``generated/_multi/<name>``. ``guard`` puts into each seed with match keys a first command that refuses other
+    machines; ``forbid_secrets`` makes secrets in clear errors.
     """
 
     baremetal: Path
@@ -38,6 +39,8 @@ class Order:
     unpack: bool = False
     strict: bool = False
     folder: Path | None = None
+    guard: bool = True
+    forbid_secrets: bool = False
 
     @property
     def generated(self) -> Path:

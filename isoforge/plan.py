@@ -49,12 +49,15 @@ def make_plan(
         about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
     )
     seed_files = dict(seed_grafts(seeds))
-    menu = replace(menu, build_id=build_id(menu, base, seed_files))
+    menu = built_as(menu, build_id(menu, base, seed_files))
     manifest = describe(menu, base, seed_files, xorriso_version)
     files = {
         GRUB_CFG: grub_cfg(menu, base).encode(),
         LOOPBACK_CFG: loopback_cfg(menu, base).encode(),
         OUR_FOLDER / "manifest.json": manifest.to_json().encode(),
+        OUR_FOLDER / "build": f"{menu.build_id}\n".encode(),
+        OUR_FOLDER / f"build-{menu.build_id}": b"",
+        **{file: f"{menu.medium}\n".encode() for file in base.casper_uuids},
         **seed_files,
     }
     if base.md5sums:
@@ -80,6 +83,12 @@ def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
             ("vendor-data", seed.vendor_data),
         )
     ]
+
+
+def built_as(menu: Menu, build: str) -> Menu:
+    """``menu`` for the build of that id, whose entries take its own medium and no other."""
+    menu = replace(menu, build_id=build)
+    return replace(menu, entries=tuple(replace(entry, medium=menu.medium) for entry in menu.entries))
 
 
 def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes]) -> str:
@@ -138,7 +147,7 @@ def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
         ),
         default_host=menu.default_host,
         timeout_s=menu.timeout_s,
-        replaced=tuple(str(path) for path in (GRUB_CFG, *replaced)),
+        replaced=tuple(str(path) for path in (GRUB_CFG, *replaced, *base.casper_uuids)),
         isoforge_version=__version__,
         xorriso_version=xorriso_version,
     )

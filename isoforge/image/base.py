@@ -70,6 +70,7 @@ class BaseIso:
     ``title`` is the whole of .disk/info, ``release`` like ``24.04.1``, ``modified`` the date of the file system as 16
     digits, ``replay_args`` what ``xorriso -as mkisofs`` needs to write the same boot records again (without volume
     id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files; the last two may be empty.
+    ``casper_uuids`` are the files, one a kernel flavour, by which casper tells its medium from others.
     """
 
     path: Path
@@ -84,6 +85,7 @@ class BaseIso:
     menu: str
     loopback_menu: str
     md5sums: str
+    casper_uuids: tuple[PurePosixPath, ...] = ()
 
     def kernel(self, flavour: str) -> Kernel:
         """The kernel of that flavour; ``BaseIsoError`` if this ISO has none."""
@@ -124,6 +126,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         menu=taken[GRUB_CFG],
         loopback_menu=taken.get(LOOPBACK_CFG, ""),
         md5sums=taken.get(MD5SUM_TXT, ""),
+        casper_uuids=tuple(sorted(file for file in paths if file.match("/.disk/casper-uuid-*"))),
     )
 
 

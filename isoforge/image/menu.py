@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import uuid
 from dataclasses import dataclass
 
 from isoforge.image.base import SEEDS_FOLDER, BaseIso, Kernel
@@ -16,17 +17,24 @@ HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """A host name is a folder on the ISO and a word on the kernel line, where quotes mean nothing (facts of casper)."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
-_OWN_CLOCK = re.compile(r"^\s*set\s+(timeout|timeout_style|default)=.*\n?", re.MULTILINE)
+_LIVE_KERNEL = re.compile(r"^([ \t]*linux(?:efi)?[ \t]+\S*/casper/\S+)", re.MULTILINE)
+_NOT_HERE = re.compile(r"^[ \t]*(set[ \t]+(timeout|timeout_style|default)=.*|grub_platform[ \t]*)\n?", re.MULTILINE)
+"""Lines of the base that do harm in a submenu: its clock, and a word that marks a place for Ubuntu's own build and is
+no command (GRUB shows an error and waits ten seconds)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MenuEntry:
-    """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``."""
+    """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``.
+
+    ``medium`` is the casper UUID of the ISO; without one casper takes what the initrd was made with.
+    """
 
     host: str
     description: str
     kernel: Kernel
     args: tuple[str, ...] = ()
+    medium: str = ""
 
     @property
     def title(self) -> str:
@@ -43,14 +51,16 @@ class MenuEntry:
         """The kernel's arguments as /proc/cmdline is to show them, the ``---`` that ends the installer's part last.
 
         ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
-        23.1 needs), ``nopersistent`` keeps the stick as it is, ``fsck.mode=skip`` spares reading the whole medium.
+        23.1 needs), ``nopersistent`` keeps the stick as it is, ``fsck.mode=skip`` spares reading the whole medium,
+        ``uuid=`` names the one medium that casper may take.
         """
         return " ".join([*self._words, "---"])
 
     @property
     def _words(self) -> tuple[str, ...]:
         seed = f"ds=nocloud;s=/cdrom{SEEDS_FOLDER}/{self.host}/"
-        return ("autoinstall", seed, "nopersistent", "fsck.mode=skip", *self.args)
+        medium = (f"uuid={self.medium}",) if self.medium else ()
+        return ("autoinstall", seed, "nopersistent", "fsck.mode=skip", *medium, *self.args)
 
     @property
     def grub_line(self) -> str:
@@ -73,6 +83,11 @@ class Menu:
     timeout_s: int
     about: tuple[str, ...]
 
+    @property
+    def medium(self) -> str:
+        """The casper UUID of the ISO: its own, so that no other Ubuntu medium in the machine is taken for it."""
+        return str(uuid.uuid5(uuid.NAMESPACE_URL, f"isoforge:{self.build_id}"))
+
 
 def grub_word(text: str) -> str:
     """``text`` as one word of a GRUB script: every character that GRUB could read otherwise is escaped.
@@ -94,8 +109,7 @@ def one_line(text: str) -> str:
 
 def grub_cfg(menu: Menu, base: BaseIso) -> str:
     """The text of /boot/grub/grub.cfg; ``TemplateError`` if its template is at fault."""
-    own = _OWN_CLOCK.sub("", base.menu)
-    return _render("grub.cfg.j2", menu, base, own)
+    return _render("grub.cfg.j2", menu, base, base.menu)
 
 
 def loopback_cfg(menu: Menu, base: BaseIso) -> str:
@@ -104,15 +118,20 @@ def loopback_cfg(menu: Menu, base: BaseIso) -> str:
     Its rule is Ubuntu's: no header and no timeout of its own, and each kernel line tells casper in
     ``iso-scan/filename`` which file the medium is.
     """
-    return _render("loopback.cfg.j2", menu, base, _OWN_CLOCK.sub("", base.loopback_menu))
+    return _render("loopback.cfg.j2", menu, base, base.loopback_menu)
 
 
-def _render(template: str, menu: Menu, base: BaseIso, base_entries: str) -> str:
+def on_this_medium(base_menu: str, medium: str) -> str:
+    """A menu of the base with ``uuid=`` on each line that starts the live system, right behind the kernel."""
+    return _LIVE_KERNEL.sub(rf"\g<1> uuid={medium}", base_menu)
+
+
+def _render(template: str, menu: Menu, base: BaseIso, base_menu: str) -> str:
     return render(
         template,
         filters={"grub": grub_word},
         menu=menu,
         base=base,
-        base_entries=base_entries,
+        base_entries=on_this_medium(_NOT_HERE.sub("", base_menu), menu.medium),
         default_id=f"host-{menu.default_host}" if menu.default_host else "local-disk",
     )

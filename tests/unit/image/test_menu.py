@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.base import BaseIso
-from isoforge.image.menu import Menu, MenuEntry, grub_cfg, grub_word, loopback_cfg, one_line
+from isoforge.image.menu import Menu, MenuEntry, grub_cfg, grub_word, loopback_cfg, on_this_medium, one_line
+from isoforge.plan import built_as
 from isoforge.proof.menus import read_grub
 from tests.unit.image.conftest import GA, HWE
 
@@ -15,14 +16,18 @@ GOLDEN = Path(__file__).parents[2] / "golden/menu"
 
 
 def menu(*entries: MenuEntry, default_host: str | None = None) -> Menu:
-    return Menu(
+    written = Menu(
         name="prod-2025-03",
-        build_id="0123456789ab",
+        build_id="",
         entries=entries,
         default_host=default_host,
         timeout_s=15,
         about=("what is on it",),
     )
+    return built_as(written, "0123456789ab")
+
+
+MEDIUM = menu().medium
 
 
 Q1 = MenuEntry(host="site-a-m710q1", description="rack A, slot 1", kernel=GA)
@@ -49,6 +54,11 @@ def test_clock_of_the_base_never_runs_in_its_submenu(base: BaseIso) -> None:
     assert grub_cfg(menu(Q1), base).count("set timeout=") == 1
 
 
+def test_no_word_of_the_base_that_is_no_command_is_left(base: BaseIso) -> None:
+    assert "grub_platform\n" in base.menu
+    assert "\ngrub_platform\n" not in grub_cfg(menu(Q1), base)
+
+
 def test_loopback_menu_has_no_clock_of_its_own(base: BaseIso) -> None:
     assert "timeout" not in loopback_cfg(menu(Q1, default_host="site-a-m710q1"), base)
 
@@ -62,8 +72,34 @@ def test_every_loopback_line_tells_casper_the_file(base: BaseIso) -> None:
 def test_kernel_gets_the_seed_whole_and_in_front_of_the_dashes(base: BaseIso) -> None:
     lines = kernel_lines(grub_cfg(menu(Q1), base))
     assert lines[0] == (
-        "/casper/vmlinuz autoinstall ds=nocloud;s=/cdrom/nocloud/site-a-m710q1/ nopersistent fsck.mode=skip ---"
+        "/casper/vmlinuz autoinstall ds=nocloud;s=/cdrom/nocloud/site-a-m710q1/ nopersistent fsck.mode=skip "
+        f"uuid={MEDIUM} ---"
     )
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("\tlinux\t/casper/vmlinuz  ---", "\tlinux\t/casper/vmlinuz uuid=U  ---"),
+        ("linux /casper/hwe-vmlinuz", "linux /casper/hwe-vmlinuz uuid=U"),
+        ("linux /casper/vmlinuz nomodeset --- quiet splash", "linux /casper/vmlinuz uuid=U nomodeset --- quiet splash"),
+        ("linux16 /boot/memtest86+.bin", "linux16 /boot/memtest86+.bin"),
+        ("initrd /casper/initrd", "initrd /casper/initrd"),
+    ],
+)
+def test_entries_of_the_base_take_no_other_medium_either(line: str, expected: str) -> None:
+    assert on_this_medium(f"{line}\n", "U") == f"{expected}\n"
+
+
+def test_every_line_that_starts_the_live_system_names_the_medium(base: BaseIso) -> None:
+    for text in (grub_cfg(menu(Q1, Q2), base), loopback_cfg(menu(Q1, Q2), base)):
+        lines = kernel_lines(text)
+        assert len(lines) == 3
+        assert all(f" uuid={MEDIUM} " in line.partition("---")[0] for line in lines)
+
+
+def test_two_builds_are_two_media() -> None:
+    assert built_as(menu(), "0123456789ac").medium != MEDIUM
 
 
 @pytest.mark.parametrize(
