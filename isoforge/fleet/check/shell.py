@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 _AT_COMMAND = r"(?:^|[;&|({\n]|\b(?:then|do|else|if|while|until)\s|!\s)\s*"
 
@@ -40,12 +41,21 @@ _HEREDOC = re.compile(r"<<-?\s*(['\"]?)(\w+)\1[^\n]*\n(.*?)(?:^\s*\2\s*$|\Z)", r
 _NESTED = re.compile(r"(?:^|[\s;&|(/])((?:[\w/]*/)?(?:ba|da|z|k)?sh)\s+(?:-\w+\s+)*?-\w*c\w*\s+$")
 
 
-def bashisms(command: str) -> Iterator[tuple[str, str]]:
+_NESTED_REACH = 200
+"""How far before a quote a ``sh -c`` is looked for, in pieces of the text: words and options are short."""
+
+
+@lru_cache(maxsize=512)
+def bashisms(command: str) -> tuple[tuple[str, str], ...]:
     """Each piece of bash syntax in a command that ``sh -c`` gets, as (what it is, what to write instead).
 
     Text in quotes and in here-documents is not the shell's; what is quoted after ``sh -c`` is looked into,
-    what is quoted after ``bash -c`` is bash's own.
+    what is quoted after ``bash -c`` is bash's own. Hosts share most of their commands: what is known is remembered.
     """
+    return tuple(_bashisms(command))
+
+
+def _bashisms(command: str) -> Iterator[tuple[str, str]]:
     code, inner = unquoted(_HEREDOC.sub(_without_body, command))
     seen: set[str] = set()
     half, _ = unquoted(_HEREDOC.sub(_without_body, command), keep_double=True)
@@ -66,7 +76,8 @@ def _without_body(found: re.Match[str]) -> str:
     return head.replace("<<", "< ", 1) + "\n"
 
 
-def unquoted(command: str, *, keep_double: bool = False) -> tuple[str, list[str]]:
+@lru_cache(maxsize=512)
+def unquoted(command: str, *, keep_double: bool = False) -> tuple[str, tuple[str, ...]]:
     """``command`` with what is in quotes, behind backslashes and in comments blanked out; and the scripts that it
     hands to ``sh -c`` in quotes. ``keep_double`` keeps what is in double quotes."""
     made: list[str] = []
@@ -79,7 +90,7 @@ def unquoted(command: str, *, keep_double: bool = False) -> tuple[str, list[str]
             at += 2
         elif char in "'\"":
             end = _end_of_quote(command, at)
-            shell = _NESTED.search("".join(made))
+            shell = _NESTED.search("".join(made[-_NESTED_REACH:])) if made and made[-1].isspace() else None
             if shell and shell[1].rsplit("/", 1)[-1] in {"sh", "dash"}:
                 scripts.append(command[at + 1 : end])
             kept = keep_double and char == '"'
@@ -91,7 +102,7 @@ def unquoted(command: str, *, keep_double: bool = False) -> tuple[str, list[str]
         else:
             made.append(char)
             at += 1
-    return "".join(made), scripts
+    return "".join(made), tuple(scripts)
 
 
 def _end_of_quote(command: str, start: int) -> int:
