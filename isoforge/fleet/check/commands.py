@@ -42,7 +42,7 @@ def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | No
                     found.error(route, f"{what} is bash, and this runs in sh: {cure}, or run it with `bash -c`")
             line = command if isinstance(command, str) else " ".join(map(str, items(command)))
             if name == "early-commands":
-                _check_early(found, line, route)
+                _check_early(found, list(scripts(command)) or [line], route)
             elif name == "late-commands":
                 _check_late(found, line, route)
                 _check_home(found, line, route, user, release)
@@ -70,8 +70,8 @@ def _check_words(found: Findings, command: Any, route: Route) -> None:
             found.error(route, f"{used} means nothing in a list of words, no shell reads it: write the command as text")
 
 
-def _check_early(found: Findings, line: str, route: Route) -> None:
-    code, _ = unquoted(line)
+def _check_early(found: Findings, lines: list[str], route: Route) -> None:
+    code = "\n".join(unquoted(line)[0] for line in lines)
     if "in-target" in code or re.search(r"(?:^|[\s=>])/target(/|\s|$)", code):
         found.warning(route, "/target is not there yet: early-commands run before the disks are touched")
 
