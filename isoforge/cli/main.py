@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from isoforge import __version__
-from isoforge.cli import build, demo, fleet, proof, start
+from isoforge.cli import boot, build, demo, fleet, proof, start
 from isoforge.errors import ForgeError, OutputError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for words that cannot be meant; typer itself gives no name to it."""
 
 build.add_to(app)
+boot.add_to(app)
 fleet.add_to(app)
 start.add_to(app)
 proof.add_to(app)

@@ -7,6 +7,7 @@ import re
 import shutil
 import socket
 import tempfile
+import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,7 @@ class Trial:
     ``choose`` are titles from the menu inwards: each but the last is a submenu; with none, the menu's own countdown
     decides. ``timeout_s`` is for the whole boot, in seconds. ``local_disk_says`` is what a disk among
     ``extra_qemu_args`` writes on the screen when it is started; without one the firmware says that it found none.
+    ``disk_format`` is what QEMU calls the format of ``iso``, if it is not the ISO itself.
     """
 
     iso: Path
@@ -38,6 +40,7 @@ class Trial:
     choose: tuple[str, ...] = ()
     timeout_s: float = 120
     accelerator: str = "tcg"
+    disk_format: str = "raw"
     extra_qemu_args: tuple[str, ...] = ()
     local_disk_says: str = ""
 
@@ -63,15 +66,22 @@ class Sighting:
     serial: str
 
 
-def boot(trial: Trial, *, screenshot: Path | None = None, log: Path | None = None) -> Sighting:
+def boot(
+    trial: Trial,
+    *,
+    screenshot: Path | None = None,
+    log: Path | None = None,
+    given_up: threading.Event | None = None,
+) -> Sighting:
     """Do ``trial`` and return what was seen, when the probe has reported or the firmware went on without it.
 
     A picture of the menu with the entry highlighted goes to ``screenshot`` (PNG), what came over the serial port to
     ``log``, also after a failure. The ISO is not written to, and nothing is left behind. Raises ``ProofError`` if
-    there is no menu, no such entry in it, or no word from the guest in time; ``ToolError`` if QEMU or its firmware is
-    missing or fails.
+    there is no menu, no such entry in it, or no word from the guest in time (or before another thread has set
+    ``given_up``); ``ToolError`` if QEMU or its firmware is missing or fails.
     """
     started = time.monotonic()
+    given_up = given_up or threading.Event()
     with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
         scratch = Path(folder)
         arguments = qemu_arguments(
@@ -80,11 +90,14 @@ def boot(trial: Trial, *, screenshot: Path | None = None, log: Path | None = Non
             medium=trial.medium,
             scratch=scratch,
             accelerator=trial.accelerator,
+            disk_format=trial.disk_format,
             extra=trial.extra_qemu_args,
         )
         try:
             with powered_on(arguments, scratch=scratch) as (machine, control):
-                menu, went_on, serial = asyncio.run(_watch(trial, machine, control, scratch, screenshot))
+                menu, went_on, serial = asyncio.run(
+                    _watch(trial, machine, control, scratch=scratch, screenshot=screenshot, given_up=given_up)
+                )
         finally:
             if log is not None and serial_file(scratch).is_file():
                 shutil.copyfile(serial_file(scratch), log)
@@ -99,10 +112,16 @@ def boot(trial: Trial, *, screenshot: Path | None = None, log: Path | None = Non
 
 
 async def _watch(
-    trial: Trial, machine: sh.RunningCommand, control: socket.socket, scratch: Path, screenshot: Path | None
+    trial: Trial,
+    machine: sh.RunningCommand,
+    control: socket.socket,
+    *,
+    scratch: Path,
+    screenshot: Path | None,
+    given_up: threading.Event,
 ) -> tuple[Menu, str, str]:
     """The menu as it came up, the words that no kernel started, and all that the machine said."""
-    async with operated(machine, control, firmware=trial.firmware, scratch=scratch) as console:
+    async with operated(machine, control, firmware=trial.firmware, scratch=scratch, given_up=given_up) as console:
         try:
             async with asyncio.timeout(trial.timeout_s):
                 menu, went_on = await _operate(console, trial, screenshot)
@@ -142,12 +161,14 @@ async def _operate(console: Console, trial: Trial, screenshot: Path | None) -> t
 async def highlight(console: Console, menu: Menu, title: str) -> Menu:
     """Move the highlight to the entry ``title`` and return the menu then; ``ProofError`` if there is none."""
     seen = dict.fromkeys(menu.titles)
-    key = "down"
-    if any(names(title, shown) for shown in menu.titles[: menu.titles.index(menu.highlighted)]):
-        key = "up"
-    elif not any(names(title, shown) for shown in menu.titles):
+    if not _in_view(title, menu):
         await console.press("home")
         menu = await console.menu()
+    while not _in_view(title, menu) and (page := await console.move("pgdn")):
+        menu = page
+        seen.update(dict.fromkeys(menu.titles))
+    above = menu.titles[: menu.titles.index(menu.highlighted)]
+    key = "up" if any(names(title, shown) for shown in above) else "down"
     while not names(title, menu.highlighted):
         moved = await console.move(key)
         if moved is None:
@@ -155,3 +176,7 @@ async def highlight(console: Console, menu: Menu, title: str) -> Menu:
         menu = moved
         seen.update(dict.fromkeys(menu.titles))
     return menu
+
+
+def _in_view(title: str, menu: Menu) -> bool:
+    return any(names(title, shown) for shown in menu.titles)

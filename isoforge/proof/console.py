@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -43,17 +44,28 @@ T = TypeVar("T")
 class Console:
     """What an operator in front of the machine has; ``serial`` is all that came over the serial port so far."""
 
-    def __init__(self, *, firmware: Firmware, machine: sh.RunningCommand, qmp: QMPClient, scratch: Path) -> None:
+    def __init__(
+        self,
+        *,
+        firmware: Firmware,
+        machine: sh.RunningCommand,
+        qmp: QMPClient,
+        scratch: Path,
+        given_up: threading.Event,
+    ) -> None:
         self.serial = ""
         self._screen = Screen(firmware)
         self._machine = machine
         self._qmp = qmp
         self._scratch = scratch
+        self._given_up = given_up
         self._read_bytes = 0
 
     async def until(self, seen: Callable[[], T | None]) -> T:
-        """What ``seen`` finds, asked again and again; ``ProofError`` if the machine goes off before."""
+        """What ``seen`` finds, asked again and again; ``ProofError`` if the machine goes off, or is given up."""
         while True:
+            if self._given_up.is_set():
+                raise ProofError("nobody waits for it any more")
             off = not self._machine.is_alive()
             self.listen()
             if (found := seen()) is not None:
@@ -169,13 +181,18 @@ def _refuse_failed(machine: sh.RunningCommand, *, patience_s: float = 0) -> None
 
 @contextlib.asynccontextmanager
 async def operated(
-    machine: sh.RunningCommand, control: socket.socket, *, firmware: Firmware, scratch: Path
+    machine: sh.RunningCommand,
+    control: socket.socket,
+    *,
+    firmware: Firmware,
+    scratch: Path,
+    given_up: threading.Event,
 ) -> AsyncIterator[Console]:
-    """The console of ``machine``, whose QMP is ``control``."""
+    """The console of ``machine``, whose QMP is ``control``; whoever waits at it stops when ``given_up`` is set."""
     qmp = QMPClient("isoforge")
     await qmp.connect(control)
     try:
-        yield Console(firmware=firmware, machine=machine, qmp=qmp, scratch=scratch)
+        yield Console(firmware=firmware, machine=machine, qmp=qmp, scratch=scratch, given_up=given_up)
     finally:
         # The machine may have gone before.
         with contextlib.suppress(QMPError, EOFError, ConnectionError):

@@ -33,7 +33,12 @@ def console() -> Member:
 
 
 def initrd(members: Iterable[Member]) -> bytes:
-    """The gzip-compressed archive of ``members`` and of the directories above them; the same bytes every time.
+    """The gzip-compressed `archive` of ``members``."""
+    return gzip.compress(archive(members), compresslevel=6, mtime=0)
+
+
+def archive(members: Iterable[Member]) -> bytes:
+    """The archive of ``members`` and of the directories above them; the same bytes every time.
 
     The format is the one of the kernel document driver-api/early-userspace/buffer-format.
     """
@@ -42,7 +47,7 @@ def initrd(members: Iterable[Member]) -> bytes:
     directories = [Member(path=parent, mode=stat.S_IFDIR | 0o755) for parent in above]
     records = [_record(number, member) for number, member in enumerate([*directories, *listed], start=1)]
     trailer = _record(0, Member(path=PurePosixPath("TRAILER!!!"), mode=0))
-    return gzip.compress(b"".join([*records, trailer]), compresslevel=6, mtime=0)
+    return b"".join([*records, trailer])
 
 
 def _record(number: int, member: Member) -> bytes:

@@ -19,12 +19,12 @@ CURE = "scripts/setup.sh demo fetches it"
 BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
 
 MEDIUM_DRIVERS = (
-    "isofs", "nls_utf8", "efivarfs",
+    "isofs", "nls_utf8", "efivarfs", "loop",
     "ahci", "ata_piix", "ata_generic", "sr_mod", "sd_mod",
     "xhci-pci", "ehci-pci", "uhci-hcd", "usb-storage", "uas",
     "virtio_pci", "virtio_blk", "virtio_scsi",
 )  # fmt: skip
-"""What a kernel needs to read a CD, a USB stick or a virtual disk, and the firmware's variables."""
+"""What a kernel needs to read a CD, a USB stick or a virtual disk, a part of it, and the firmware's variables."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

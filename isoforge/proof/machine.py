@@ -11,7 +11,8 @@ from isoforge.errors import ToolError
 
 QEMU = "qemu-system-x86_64"
 
-MEMORY_MIB = 1024
+MEMORY_MIB = 2048
+"""Enough for the initrd of a live system: it is there twice while the kernel unpacks it."""
 
 SERIAL_IO_PORT = (0x3F8).to_bytes(2, "little")
 """The first serial port, as SeaBIOS reads where to mirror its screen to (its file etc/sercon-port)."""
@@ -65,9 +66,10 @@ def qemu_arguments(
     medium: Medium,
     scratch: Path,
     accelerator: str = "tcg",
+    disk_format: str = "raw",
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments of QEMU for one boot of ``iso``, which is never written to.
+    """The arguments of QEMU for one boot of ``iso``, which is never written to; ``disk_format`` is QEMU's word for it.
 
     Everything it writes goes into the folder ``scratch``: the serial port into `serial_file`, and a copy of the
     firmware's variables is made there. It calls `qmp_socket`, on which someone has to listen. There is no network
@@ -85,7 +87,7 @@ def qemu_arguments(
         "-serial", "chardev:serial",
         "-qmp", f"unix:{_quoted(qmp_socket(scratch))}",
         *_firmware(firmware, scratch),
-        *_medium(iso, medium),
+        *_medium(iso, medium, disk_format),
         *extra,
     ]  # fmt: skip
 
@@ -116,15 +118,15 @@ def _firmware(firmware: Firmware, scratch: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _medium(iso: Path, medium: Medium) -> list[str]:
+def _medium(iso: Path, medium: Medium, disk_format: str) -> list[str]:
     if medium is Medium.CD:
         return [
-            "-drive", f"if=none,id=medium,media=cdrom,format=raw,readonly=on,file={_quoted(iso)}",
+            "-drive", f"if=none,id=medium,media=cdrom,format={disk_format},readonly=on,file={_quoted(iso)}",
             "-device", "ide-cd,drive=medium,bootindex=0",
         ]  # fmt: skip
     # A stick can be written to, and a live system tries; the snapshot takes what it writes and is thrown away.
     return [
-        "-drive", f"if=none,id=medium,format=raw,snapshot=on,file={_quoted(iso)}",
+        "-drive", f"if=none,id=medium,format={disk_format},snapshot=on,file={_quoted(iso)}",
         "-device", "qemu-xhci",
         "-device", "usb-storage,drive=medium,removable=on,bootindex=0",
     ]  # fmt: skip

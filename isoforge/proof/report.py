@@ -13,6 +13,9 @@ BEGIN = "isoforge-probe begin 1"
 END = re.compile(r"^isoforge-probe end ([0-9a-f]{64})\r?$", re.MULTILINE)
 FACT = "isoforge-probe "
 
+VIEWS = ("device", "partition")
+"""How a medium is looked at: as a CD drive shows it, and as casper mounts a stick."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
@@ -21,8 +24,9 @@ class Report:
     ``kernel_line`` is /proc/cmdline; ``kernel`` is uname -r; ``firmware`` is "bios" or "uefi"; ``secure_boot`` is
     "on", "off" or "absent"; ``medium`` is the device that was mounted at /cdrom, empty if none was found;
     ``seed_folder`` is where cloud-init would look, empty if the kernel line names nothing; ``seed`` has the SHA-256 of
-    user-data, meta-data and vendor-data there (None: missing); ``hosts`` has that of each host's user-data under
-    /cdrom/nocloud; ``uuid`` is what the medium was recognized by; ``failed_modules`` did not load.
+    user-data, meta-data and vendor-data there (None: missing); ``views`` has for "device" and "partition" that of each
+    file of every seed that is seen there, by its path under /nocloud (None: the view cannot be read); ``uuid`` is what
+    the medium was recognized by; ``failed_modules`` did not load.
     """
 
     kernel_line: str
@@ -34,7 +38,7 @@ class Report:
     on_partition: bool
     seed_folder: str
     seed: Mapping[str, str | None]
-    hosts: Mapping[str, str | None]
+    views: Mapping[str, Mapping[str, str] | None]
     failed_modules: tuple[str, ...]
 
 
@@ -79,6 +83,17 @@ def _read(facts: Mapping[str, list[str]]) -> Report:
         on_partition=one("on-partition") == "yes",
         seed_folder=one("seed-folder"),
         seed=digests("seed"),
-        hosts=digests("host"),
+        views=_views(facts),
         failed_modules=tuple(facts.get("module-failed", [])),
     )
+
+
+def _views(facts: Mapping[str, list[str]]) -> dict[str, dict[str, str] | None]:
+    unreadable = facts.get("view-unreadable", [])
+    views: dict[str, dict[str, str] | None] = {view: None if view in unreadable else {} for view in VIEWS}
+    for line in facts.get("view", []):
+        view, digest, file = line.split(" ", 2)
+        seen = views.get(view)
+        if seen is not None:
+            seen[file] = digest
+    return views

@@ -86,34 +86,37 @@ def make_base(
     release: Release = Release.NOBLE,
     hwe: bool = False,
     guest: Guest | None = None,
+    initrd: bytes | None = None,
     filler_bytes: int = 0,
 ) -> None:
     """Write ``iso``, an ISO with the layout of ``release``'s live-server for amd64; the same bytes every time.
 
     With ``hwe`` it has a second pair of kernel and initrd, as the point releases have. Without a ``guest`` the kernels
-    are a few bytes of text, made in under a second; with one they boot and start the probe. ``filler_bytes`` is added
-    to the largest squashfs file, for the size of a real ISO (below 1 GiB xorriso's report names a disk geometry too).
-    Raises ``ToolError`` if a program or a GRUB file is missing.
+    are a few bytes of text, made in under a second; with one they boot and start the probe, or what ``initrd`` has in
+    place of it. ``filler_bytes`` is added to the largest squashfs file, for the size of a real ISO (below 1 GiB
+    xorriso's report names a disk geometry too). Raises ``ToolError`` if a program or a GRUB file is missing.
     """
     iso.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{iso.name}.", dir=iso.parent) as scratch:
         tree = Path(scratch, "tree")
         esp = Path(scratch, "esp.img")
         draft = Path(scratch, "draft.iso")
-        write_tree(tree, release=release, hwe=hwe, guest=guest, filler_bytes=filler_bytes)
+        write_tree(tree, release=release, hwe=hwe, guest=guest, initrd=initrd, filler_bytes=filler_bytes)
         write_esp(tree / "EFI/boot", esp, release=release)
         run("xorriso", *mkisofs(tree=tree, esp=esp, draft=draft, release=release), env=_dated(release))
         draft.replace(iso)
 
 
-def write_tree(tree: Path, *, release: Release, hwe: bool, guest: Guest | None, filler_bytes: int) -> None:
+def write_tree(
+    tree: Path, *, release: Release, hwe: bool, guest: Guest | None, initrd: bytes | None, filler_bytes: int
+) -> None:
     """Lay out under ``tree`` every file that the ISO has, md5sum.txt last."""
     flavours = ["generic", "generic-hwe"] if hwe else ["generic"]
     _put(tree / ".disk/info", render("synthetic/disk-info", release=release, hwe=hwe).rstrip("\n"))
     _put(tree / ".disk/base_installable", "")
     _put(tree / ".disk/cd_type", "full_cd/single\n")
     for flavour in flavours:
-        _put_kernel(tree, release=release, flavour=flavour, guest=guest)
+        _put_kernel(tree, release=release, flavour=flavour, guest=guest, initrd=initrd)
     for layer in (*LAYERS, *(f"{LAYERS[2]}.{flavour}" for flavour in flavours[1:])):
         _put_layer(tree / "casper", layer, filler_bytes=filler_bytes if layer == LAYERS[0] else 0)
     _put(tree / "casper/install-sources.yaml", render("synthetic/install-sources.yaml", release=release, hwe=hwe))
@@ -192,15 +195,16 @@ def _put(path: Path, content: str | bytes) -> None:
     path.write_bytes(content.encode() if isinstance(content, str) else content)
 
 
-def _put_kernel(tree: Path, *, release: Release, flavour: str, guest: Guest | None) -> None:
+def _put_kernel(tree: Path, *, release: Release, flavour: str, guest: Guest | None, initrd: bytes | None) -> None:
     """Kernel, initrd and the UUID of one flavour; the -hwe one has its own names."""
     prefix = "hwe-" if flavour.endswith("-hwe") else ""
     identity = f"{casper_uuid(release, flavour)}\n"
     kernel = guest.kernel.read_bytes() if guest else f"synthetic kernel, {release.version} {flavour}\n".encode()
-    members = probe(guest) if guest else ()
+    members = () if initrd or not guest else probe(guest)
+    conf = cpio.initrd([*members, cpio.file("conf/uuid.conf", identity.encode())])
     _put(tree / f".disk/casper-uuid-{flavour}", identity)
     _put(tree / f"casper/{prefix}vmlinuz", kernel)
-    _put(tree / f"casper/{prefix}initrd", cpio.initrd([*members, cpio.file("conf/uuid.conf", identity.encode())]))
+    _put(tree / f"casper/{prefix}initrd", (initrd or b"") + conf)
 
 
 def _put_layer(casper: Path, layer: str, *, filler_bytes: int) -> None:

@@ -50,7 +50,7 @@ def assert_probe_saw_the_base(seen: Sighting) -> None:
     assert report.uuid == str(casper_uuid(Release.NOBLE, "generic"))
     assert report.on_partition == (seen.trial.medium is Medium.USB)
     assert report.failed_modules == ()
-    assert (report.seed_folder, report.seed, report.hosts) == ("", {}, {})
+    assert (report.seed_folder, report.seed, report.views) == ("", {}, {"device": {}, "partition": {}})
 
 
 def test_an_entry_that_is_not_there_is_named_with_those_that_are(bootable_base: Path) -> None:

@@ -36,7 +36,7 @@ def test_bios_and_cd(tmp_path: Path) -> None:
     assert arguments(Firmware.BIOS, Medium.CD, scratch) == [
         "-machine", "q35",
         "-accel", "tcg",
-        "-m", "1024",
+        "-m", "2048",
         "-display", "none",
         "-nic", "none",
         "-monitor", "none",

@@ -17,8 +17,9 @@ FACTS = [
     "uuid 9f1ff4c2-0f3e-4f0c-9f39-5f4e63b5c0de",
     "medium sda1",
     "on-partition yes",
-    f"host web-1 {'1' * 64}",
-    "host web two missing",
+    f"view device {'1' * 64} web-1/user-data",
+    f"view device {'2' * 64} web two/meta-data",
+    "view-unreadable partition",
     "seed-folder /cdrom/nocloud/web-1/",
     f"seed user-data {'1' * 64}",
     f"seed meta-data {'2' * 64}",
@@ -39,7 +40,7 @@ def test_every_fact_is_read() -> None:
     assert report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz autoinstall ds=nocloud;s=/cdrom/nocloud/web-1/ ---"
     assert (report.kernel, report.firmware, report.secure_boot) == ("6.8.0-31-generic", "uefi", "on")
     assert (report.medium, report.on_partition) == ("sda1", True)
-    assert report.hosts == {"web-1": "1" * 64, "web two": None}
+    assert report.views == {"device": {"web-1/user-data": "1" * 64, "web two/meta-data": "2" * 64}, "partition": None}
     assert report.seed_folder == "/cdrom/nocloud/web-1/"
     assert report.seed == {"user-data": "1" * 64, "meta-data": "2" * 64, "vendor-data": None}
 
