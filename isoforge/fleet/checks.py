@@ -9,6 +9,7 @@ from typing import Any
 from isoforge.fleet.check import document, network
 from isoforge.fleet.check.document import Document
 from isoforge.fleet.check.findings import address_of, items, mapping, text
+from isoforge.fleet.machine import both_orders, normalised
 from isoforge.fleet.problems import Problem
 
 
@@ -30,7 +31,8 @@ class FleetEntry:
     """What of a host must not be like another host's.
 
     ``name`` is the host's name in the inventory, ``file`` the file its values are in, ``match`` its match keys
-    (kind → value: serial, uuid, mac …; all of them must fit the machine), ``match_line`` where they stand.
+    (kind → value: serial, uuid, mac …, MAC addresses with commas between; all of them must fit the machine),
+    ``match_line`` where they stand.
     """
 
     name: str
@@ -131,7 +133,12 @@ def _overlapping(fleet: list[FleetEntry]) -> Iterator[Problem]:
 
 
 def _comparable(match: Mapping[str, str]) -> frozenset[tuple[str, str]]:
-    return frozenset((key, " ".join(value.split()).casefold()) for key, value in match.items())
+    """Each key with each of its values, in one spelling: MAC addresses apart, a UUID in one of its byte orders."""
+    pairs = set()
+    for key, value in match.items():
+        for one in value.split(",") if key == "mac" else [value]:
+            pairs.add((key, min(both_orders(one)) if key == "uuid" else normalised(one)))
+    return frozenset(pairs)
 
 
 def _told(seed: Document, route: document.Route, value: str, shown: str) -> Told:

@@ -10,6 +10,7 @@ from functools import cache
 
 from isoforge.fleet.host import Host
 from isoforge.fleet.keys import find
+from isoforge.fleet.match_rules import check_match
 from isoforge.fleet.network_rules import check_network
 from isoforge.fleet.problems import Problem
 from isoforge.fleet.shapes import did_you_mean
@@ -45,6 +46,7 @@ _KERNEL_ARGS = (
 def check_host(host: Host) -> Iterator[Problem]:
     """What is wrong with the host's values."""
     view = View(host=host)
+    yield from check_match(view)
     yield from _check_access(view)
     yield from _check_plain_secrets(view)
     yield from check_storage(view)
@@ -138,9 +140,6 @@ def _check_texts(view: View) -> Iterator[Problem]:
     for number, _ in enumerate(view.items("snaps")):
         if not view.has("snaps", number, "name"):
             yield view.error(("snaps", number, "name"), "is missing")
-    node = view.host.node.at(("match",))
-    if node is not None and node.value == {}:
-        yield view.warning(("match",), "is empty: nothing tells this machine from the others")
 
 
 def folded(problems: list[Problem]) -> list[Problem]:

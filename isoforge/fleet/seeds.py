@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from isoforge.errors import InventoryError, OutputError, TemplateError
+from isoforge.fleet.guard import guard_command, guarded, is_guarded, stamp_command
 from isoforge.fleet.host import Host
 from isoforge.fleet.inventory import revealed
 from isoforge.fleet.problems import refuse_if_any
@@ -33,28 +34,33 @@ __all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
 class Seed:
     """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
 
-    ``source`` says what it was rendered from; None for a seed that was read back.
+    ``guarded`` says whether it refuses every machine but the host's. ``source`` says what it was rendered from; None
+    for a seed that was read back.
     """
 
     host: str
     user_data: bytes = field(repr=False)
     meta_data: bytes = field(repr=False)
     vendor_data: bytes = field(repr=False)
+    guarded: bool = False
     source: Source | None = field(default=None, repr=False, compare=False)
 
 
-def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None) -> Seed:
+def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None, guard: bool = True) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
 
-    ``release`` is the base ISO's ("24.04.2"); None gives a seed that 22.04 to 26.04 all read. Same host, templates
-    and release: same bytes. Encrypted values are decrypted here. Raises ``InventoryError`` for values that the release
-    cannot do, ``TemplateError`` for a template that fails or gives something else than a seed.
+    ``release`` is the base ISO's ("24.04.2"); None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed
+    of a host with match keys refuses every other machine. Same arguments: same bytes. Encrypted values are decrypted
+    here. Raises ``InventoryError`` for values that the release cannot do, ``TemplateError`` for a template that fails
+    or gives something else than a seed.
     """
     host = revealed(host)
     refuse_if_any(check_release(host, release))
     variables = _variables(host, release)
     text = render("user-data.j2", variables, templates=templates, host=host.name)
     document = _merged(_parsed(text, "user-data.j2", host), host)
+    first = guard_command(host, templates) if guard else []
+    document["autoinstall"] = guarded(document["autoinstall"], first, stamp_command(host, templates))
     user_data = _written(text, document, host)
     instance_id = host.values["instance_id"] or f"{variables['hostname']}-{digest(user_data)[:12]}"
     meta = render("meta-data.j2", {**variables, "instance_id": instance_id}, templates=templates, host=host.name)
@@ -64,6 +70,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = 
         user_data=user_data,
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
+        guarded=is_guarded(user_data),
         source=source_of(host, templates, release),
     )
 
@@ -193,7 +200,13 @@ def read_seed(generated: Path, host: str) -> Seed:
     meta_data = _read(generated / host / "meta-data", host)
     vendor = generated / host / "vendor-data"
     vendor_data = _read(vendor, host) if vendor.exists() else b""
-    return Seed(host=host, user_data=user_data, meta_data=meta_data, vendor_data=vendor_data)
+    return Seed(
+        host=host,
+        user_data=user_data,
+        meta_data=meta_data,
+        vendor_data=vendor_data,
+        guarded=is_guarded(user_data),
+    )
 
 
 def _read(path: Path, host: str) -> bytes:

@@ -84,6 +84,13 @@ def test_shared_value_is_told_of_the_second_host(
             ["m1.match: the match keys fit every machine that hosts.m2"],
         ),
         ({"serial": "PF1", "mac": "x"}, {"serial": "PF1", "mac": "y"}, []),
+        (
+            {"uuid": "00112233-4455-6677-8899-AABBCCDDEEFF"},
+            {"uuid": "33221100-5544-7766-8899-aabbccddeeff"},
+            ["m2.match: the match keys are those of hosts.m1 too"],
+        ),
+        ({"mac": "x"}, {"mac": "x,y"}, ["m1.match: the match keys fit every machine that hosts.m2"]),
+        ({"serial": "P  F1"}, {"serial": "P F1"}, []),
         ({"serial": "PF1"}, {"uuid": "PF1"}, []),
         ({}, {}, []),
         ({"serial": ""}, {"serial": ""}, []),

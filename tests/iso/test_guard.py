@@ -1,0 +1,456 @@
+"""The guard, the detection and the stamp as dash runs them, on trees that look like /sys of a machine."""
+
+from __future__ import annotations
+
+import datetime
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sh
+import yaml
+
+from isoforge.fleet.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.guard import GUARD, STAMP, guard_command, script, stamp_command
+from isoforge.fleet.inventory import Host, survey
+from isoforge.fleet.machine import PLACEHOLDERS, both_orders, is_placeholder, normalised
+from isoforge.fleet.seeds import render_seed
+from isoforge.run import run
+from tests.conftest import ROOT
+
+TEMPLATES = [ROOT / "templates"]
+UUID = "00112233-4455-6677-8899-aabbccddeeff"
+TURNED = "33221100-5544-7766-8899-aabbccddeeff"
+MAC = "00:00:5e:00:53:01"
+OTHER_MAC = "00:00:5e:00:53:02"
+FILES = {
+    "serial": "product_serial",
+    "uuid": "product_uuid",
+    "product": "product_name",
+    "asset_tag": "chassis_asset_tag",
+    "baseboard_serial": "board_serial",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """A tree with the parts of a machine that the scripts look at."""
+
+    root: Path
+
+    def give(self, key: str, value: str) -> None:
+        """Let the firmware say ``value``; the kernel ends it with a newline."""
+        place = self.root / "sys/class/dmi/id" / FILES[key]
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(value.encode("utf-8", errors="surrogateescape") + b"\n")
+
+    def plug(self, *macs: str) -> None:
+        """Give it the network cards with these addresses, beside the loopback device."""
+        for number, mac in enumerate(("00:00:00:00:00:00", *macs)):
+            place = self.root / f"sys/class/net/eth{number}/address"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_text(f"{mac}\n")
+
+    def said_on(self, console: str) -> str:
+        """What was written to /dev/``console``."""
+        return (self.root / "dev" / console).read_bytes().decode()
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    """A machine without values; its consoles are plain files, ttyS0 and the screen take kernel messages."""
+    made = Machine(root=tmp_path / "machine")
+    for name in ("tty0", "tty1", "tty2", "tty6", "ttyS0", "ttyS1", "console"):
+        (made.root / "dev").mkdir(parents=True, exist_ok=True)
+        (made.root / "dev" / name).touch()
+    (made.root / "sys/class/tty/console").mkdir(parents=True)
+    (made.root / "sys/class/tty/console/active").write_text("tty0 ttyS0\n")
+    return made
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ending:
+    """How a script ended: its exit code and what it wrote."""
+
+    code: int
+    said: str
+
+
+def run_on(machine: Machine, words: Sequence[str], *, wait_s: int = 0) -> Ending:
+    """Start ``words`` as the installer would, with dash for sh, on ``machine``."""
+    tools = machine.root.parent / "tools"
+    tools.mkdir(exist_ok=True)
+    for name in ("cat", "cut", "date", "grep", "mkdir", "rm", "sed", "sleep", "tee", "timeout", "touch", "tr"):
+        if not (tools / name).is_symlink():
+            (tools / name).symlink_to(shutil.which(name) or name)
+    if not (tools / "sh").is_symlink():
+        (tools / "sh").symlink_to(shutil.which("dash") or "dash")
+    env = {"PATH": str(tools), "ISOFORGE_ROOT": str(machine.root), "ISOFORGE_WAIT_S": str(wait_s)}
+    program: Any = sh.Command(str(tools / words[0]))
+    ran = program(*words[1:], _env=env, _in="", _tty_out=False, _ok_code=list(range(256)), _return_cmd=True)
+    return Ending(code=ran.exit_code, said=ran.stdout.decode() + ran.stderr.decode())
+
+
+def host(tmp_path: Path, match: Mapping[str, object], name: str = "web-1", **more: object) -> Host:
+    """A host with ``match``, whatever the checks of the inventory would say to it."""
+    folder = tmp_path / f"fleet-{name}/inventory"
+    (folder / "host_vars").mkdir(parents=True, exist_ok=True)
+    (folder / "hosts.yml").write_text(f"all:\n  hosts:\n    {name}:\n")
+    values = {
+        "identity": {"username": "ops"},
+        "ssh": {
+            "authorized_keys": ["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f"]
+        },
+        "storage": {"layout": "direct", "disk": {"serial": "DISK0001"}},
+        "match": dict(match),
+        **more,
+    }
+    (folder / f"host_vars/{name}.yml").write_text(yaml.safe_dump(values))
+    return survey(folder.parent).host(name)
+
+
+def guard_on(machine: Machine, tmp_path: Path, match: Mapping[str, object], *, wait_s: int = 0) -> Ending:
+    return run_on(machine, guard_command(host(tmp_path, match), TEMPLATES), wait_s=wait_s)
+
+
+PASSING: list[tuple[dict[str, object], dict[str, str]]] = [
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1"}),
+    ({"serial": "pc0exmp1"}, {"serial": "  PC0ExMP1   "}),
+    ({"serial": " PC0EXMP1 "}, {"serial": "PC0EXMP1"}),
+    ({"serial": "a  b"}, {"serial": "A  B"}),
+    ({"serial": "$(reboot) `x` \"'\\ ;&|*?[a]%s"}, {"serial": "$(reboot) `x` \"'\\ ;&|*?[a]%s"}),
+    ({"serial": "-e"}, {"serial": "-E"}),
+    ({"serial": "="}, {"serial": "="}),
+    ({"uuid": UUID}, {"uuid": UUID}),
+    ({"uuid": UUID.upper()}, {"uuid": TURNED}),
+    ({"uuid": TURNED}, {"uuid": UUID.upper()}),
+    ({"product": "ThinkCentre M710q"}, {"product": "ThinkCentre M710q"}),
+    ({"asset_tag": "A-17"}, {"asset_tag": "A-17"}),
+    ({"baseboard_serial": "L1HF"}, {"baseboard_serial": "L1HF"}),
+    ({"serial": "PC0EXMP1", "product": "M710q"}, {"serial": "PC0EXMP1", "product": "M710q"}),
+]
+
+
+@pytest.mark.parametrize(("match", "values"), PASSING)
+def test_the_guard_lets_the_hosts_machine_pass(
+    machine: Machine, tmp_path: Path, match: dict[str, object], values: dict[str, str]
+) -> None:
+    for key, value in values.items():
+        machine.give(key, value)
+    assert guard_on(machine, tmp_path, match) == Ending(code=0, said="isoforge: this is the machine of host web-1\n")
+    assert machine.said_on("tty1") == machine.said_on("ttyS0") == ""
+
+
+REFUSED: list[tuple[dict[str, object], dict[str, str]]] = [
+    ({"serial": "PC0EXMP1"}, {}),
+    ({"serial": "PC0EXMP1"}, {"serial": ""}),
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP2"}),
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP11"}),
+    ({"serial": "PC0EXMP*"}, {"serial": "PC0EXMP1"}),
+    ({"serial": "PC0.XMP1"}, {"serial": "PC0EXMP1"}),
+    ({"serial": "a b"}, {"serial": "a  b"}),
+    ({"serial": "PC0EXMP1"}, {"uuid": UUID, "product": "PC0EXMP1"}),
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1\N{REGISTERED SIGN}"}),
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1\x1b[2J"}),
+    ({"serial": "To Be Filled By O.E.M."}, {"serial": "To Be Filled By O.E.M."}),
+    ({"serial": "0000000"}, {"serial": "0000000"}),
+    ({"uuid": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"}, {"uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}),
+    ({"uuid": UUID}, {"uuid": "00112233-4455-6677-8899-aabbccddeefe"}),
+    ({"uuid": UUID}, {"uuid": "33221100-4455-6677-8899-aabbccddeeff"}),
+    ({"serial": "PC0EXMP1", "product": "M710q"}, {"serial": "PC0EXMP1", "product": "M720q"}),
+    ({"serial": "PC0EXMP1", "product": "M710q"}, {"serial": "PC0EXMP1"}),
+]
+
+
+@pytest.mark.parametrize(("match", "values"), REFUSED)
+def test_the_guard_stops_on_another_machine(
+    machine: Machine, tmp_path: Path, match: dict[str, object], values: dict[str, str]
+) -> None:
+    for key, value in values.items():
+        machine.give(key, value)
+    ending = guard_on(machine, tmp_path, match)
+    assert ending.code == 1
+    assert "STOPPED. This is not the machine of host web-1." in ending.said
+    assert "\x1b" not in ending.said
+
+
+@pytest.mark.parametrize(
+    ("wanted", "cards", "code"),
+    [
+        ([MAC], [MAC], 0),
+        ([MAC.upper()], [OTHER_MAC, MAC], 0),
+        ([MAC], [MAC.upper()], 0),
+        ([MAC, OTHER_MAC], [OTHER_MAC, MAC], 0),
+        ([MAC], [OTHER_MAC], 1),
+        ([MAC, OTHER_MAC], [MAC], 1),
+        ([MAC], [], 1),
+        (["00:00:00:00:00:00"], [], 1),
+        (["ff:ff:ff:ff:ff:ff"], ["ff:ff:ff:ff:ff:ff"], 1),
+    ],
+)
+def test_every_mac_address_must_be_there(
+    machine: Machine, tmp_path: Path, wanted: list[str], cards: list[str], code: int
+) -> None:
+    machine.plug(*cards)
+    assert guard_on(machine, tmp_path, {"mac": wanted}).code == code
+
+
+def test_a_card_in_a_bond_is_known_by_its_own_address(machine: Machine, tmp_path: Path) -> None:
+    machine.plug(MAC)
+    own = machine.root / "sys/class/net/eth1/bonding_slave/perm_hwaddr"
+    own.parent.mkdir()
+    own.write_text(f"{OTHER_MAC}\n")
+    assert guard_on(machine, tmp_path, {"mac": OTHER_MAC}).code == 0
+
+
+def test_the_guard_waits_for_a_card_and_for_nothing_else(machine: Machine, tmp_path: Path) -> None:
+    words = guard_command(host(tmp_path, {"mac": MAC}), TEMPLATES)
+    late = f"(sleep 1; mkdir -p {machine.root}/sys/class/net/e; echo {MAC} >{machine.root}/sys/class/net/e/address) &\n"
+    assert run_on(machine, [*words[:2], late + words[2], *words[3:]], wait_s=20).code == 0
+    started = datetime.datetime.now(datetime.UTC)
+    assert guard_on(machine, tmp_path, {"serial": "PC0EXMP1", "mac": MAC}, wait_s=60).code == 1
+    assert (datetime.datetime.now(datetime.UTC) - started).total_seconds() < 20
+
+
+def test_the_refusal_says_what_was_expected_found_and_to_do_on_every_console(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PF0ABC2")
+    machine.give("product", "ThinkCentre M710q")
+    machine.give("asset_tag", "To Be Filled By O.E.M.")
+    machine.plug(OTHER_MAC)
+    said = guard_on(machine, tmp_path, {"serial": "PC0EXMP1", "product": "ThinkCentre M710q"}).said
+    assert said.splitlines() == [
+        "",
+        "isoforge: STOPPED. This is not the machine of host web-1.",
+        "",
+        "Expected:",
+        "  serial: PC0EXMP1 (does not fit)",
+        "  product: ThinkCentre M710q (fits)",
+        "Found on this machine:",
+        "  serial: PF0ABC2",
+        "  uuid: none",
+        "  product: ThinkCentre M710q",
+        "  asset_tag: To Be Filled By O.E.M. (no real value: it tells no machine from another)",
+        "  baseboard_serial: none",
+        f"  mac: {OTHER_MAC}",
+        "",
+        "What to do: restart and choose this machine's own entry. If it is the right machine, correct",
+        '"match" of host web-1 in the inventory and build the ISO again.',
+        "",
+        "Nothing was installed, and no disk was written to.",
+        'To leave: press Ctrl-Alt-Del and take the medium out, or run "poweroff" in a shell (Alt-F2).',
+    ]
+    for console in ("tty1", "tty2", "tty6", "ttyS0"):
+        assert machine.said_on(console) == said.replace("\n", "\r\n")
+    assert machine.said_on("ttyS1") == ""  # no console: something else may listen there, as a UPS
+
+
+def test_without_a_list_of_consoles_the_refusal_goes_to_the_console(machine: Machine, tmp_path: Path) -> None:
+    (machine.root / "sys/class/tty/console/active").unlink()
+    assert guard_on(machine, tmp_path, {"serial": "PC0EXMP1"}).code == 1
+    assert "STOPPED" in machine.said_on("console")
+
+
+def test_a_guard_without_keys_lets_nobody_pass(machine: Machine) -> None:
+    machine.give("serial", "PC0EXMP1")
+    assert run_on(machine, ["sh", "-c", script(GUARD, "web-1", TEMPLATES), GUARD, "web-1"]).code == 1
+    assert run_on(machine, ["sh", "-c", script(GUARD, "web-1", TEMPLATES), GUARD, "web-1", "seral=PC0EXMP1"]).code == 1
+
+
+SAMPLES = [
+    *PLACEHOLDERS,
+    "",
+    "-",
+    "0",
+    "00-00",
+    "FFFF",
+    "xXxX",
+    "0f",
+    "f0",
+    "serial",
+    "0x",
+    "PC0",
+    "N/A",
+    "n/b",
+    " none ",
+]
+
+
+def test_shell_and_python_agree_on_placeholders_and_spelling(machine: Machine) -> None:
+    functions = script(GUARD, "web-1", TEMPLATES).partition("host=$1")[0]
+    told = 'for one in "$@"; do placeholder "$(small "$one")" && echo yes || echo no; done'
+    said = run_on(machine, ["sh", "-c", f"{functions}\n{told}", "x", *SAMPLES]).said.split()
+    assert said == ["yes" if is_placeholder(one) else "no" for one in SAMPLES]
+    spelt = run_on(machine, ["sh", "-c", f'{functions}\nsmall "$1"', "x", "  A  B'c\\ "]).said
+    assert spelt == normalised("  A  B'c\\ ") == "a  b'c\\"
+    assert run_on(machine, ["sh", "-c", f'{functions}\nturned "$1"', "x", UUID]).said == both_orders(UUID)[1] == TURNED
+
+
+@pytest.mark.parametrize("name", [GUARD, DETECT, STAMP])
+def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_text(script(name, "web-1", TEMPLATES))
+    assert run("shellcheck", "--shell=sh", tmp_path / name) == ""
+
+
+def medium_for(machine: Machine, *hosts: Host) -> None:
+    """Lay on the machine's medium what a build lays there for ``hosts``."""
+    (machine.root / "cdrom/isoforge").mkdir(parents=True)
+    (machine.root / "cdrom/isoforge/hosts.tsv").write_bytes(match_table(hosts))
+    for one in hosts:
+        seed = render_seed(one, templates=TEMPLATES)
+        folder = machine.root / "cdrom/nocloud" / one.name
+        folder.mkdir(parents=True)
+        (folder / "autoinstall.yaml").write_bytes(bare_autoinstall(seed))
+        (folder / "early-commands").write_bytes(early_script(seed))
+
+
+def detect_on(machine: Machine) -> Ending:
+    (words,) = yaml.safe_load(detect_seed(templates=TEMPLATES).user_data)["autoinstall"]["early-commands"]
+    return run_on(machine, words)
+
+
+FLEET: list[tuple[str, dict[str, object]]] = [
+    ("by-serial", {"serial": "PC0EXMP1"}),
+    ("by-uuid", {"uuid": UUID}),
+    ("by-mac", {"mac": MAC}),
+    ("by-macs", {"mac": ["00:00:5e:00:53:08", "00:00:5e:00:53:09"]}),
+    ("by-both", {"serial": "PC0EXMP2", "product": "M710q"}),
+    ("by-tags", {"asset_tag": "A 17", "baseboard_serial": "L1HF"}),
+    ("by-nothing", {}),
+]
+
+
+@pytest.fixture
+def fleet_medium(machine: Machine, tmp_path: Path) -> Machine:
+    """The machine with the medium of `FLEET` in it."""
+    medium_for(machine, *(host(tmp_path, match, name) for name, match in FLEET))
+    return machine
+
+
+@pytest.mark.parametrize(
+    ("values", "cards", "name"),
+    [
+        ({"serial": " pc0exmp1 "}, [], "by-serial"),
+        ({"uuid": TURNED}, [], "by-uuid"),
+        ({"serial": "Default string"}, [OTHER_MAC, MAC], "by-mac"),
+        ({}, ["00:00:5e:00:53:09", "00:00:5e:00:53:08"], "by-macs"),
+        ({"serial": "PC0EXMP2", "product": "M710q"}, [], "by-both"),
+        ({"asset_tag": "a 17", "baseboard_serial": "L1HF"}, [], "by-tags"),
+    ],
+)
+def test_detection_installs_the_one_host_that_fits(
+    fleet_medium: Machine, values: dict[str, str], cards: list[str], name: str
+) -> None:
+    for key, value in values.items():
+        fleet_medium.give(key, value)
+    fleet_medium.plug(*cards)
+    ending = detect_on(fleet_medium)
+    assert (
+        ending.said.splitlines()[:2] == [f"isoforge: this is the machine of host {name}"] * 2
+    )  # detection, then guard
+    assert ending.code == 0
+    put = fleet_medium.root / "autoinstall.yaml"
+    assert yaml.safe_load(put.read_text())["identity"]["hostname"] == name
+    assert put.stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("values", "cards", "said"),
+    [
+        ({}, [], "No host on this medium is for this machine."),
+        ({"serial": "PC0EXMP2"}, ["00:00:5e:00:53:08"], "No host on this medium is for this machine."),
+        ({"serial": "-"}, [], "No host on this medium is for this machine."),
+        ({"serial": "PC0EXMP1"}, [MAC], "More than one host on this medium is for this machine: by-serial by-mac."),
+    ],
+)
+def test_detection_stops_where_none_or_two_fit(
+    fleet_medium: Machine, values: dict[str, str], cards: list[str], said: str
+) -> None:
+    for key, value in values.items():
+        fleet_medium.give(key, value)
+    fleet_medium.plug(*cards)
+    ending = detect_on(fleet_medium)
+    assert ending.code == 1
+    assert f"isoforge: STOPPED. {said}\n" in ending.said
+    assert f"  serial: {values.get('serial', 'none')}" in fleet_medium.said_on("ttyS0")
+    assert all(f"  mac: {card}" in fleet_medium.said_on("tty1") for card in cards)
+    assert not (fleet_medium.root / "autoinstall.yaml").exists()
+
+
+def test_detection_stops_on_a_medium_without_its_files(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PC0EXMP1")
+    assert "no table of hosts" in detect_on(machine).said
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    (machine.root / "cdrom/nocloud/web-1/autoinstall.yaml").unlink()
+    ending = detect_on(machine)
+    assert ending.code == 1
+    assert "no config for host web-1" in ending.said
+
+
+def test_detection_stops_where_the_config_cannot_be_put(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PC0EXMP1")
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    (machine.root / "autoinstall.yaml").mkdir()
+    ending = detect_on(machine)
+    assert ending.code == 1
+    assert "could not be put into /autoinstall.yaml" in ending.said
+
+
+def test_detection_runs_the_hosts_own_early_commands_up_to_the_first_failure(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PC0EXMP1")
+    note = machine.root / "note"
+    commands = [f'echo "it\'s" >>{note}; false; true', ["sh", "-c", f"cat {note} >>{note}.2"], "exit 7", f"rm {note}"]
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}, early_commands=commands))
+    assert detect_on(machine).code == 7
+    assert note.read_text() == (machine.root / "note.2").read_text() == "it's\n"
+
+
+def stamp_on(machine: Machine) -> Ending:
+    web = replace(survey(ROOT / "baremetal").hosts[0], name="web-1")
+    return run_on(machine, stamp_command(web, TEMPLATES))
+
+
+def stamps(machine: Machine) -> dict[str, str]:
+    """The files in isoforge/ of the installed system's /boot, and what is in them."""
+    folder = machine.root / "target/boot/isoforge"
+    return {path.name: path.read_text() for path in folder.iterdir()} if folder.is_dir() else {}
+
+
+def test_the_stamp_says_which_build_installed_which_host_and_when(machine: Machine) -> None:
+    (machine.root / "cdrom/isoforge").mkdir(parents=True)
+    (machine.root / "cdrom/isoforge/build").write_text("0123456789ab\n")
+    old = machine.root / "target/boot/isoforge/aaaaaaaaaaaa-web-2"
+    old.parent.mkdir(parents=True)
+    old.touch()
+    assert stamp_on(machine) == Ending(code=0, said="")
+    today = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d}"
+    kept = stamps(machine)
+    assert kept.keys() == {"0123456789ab", "0123456789ab-web-1", f"0123456789ab-web-1@{today}"}
+    line = kept["0123456789ab-web-1"]
+    assert line.startswith(f"0123456789ab web-1 {today}T")
+    assert line.endswith("Z\n")
+    assert line.count("\n") == 1
+
+
+def test_without_a_build_id_on_the_medium_there_is_no_stamp_and_no_failure(machine: Machine) -> None:
+    assert stamp_on(machine) == Ending(code=0, said="")
+    assert stamps(machine) == {}
+    (machine.root / "cdrom/isoforge").mkdir(parents=True)
+    (machine.root / "cdrom/isoforge/build").write_text("../../etc/passwd\n")
+    ending = stamp_on(machine)
+    assert ending.code == 0
+    assert "holds no build id: the menu will not know this system again" in ending.said
+    assert stamps(machine) == {}
+
+
+@pytest.mark.parametrize("in_the_way", ["target", "target/boot"])
+def test_a_stamp_that_cannot_be_left_is_told_and_fails_nothing(machine: Machine, in_the_way: str) -> None:
+    (machine.root / "cdrom/isoforge").mkdir(parents=True)
+    (machine.root / "cdrom/isoforge/build").write_text("0123456789ab\n")
+    (machine.root / in_the_way).parent.mkdir(exist_ok=True)
+    (machine.root / in_the_way).write_text("no directory")
+    ending = stamp_on(machine)
+    assert ending.code == 0
+    assert "could not be made: the menu will not know this system again" in ending.said
