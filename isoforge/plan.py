@@ -11,10 +11,12 @@ from pathlib import PurePosixPath
 
 from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
-from isoforge.fleet.inventory import Host
+from isoforge.fleet import machine
+from isoforge.fleet.host import Host, MatchKeys
 from isoforge.fleet.seeds import Seed
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
 from isoforge.image.checksums import refreshed
+from isoforge.image.match import Match
 from isoforge.image.menu import Menu, MenuEntry, grub_cfg, loopback_cfg
 from isoforge.image.repack import Graft, volume_date
 from isoforge.order import Order
@@ -37,7 +39,13 @@ def make_plan(
 ) -> Plan:
     """Everything that will be on the ISO, from the order, the base and the seeds alone."""
     entries = tuple(
-        MenuEntry(host=host.name, description=host.description, kernel=base.kernel(host.kernel), args=host.kernel_args)
+        MenuEntry(
+            host=host.name,
+            description=host.description,
+            kernel=base.kernel(host.kernel),
+            args=host.kernel_args,
+            match=match_of(host.match),
+        )
         for host in hosts
     )
     menu = Menu(
@@ -47,6 +55,8 @@ def make_plan(
         default_host=order.default_host,
         timeout_s=order.timeout_s,
         about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
+        placeholders=machine.PLACEHOLDERS,
+        placeholder_patterns=machine.PLACEHOLDER_PATTERNS,
     )
     seed_files = dict(seed_grafts(seeds))
     menu = built_as(menu, build_id(menu, base, seed_files))
@@ -70,6 +80,25 @@ def make_plan(
         modified=volume_date(when, menu.build_id),
         when=when,
     )
+
+
+def match_of(keys: MatchKeys) -> Match | None:
+    """How the menu knows the machine with these match keys; None if SMBIOS cannot tell it.
+
+    GRUB cannot see MAC addresses. Beside a text that only one machine has they add nothing; beside a product's name,
+    or alone, they are what tells one machine from another, and only "Detect this machine" can.
+    """
+    texts = {
+        "serial": (machine.normalised(keys.serial),),
+        "uuid": machine.both_orders(keys.uuid),
+        "product": (machine.normalised(keys.product),),
+        "asset_tag": (machine.normalised(keys.asset_tag),),
+        "baseboard_serial": (machine.normalised(keys.baseboard_serial),),
+    }
+    given = tuple((name, values) for name, values in texts.items() if values[0])
+    if not given or any(machine.is_placeholder(values[0]) for _, values in given):
+        return None
+    return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
 
 
 def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:

@@ -7,11 +7,15 @@ import uuid
 from dataclasses import dataclass
 
 from isoforge.image.base import SEEDS_FOLDER, BaseIso, Kernel
+from isoforge.image.match import Match
 from isoforge.wording import render
 
 CMDLINE_LIMIT = 900
 """Bytes a kernel line may have: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own
 parameters included (casper, casper-md5check.c, parse_cmdline)."""
+
+MARK = re.compile(r"\$\{isoforge_here_\d+\}")
+"""What stands behind a title and becomes `` (this machine)`` where the menu knows the machine."""
 
 HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 """A host name is a folder on the ISO and a word on the kernel line, where quotes mean nothing (facts of casper)."""
@@ -27,7 +31,8 @@ no command (GRUB shows an error and waits ten seconds)."""
 class MenuEntry:
     """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``.
 
-    ``medium`` is the casper UUID of the ISO; without one casper takes what the initrd was made with.
+    ``medium`` is the casper UUID of the ISO; without one casper takes what the initrd was made with. ``match`` is how
+    the menu knows the host's machine. ``called`` is the title of an entry that is no host's.
     """
 
     host: str
@@ -35,10 +40,14 @@ class MenuEntry:
     kernel: Kernel
     args: tuple[str, ...] = ()
     medium: str = ""
+    match: Match | None = None
+    called: str = ""
 
     @property
     def title(self) -> str:
         """What the menu shows: one line, whatever the inventory holds."""
+        if self.called:
+            return self.called
         return f"Install {self.host}" + (f" - {one_line(self.description)}" if self.description.strip() else "")
 
     @property
@@ -72,8 +81,11 @@ class MenuEntry:
 class Menu:
     """What grub.cfg is rendered from.
 
-    ``default_host`` is what the timeout starts; None stands for the local disk, which installs nothing. ``timeout_s``
-    is in seconds; ``name`` and ``build_id`` let a person tell one medium from another.
+    ``default_host`` is what the timeout starts on a machine that no entry matches; None stands for the local disk,
+    which installs nothing. ``timeout_s`` is in seconds; ``name`` and ``build_id`` let a person tell one medium from
+    another. ``detect`` is the entry that finds out whose machine it runs on, with ``auto`` the default. What firmware
+    says where nobody has set a value is one of ``placeholders`` or fits one of ``placeholder_patterns`` (POSIX
+    extended regular expressions for a whole text). With ``password_hash`` (GRUB's PBKDF2) all but the local disk asks.
     """
 
     name: str
@@ -82,6 +94,11 @@ class Menu:
     default_host: str | None
     timeout_s: int
     about: tuple[str, ...]
+    detect: MenuEntry | None = None
+    auto: bool = False
+    placeholders: tuple[str, ...] = ()
+    placeholder_patterns: tuple[str, ...] = ()
+    password_hash: str = ""
 
     @property
     def medium(self) -> str:
@@ -134,4 +151,12 @@ def _render(template: str, menu: Menu, base: BaseIso, base_menu: str) -> str:
         base=base,
         base_entries=on_this_medium(_NOT_HERE.sub("", base_menu), menu.medium),
         default_id=f"host-{menu.default_host}" if menu.default_host else "local-disk",
+        stamp=_stamp(menu),
     )
+
+
+def _stamp(menu: Menu) -> str:
+    """The stamp that tells the default entry has been used: the host's, or for any host the build's own."""
+    if menu.default_host:
+        return f"{menu.build_id}-{menu.default_host}"
+    return menu.build_id if menu.auto else ""

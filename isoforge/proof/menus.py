@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from isoforge.image.menu import MARK
+
 _TOKEN = re.compile(
     r"""
     (?P<blank>[ \t]+|\\\n|(?<![^\s;{}&|])\#[^\n]*)
@@ -132,7 +134,7 @@ def _opened(command: _Command) -> _Block:
             value = value or next(named, "")
             entry_id = value if option == "--id" else entry_id
         elif not word.startswith("--") and not title:
-            title = word
+            title = MARK.sub("", word)
     return _Block(kind=kind or "{", title=title, entry_id=entry_id, line=command.line)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.base import BaseIso
+from isoforge.image.match import Match
 from isoforge.image.menu import Menu, MenuEntry, grub_cfg, grub_word, loopback_cfg, on_this_medium, one_line
 from isoforge.plan import built_as
 from isoforge.proof.menus import read_grub
@@ -23,6 +24,8 @@ def menu(*entries: MenuEntry, default_host: str | None = None) -> Menu:
         default_host=default_host,
         timeout_s=15,
         about=("what is on it",),
+        placeholders=("not specified", "n/a"),
+        placeholder_patterns=("[0 .:_-]*",),
     )
     return built_as(written, "0123456789ab")
 
@@ -30,7 +33,9 @@ def menu(*entries: MenuEntry, default_host: str | None = None) -> Menu:
 MEDIUM = menu().medium
 
 
-Q1 = MenuEntry(host="site-a-m710q1", description="rack A, slot 1", kernel=GA)
+UUIDS = ("4c4c4544-0043-3010-8052-b4c04f564231", "44454c4c-4300-1030-8052-b4c04f564231")
+SERIAL = Match(texts=(("serial", ("it's pf0abc2",)), ("uuid", UUIDS)))
+Q1 = MenuEntry(host="site-a-m710q1", description="rack A, slot 1", kernel=GA, match=SERIAL)
 Q2 = MenuEntry(host="site-a-m710q2", description='the "other" one; $HOME', kernel=HWE, args=("console=ttyS0,115200n8",))
 
 
