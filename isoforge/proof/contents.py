@@ -252,7 +252,9 @@ def extract(iso: Path, folder: Path) -> tuple[Path, ...]:
         raise OutputError(f"{folder} is there already", hint="give a folder that is not there, or an empty one")
     hosts = inspect(iso).hosts
     with Image(iso) as image:
-        places = {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
+        folders = {PurePosixPath(host.folder) for host in hosts} - {PurePosixPath("/")}
+        inside = {place for place, node in image.tree.items() if place.parent in folders and node.kind == "file"}
+        places = inside | {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
         places |= {MANIFEST} & image.tree.keys()
         texts = {place: image.content(place) for place in sorted(places)}
     written = []

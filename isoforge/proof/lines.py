@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG
@@ -13,7 +13,7 @@ from isoforge.proof.checks import Found, SkipError, counted
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.menus import BootMenu, Entry
 from isoforge.proof.reading import Image
-from isoforge.proof.trees import shortened
+from isoforge.proof.trees import is_reserved, shortened
 
 _DEVICE = re.compile(r"^\([^)]*\)")
 _SEED = re.compile(r"(?:^|;)(?:s|seedfrom)=([^;]*)")
@@ -24,6 +24,7 @@ _HEADERS = (
 )
 """How user-data that cloud-init takes for something begins (cloud-init, handlers, INCLUSION_TYPES_MAP)."""
 
+DISK = PurePosixPath("/.disk")
 ISO_SCAN = "iso-scan/filename="
 
 
@@ -62,6 +63,7 @@ def _in_entry(iso: Image, place: PurePosixPath, entry: Entry) -> Iterator[str]:
     before = words[: words.index("---")] if dashes else words
     if place == LOOPBACK_CFG and not any(word.startswith(ISO_SCAN) for word in before):
         yield f"it does not say {ISO_SCAN}: started from a file, casper finds no medium"
+    yield from _in_uuid(iso, before)
     yield from _in_words(iso, before, words[len(before) :], literal=place.parent.name == "isolinux")
 
 
@@ -82,6 +84,15 @@ def _in_initrd(iso: Image, entry: Entry, kernel: PurePosixPath | None) -> Iterat
             yield f"its initrd {file} is not on the ISO"
         elif kernel and file.parent == kernel.parent and "initrd" in file.name and _flavour(file) != _flavour(kernel):
             yield f"{kernel} and {file} are no pair: kernel and initrd of different flavours"
+
+
+def _in_uuid(iso: Image, words: Iterable[str]) -> Iterator[str]:
+    """casper takes a medium for its own if a .disk/casper-uuid-* holds what ``uuid=`` says (casper, scripts/casper)."""
+    places = [place for place in iso.tree if place.parent == DISK and place.name.startswith("casper-uuid-")]
+    there = {iso.text(place).strip() for place in places}
+    for word in words:
+        if word.startswith("uuid=") and word.removeprefix("uuid=") not in there:
+            yield f"{word} belongs to another medium: no {DISK}/casper-uuid-* holds it"
 
 
 def _flavour(file: PurePosixPath) -> str:
@@ -181,7 +192,8 @@ def _in_hosts(told: BootMenu, hosts: tuple[HostFacts, ...]) -> Iterator[str]:
         if entry.title != host.title:
             yield f"the entry of {host.name} is called {entry.title!r}, the manifest says {host.title!r}"
     for line, entries in lines.items():
-        if "autoinstall" in line.split():
+        folders = list(filter(None, map(seed_folder, line.split())))
+        if "autoinstall" in line.split() and not any(map(is_reserved, folders)):
             yield f"the entry {entries[0].title!r} installs, and is none of the manifest's hosts"
 
 

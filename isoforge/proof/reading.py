@@ -97,7 +97,9 @@ class Image:
         node = self.tree.get(place)
         if node is None or node.kind != "file":
             raise BaseIsoError(f"{place} is missing")
-        if node.size > TEXT_LIMIT or node.extent + node.size > self.size:
+        if node.extent + node.size > self.size:
+            raise BaseIsoError(f"{place} ends behind the image")
+        if node.size > TEXT_LIMIT:
             raise BaseIsoError(f"{place} is too large to be what it should be")
         return self.bytes_at(node.extent, node.size)
 

@@ -12,6 +12,7 @@ from isoforge.image.checksums import NEVER_ADDED
 from isoforge.image.tree import Node, read_tree
 from isoforge.proof.case import Case
 from isoforge.proof.checks import Found, SkipError, counted
+from isoforge.proof.manifest import Manifest
 
 SHADOWING_MENU = PurePosixPath("/boot/grub/x86_64-efi/grub.cfg")
 ROOT_AUTOINSTALL = PurePosixPath("/autoinstall.yaml")
@@ -74,6 +75,7 @@ def base_files(case: Case) -> Found:
     """Every file of the base is still there and unchanged, except those that were to be replaced."""
     before, tree = case.the_base.tree, case.iso.tree
     replaced = _replaced(case)
+    differing = case.reading.differing if case.reading else frozenset()
     faults, remarks, same = [], [], 0
     for path, node in before.items():
         now = tree.get(path)
@@ -81,7 +83,7 @@ def base_files(case: Case) -> Found:
             faults.append(f"{path} of the base is missing")
         elif path in replaced or path in REWRITTEN:
             continue
-        elif _same_kind(node, now) and not (case.reading and path in case.reading.differing):
+        elif _same_kind(node, now) and now.extent + now.size <= case.iso.size and path not in differing:
             same += 1
         elif case.manifest is None and _TEXTS.fullmatch(str(path)):
             remarks.append(f"{path} differs from the base's")
@@ -89,11 +91,10 @@ def base_files(case: Case) -> Found:
             faults.append(f"{path} is not the base's")
     if case.manifest:
         wanted = _wanted(case)
-        folders = {folder for path in wanted for folder in path.parents}
         faults += [
             f"{path} is on the ISO, and nobody put it there"
-            for path in tree.keys() - before.keys() - wanted - folders
-            if case.staged or OUR_FOLDER not in path.parents
+            for path in tree.keys() - before.keys() - wanted
+            if case.staged or not (OUR_FOLDER in path.parents or is_reserved(path))
         ]
     how = "to the byte" if case.reading else "by kind and size"
     return Found(
@@ -110,14 +111,31 @@ def _replaced(case: Case) -> frozenset[PurePosixPath]:
     return frozenset(told | case.staged.keys())
 
 
-def _wanted(case: Case) -> set[PurePosixPath]:
-    """What a build adds to the base."""
-    told = {PurePosixPath(host.seed) / name for host in case.the_manifest.hosts for name in SEED_DIGESTS}
-    return told | {OUR_FOLDER} | _replaced(case) | case.staged.keys()
+def _wanted(case: Case) -> frozenset[PurePosixPath]:
+    """What a build adds to the base, and the folders that it lies in."""
+    files = _seed_places(case.the_manifest) | _replaced(case) | {OUR_FOLDER}
+    return files | {folder for path in files for folder in path.parents}
 
 
 SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256", "vendor-data": "vendor_data_sha256"}
 """The files of a seed, and the manifest's key for the digest of each."""
+
+DETECT_FILES = frozenset({"autoinstall.yaml", "early-commands"})
+"""What the entry that detects the machine reads from a host's folder, beside the seed."""
+
+RESERVED = "isoforge-"
+"""Folders below /nocloud whose name begins so are isoforge's own, and no host's."""
+
+
+def _seed_places(manifest: Manifest) -> frozenset[PurePosixPath]:
+    """Where the hosts of ``manifest`` have files."""
+    names = (*SEED_DIGESTS, *DETECT_FILES)
+    return frozenset(PurePosixPath(host.seed) / name for host in manifest.hosts for name in names)
+
+
+def is_reserved(path: PurePosixPath) -> bool:
+    """Whether ``path`` is a folder of isoforge's own below /nocloud, or lies in one."""
+    return path.is_relative_to(SEEDS_FOLDER) and "/".join(path.parts[2:]).startswith(RESERVED)
 
 
 def seeds(case: Case) -> Found:
@@ -132,10 +150,11 @@ def seeds(case: Case) -> Found:
             faults.append(f"{place} is missing")
         elif hashlib.sha256(case.iso.content(place)).hexdigest() != digest:
             faults.append(f"{place} is not the manifest's")
+    ours = _seed_places(case.the_manifest)
     faults += [
         f"{path} is on the ISO, and no host of the manifest has it"
         for path, node in case.iso.tree.items()
-        if SEEDS_FOLDER in path.parents and node.kind != "directory" and path not in wanted
+        if SEEDS_FOLDER in path.parents and node.kind != "directory" and path not in ours and not is_reserved(path)
     ]
     hosts = counted(len(case.the_manifest.hosts), "host")
     return Found(

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import sh
 
+from isoforge.forge import multi
+from isoforge.order import Order
 from isoforge.proof.synthetic import make_base
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,15 @@ def noble(tmp_path_factory: pytest.TempPathFactory) -> Path:
     iso = tmp_path_factory.mktemp("noble") / "ubuntu-24.04-live-server-amd64.iso"
     make_base(iso, hwe=True)
     return iso
+
+
+@pytest.fixture(scope="session")
+def good(tmp_path_factory: pytest.TempPathFactory, noble: Path) -> Path:
+    """An ISO for two hosts as `multi` makes it, with its manifest beside it; nobody changes it."""
+    baremetal = tmp_path_factory.mktemp("good") / "baremetal"
+    shutil.copytree(ROOT / "baremetal/inventory", baremetal / "inventory")
+    hosts = ("site-a-m710q1", "site-a-m710q2")
+    return multi(Order(baremetal=baremetal, hosts=hosts, name="good", base_iso=noble, timeout_s=15, render=True)).iso
 
 
 @pytest.fixture

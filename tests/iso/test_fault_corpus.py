@@ -1,0 +1,404 @@
+"""ISOs that are broken in one way each: verify names the fault, and nothing that is sound is called broken."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from isoforge.image.sectors import BLOCK, LBA
+from isoforge.image.tree import View, read_file, read_tree
+from isoforge.proof.checks import Check
+from isoforge.proof.verify import verify
+from tests.iso import mutation as m
+
+SEED = "/nocloud/site-a-m710q1/user-data"
+LINE = r"ds=nocloud\;s=/cdrom/nocloud/site-a-m710q1/"
+MENU_CHECKS = {"kernel-lines", "menu", "md5sum"}
+BASE_MENU = 'menuentry "x" {\n\tlinux /casper/vmlinuz @\n\tinitrd /casper/initrd\n}\n'
+HEADED = "#cloud-config\nautoinstall:\n  version: 1\n"
+
+
+def failed(checks: tuple[Check, ...]) -> set[str]:
+    return {check.name for check in checks if check.faults}
+
+
+def told(checks: tuple[Check, ...]) -> str:
+    return "\n".join(f"{check.name}: {fault}" for check in checks for fault in check.faults)
+
+
+def esp(iso: Path) -> int:
+    """The first byte of the EFI system partition."""
+    table = int.from_bytes(m.get(iso, LBA + 72, 8), "little") * LBA
+    return int.from_bytes(m.get(iso, table + 128 + 32, 8), "little") * LBA
+
+
+def wrong_volume_id(iso: Path) -> None:
+    for start in (0, 64 * LBA):
+        m.put(iso, start + 16 * BLOCK + 40, b"CIDATA".ljust(32))
+
+
+def cut(iso: Path, size: int) -> None:
+    with iso.open("r+b") as file:
+        file.truncate(iso.stat().st_size - size)
+
+
+def unlisted(iso: Path) -> None:
+    place = m.node(iso, "/md5sum.txt")
+    lines = read_file(iso, place).decode().splitlines(keepends=True)
+    (gone,) = [line for line in lines if line.endswith("nocloud/site-a-m710q1/meta-data\n")]
+    text = "".join(line for line in lines if line != gone)
+    m.put(iso, place.extent, text.ljust(place.size, "\n").encode())
+
+
+def stale(iso: Path) -> None:
+    """Another digit in the first line of md5sum.txt."""
+    place = m.node(iso, "/md5sum.txt").extent
+    m.put(iso, place, b"1" if m.get(iso, place, 1) == b"0" else b"0")
+
+
+def behind_the_dashes(iso: Path) -> None:
+    m.menu(iso, f"{LINE} ", "")
+    m.menu(iso, " ---\n", f" --- {LINE}\n")
+
+
+def lost_uuid(iso: Path) -> None:
+    for flavour in ("generic", "generic-hwe"):
+        m.flip_in(iso, f"/.disk/casper-uuid-{flavour}")
+
+
+def other_manifest_beside(iso: Path) -> None:
+    file = iso.with_name("manifest.json")
+    file.write_text(file.read_text().replace('"build_id": "', '"build_id": "0', 1))
+
+
+def unreadable_manifest_beside(iso: Path) -> None:
+    iso.with_name("manifest.json").write_text("{")
+
+
+def pointing_back(iso: Path) -> None:
+    """The first directory below the root becomes the root itself."""
+    record = int.from_bytes(m.get(iso, 16 * BLOCK + 158, 4), "little")
+    place = m.name_place(iso, b"casper", View.DEVICE)
+    directory = m.get(iso, 0, place)
+    start = directory.rfind(b"\x06CASPER") - 32
+    m.put(iso, start + 2, record.to_bytes(4, "little"))
+
+
+BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
+    # what firmware reads
+    "byte of the ESP": (lambda iso: m.flip(iso, esp(iso) + 70000), {"esp"}, "not the base's"),
+    "ESP without a file system": (lambda iso: m.put(iso, esp(iso), bytes(LBA)), {"esp"}, "FAT"),
+    "byte of the GPT header": (lambda iso: m.flip(iso, LBA + 56), {"partitions"}, "wrong checksum"),
+    "byte of the GPT's list": (lambda iso: m.flip(iso, 2 * LBA + 60), {"partitions"}, "wrong checksum"),
+    "backup GPT wiped": (
+        lambda iso: m.put(iso, iso.stat().st_size - LBA, bytes(LBA)), {"partitions"}, "backup GPT is missing",
+    ),
+    "byte of the backup GPT": (
+        lambda iso: m.flip(iso, iso.stat().st_size - LBA + 60), {"partitions"}, "backup GPT header has a wrong",
+    ),
+    "overlapping partitions": (
+        lambda iso: m.edit_gpt(iso, 3, first=esp(iso) // LBA + 8), {"partitions"}, "2 and 3 overlap",
+    ),
+    "partition 1 too short": (
+        lambda iso: m.edit_gpt(iso, 1, last=esp(iso) // LBA - 9), {"partitions"}, "before the tree that it holds",
+    ),
+    "partition 1 elsewhere": (
+        lambda iso: m.edit_gpt(iso, 1, first=esp(iso) // LBA - 8), {"views"}, "no volume descriptor",
+    ),
+    "ESP of another type": (
+        lambda iso: m.edit_gpt(iso, 2, kind=bytes.fromhex("a2a0d0ebe5b9334487c068b6b72699c7")),
+        {"partitions", "esp"}, "EFI system partition is missing",
+    ),
+    "MBR without signature": (
+        lambda iso: m.put(iso, 510, b"\0\0"), {"partitions", "system-area"}, "no boot signature",
+    ),
+    "MBR without protection": (
+        lambda iso: m.put(iso, 450, b"\0"), {"partitions", "system-area"}, "does not protect the GPT",
+    ),
+    "byte of the MBR's code": (lambda iso: m.flip(iso, 100), {"system-area"}, "boot code"),
+    "MBR without bootable flag": (lambda iso: m.put(iso, 462, b"\0"), {"system-area"}, "types or flags"),
+    "MBR that looks elsewhere": (lambda iso: m.flip(iso, 433), {"system-area"}, "where it is not"),
+    "no El Torito": (
+        lambda iso: m.put(iso, 17 * BLOCK + 7, b"-"), {"el-torito"}, "no El Torito boot records",
+    ),
+    "boot catalog wiped": (
+        lambda iso: m.put(iso, m.catalog(iso), bytes(BLOCK)), {"el-torito"}, "no validation entry",
+    ),
+    "byte of the boot catalog": (lambda iso: m.flip(iso, m.catalog(iso) + 4), {"el-torito"}, "wrong checksum"),
+    "no BIOS boot record": (
+        lambda iso: m.put(iso, m.catalog(iso) + 32, b"\0"), {"el-torito"}, "BIOS boot record is missing",
+    ),
+    "no UEFI boot record": (
+        lambda iso: m.put(iso, m.catalog(iso) + 96, b"\0"), {"el-torito"}, "UEFI boot record is missing",
+    ),
+    "UEFI record that starts something else": (
+        lambda iso: m.flip(iso, m.catalog(iso) + 96 + 8), {"esp"}, "starts another image",
+    ),
+    "UEFI record that is too short": (
+        lambda iso: m.flip(iso, m.catalog(iso) + 96 + 6), {"esp"}, "UEFI boot record tells",
+    ),
+    "byte of the BIOS boot image": (
+        lambda iso: m.flip_in(iso, "/boot/grub/i386-pc/eltorito.img", 9000), {"el-torito"}, "checksum that it carries",
+    ),
+    "BIOS boot image that does not know its place": (
+        lambda iso: m.flip_in(iso, "/boot/grub/i386-pc/eltorito.img", 12), {"el-torito"}, "its own place",
+    ),
+    "truncated end": (lambda iso: cut(iso, 4096), {"volume", "partitions"}, "4096 of"),
+    "volume id of a seed": (wrong_volume_id, {"volume"}, "CIDATA"),
+    # the trees
+    "file missing on a stick": (
+        lambda iso: m.put(iso, m.name_place(iso, b"site-a-m710q2", View.PARTITION), b"site-a-m710q9"),
+        {"views"}, "/nocloud/site-a-m710q2/user-data is missing on a stick",
+    ),
+    "no tree on a stick": (
+        lambda iso: m.put(iso, 64 * LBA + 16 * BLOCK, bytes(BLOCK)), {"views"}, "no volume descriptor",
+    ),
+    "directory that leads back": (pointing_back, {"directories"}, "leads back"),
+    "seed renamed for a CD": (
+        lambda iso: m.put(iso, m.name_place(iso, b"site-a-m710q2", View.DEVICE), b"site-a-m710q9"),
+        {"views", "kernel-lines", "seeds", "md5sum", "base-files"}, "seed folder /nocloud/site-a-m710q2 is not on",
+    ),
+    # content
+    "byte of a seed": (lambda iso: m.flip_in(iso, SEED, 99), {"seeds", "md5sum"}, f"{SEED} is not the manifest's"),
+    "seed without its header": (
+        lambda iso: m.flip_in(iso, SEED), {"seeds", "md5sum", "kernel-lines"}, "does not begin with #cloud-config",
+    ),
+    "byte of a kernel": (
+        lambda iso: m.flip_in(iso, "/casper/vmlinuz"), {"md5sum", "base-files"}, "/casper/vmlinuz is not the base's",
+    ),
+    "byte of the last squashfs": (
+        lambda iso: m.flip_in(iso, "/casper/ubuntu-server-minimal.squashfs", 4000),
+        {"md5sum", "base-files"}, "ubuntu-server-minimal.squashfs is not the base's",
+    ),
+    "stale md5sum.txt": (stale, {"md5sum"}, "stale"),
+    "md5sum.txt that lists what is not there": (
+        lambda iso: m.rewrite(iso, "/md5sum.txt", "./casper/vmlinuz\n", "./casper/vmlinux\n"),
+        {"md5sum"}, "lists /casper/vmlinux, which is not there",
+    ),
+    "md5sum.txt that leaves out a seed": (unlisted, {"md5sum"}, "does not list /nocloud/site-a-m710q1/meta-data"),
+    "md5sum.txt that is none": (
+        lambda iso: m.rewrite(iso, "/md5sum.txt", "  ./casper/vmlinuz\n", "--./casper/vmlinuz\n"),
+        {"md5sum"}, "line",
+    ),
+    "manifest of another build on the ISO": (
+        lambda iso: m.rewrite(iso, "/isoforge/manifest.json", '"build_id": "', '"build_id":"0'),
+        {"manifest", "md5sum"}, "of build",
+    ),
+    "manifest that is none": (
+        lambda iso: m.flip_in(iso, "/isoforge/manifest.json"), {"manifest", "md5sum"}, "cannot be read",
+    ),
+    "manifest of another build beside it": (other_manifest_beside, {"manifest"}, "the manifest beside the ISO is of"),
+    "manifest beside it that is none": (unreadable_manifest_beside, {"manifest"}, "manifest.json cannot be read"),
+    # the menu
+    "bare ; in the menu": (
+        lambda iso: m.menu(iso, r"nocloud\;s", r"nocloud;s"), MENU_CHECKS, "a bare ; cuts",
+    ),
+    "no dashes": (
+        lambda iso: m.menu(iso, " ---\n", "\n"), MENU_CHECKS, "0 of the ---",
+    ),
+    "dashes twice": (
+        lambda iso: m.menu(iso, " ---\n", " --- ---\n"),
+        MENU_CHECKS, "2 of the ---",
+    ),
+    "seed behind the dashes": (
+        behind_the_dashes,
+        MENU_CHECKS, "behind the ---",
+    ),
+    "kernel and initrd that are no pair": (
+        lambda iso: m.menu(iso, "initrd /casper/initrd", "initrd /casper/hwe-initrd"),
+        MENU_CHECKS, "no pair",
+    ),
+    "kernel that is not there": (
+        lambda iso: m.menu(iso, "linux /casper/vmlinuz ", "linux /casper/vmlinux "),
+        MENU_CHECKS, "/casper/vmlinux is not on the ISO",
+    ),
+    "initrd that is not there": (
+        lambda iso: m.menu(iso, "initrd /casper/initrd", "initrd /casper/initrx"),
+        MENU_CHECKS, "/casper/initrx is not on the ISO",
+    ),
+    "no initrd": (
+        lambda iso: m.menu(iso, "initrd /casper/initrd", "echo"), MENU_CHECKS, "loads no initrd",
+    ),
+    "autoinstall=1": (
+        lambda iso: m.menu(iso, " autoinstall ", " autoinstall=1 "), MENU_CHECKS, "bare word",
+    ),
+    "seed without its slash": (
+        lambda iso: m.menu(iso, f"{LINE} ", f"{LINE.removesuffix('/')} "), MENU_CHECKS, "slash at its end",
+    ),
+    "seed folder that is not there": (
+        lambda iso: m.menu(iso, "nocloud/site-a-m710q1/", "nocloud/site-a-m710q3/"),
+        MENU_CHECKS, "/nocloud/site-a-m710q3 is not on the ISO",
+    ),
+    "another host's seed": (
+        lambda iso: m.menu(iso, "nocloud/site-a-m710q1/", "nocloud/site-a-m710q2/"), {"menu", "md5sum"},
+        "0 entries hand the kernel line of site-a-m710q1",
+    ),
+    "entry under another name": (
+        lambda iso: m.menu(iso, "Install site-a-m710q1", "Install site-a-m710q2"), {"menu", "md5sum"}, "is called",
+    ),
+    "another default": (
+        lambda iso: m.menu(iso, "set default=local-disk", "set default=host-site-a-m710q1"),
+        {"menu", "md5sum"}, "does not start local-disk",
+    ),
+    "default that is no entry": (
+        lambda iso: m.menu(iso, "set default=local-disk", "set default=local-dish"),
+        {"menu", "md5sum"}, "names no entry",
+    ),
+    "another timeout": (
+        lambda iso: m.menu(iso, "set timeout=15", "set timeout=0"), {"menu", "md5sum"}, "timeout is not 15 s",
+    ),
+    "another medium's UUID": (
+        lambda iso: m.menu(iso, " uuid=", " uuid=0"), MENU_CHECKS, "belongs to another medium",
+    ),
+    "medium that lost its UUID": (
+        lost_uuid,
+        {"kernel-lines", "md5sum"}, "belongs to another medium",
+    ),
+    "brace that is never closed": (
+        lambda iso: m.menu(iso, "/initrd\n}\n", "/initrd\n\n"), MENU_CHECKS, "never closed",
+    ),
+    "loopback menu without the file's name": (
+        lambda iso: m.rewrite(iso, "/boot/grub/loopback.cfg", " iso-scan/filename=${iso_path} ---", " ---"),
+        {"kernel-lines", "md5sum"}, "casper finds no medium",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_verify_names_the_fault(good: Path, noble: Path, tmp_path: Path, fault: str) -> None:
+    spoil, names, words = BROKEN[fault]
+    iso = tmp_path / "broken.iso"
+    shutil.copyfile(good, iso)
+    shutil.copyfile(good.with_name("manifest.json"), tmp_path / "manifest.json")
+    spoil(iso)
+    checks = verify(iso, base=noble)
+    unchanged = iso.read_bytes() == good.read_bytes()
+    assert failed(checks) == names | (set() if unchanged else {"digest"}), told(checks)
+    assert words in told(checks)
+
+
+@pytest.mark.parametrize(("size", "lost"), [(8 << 20, "base-files"), (20 << 20, "directories")])
+def test_half_an_iso_is_called_truncated(good: Path, noble: Path, tmp_path: Path, size: int, lost: str) -> None:
+    iso = tmp_path / "half.iso"
+    shutil.copyfile(good, iso)
+    cut(iso, size)
+    checks = verify(iso, base=noble)
+    assert {"volume", "partitions", "esp", lost} <= failed(checks), told(checks)
+    assert "(truncated)" in told(checks)
+
+
+REMASTERED: dict[str, tuple[dict[str, str], tuple[str, ...], set[str], str]] = {
+    # what others make: name, files laid over the base, files removed, checks that fail, words of the fault
+    "bare ;": (
+        {m.MENU: BASE_MENU.replace("@", "autoinstall ds=nocloud;s=/cdrom/nocloud/h/ ---"),
+         "/nocloud/h/user-data": HEADED, "/nocloud/h/meta-data": ""},
+        (), {"kernel-lines", "md5sum"}, "a bare ; cuts the kernel line: the kernel never gets 's=/cdrom/nocloud/h/ ",
+    ),
+    "stale md5sum.txt": ({m.MENU: BASE_MENU.replace("@", "---")}, (), {"md5sum"}, f"stale: {m.MENU}"),
+    "seed without meta-data": (
+        {m.MENU: BASE_MENU.replace("@", r'autoinstall "ds=nocloud;s=/cdrom/nocloud/" ---'),
+         "/nocloud/user-data": HEADED},
+        (), {"kernel-lines", "md5sum"}, "has no /nocloud/meta-data",
+    ),
+    "seed with a comment first": (
+        {m.MENU: BASE_MENU.replace("@", r"autoinstall ds=nocloud\;s=/cdrom/nocloud/ ---"),
+         "/nocloud/user-data": f"# mine\n{HEADED}", "/nocloud/meta-data": ""},
+        (), {"kernel-lines", "md5sum"}, "does not begin with #cloud-config",
+    ),
+    "file:// with two slashes": (
+        {m.MENU: BASE_MENU.replace("@", r"autoinstall ds=nocloud\;s=file://cdrom/nocloud/ ---")},
+        (), {"kernel-lines", "md5sum"}, "three slashes",
+    ),
+    "line of more than 900 bytes": (
+        {m.MENU: BASE_MENU.replace("@", f"{'x' * 900} ---")}, (), {"kernel-lines", "md5sum"}, "more than 900",
+    ),
+    "shadowing menu": (
+        {"/boot/grub/x86_64-efi/grub.cfg": "set timeout=0\n"}, (), {"shadowing"}, "shadows",
+    ),
+    "autoinstall.yaml at the root": ({"/autoinstall.yaml": "version: 1\n"}, (), {"shadowing"}, "lies at the root"),
+    "initrd removed": (
+        {}, ("/casper/hwe-initrd",), {"base-files", "kernel-lines", "md5sum"}, "/casper/hwe-initrd of the base",
+    ),
+    "no menu at all": (
+        {}, (m.MENU, "/boot/grub/loopback.cfg"), {"base-files", "kernel-lines", "md5sum"}, "no menu to show",
+    ),
+    "md5sum.txt emptied": ({"/md5sum.txt": "verified\n"}, (), {"md5sum"}, "is none"),
+    "md5sum.txt removed": ({}, ("/md5sum.txt",), {"md5sum", "base-files"}, "md5sum.txt is missing"),
+    "squashfs of another size": (
+        {"/casper/ubuntu-server-minimal.squashfs": "hsqs"}, (), {"md5sum", "base-files"}, "is not the base's",
+    ),
+    "isolinux with a backslash": (
+        {"/isolinux/txt.cfg": "label x\n kernel /casper/vmlinuz\n append initrd=/casper/initrd "
+         "autoinstall ds=nocloud\\;s=/cdrom/ ---\n"},
+        (), {"kernel-lines"}, "quotes or backslashes",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("fault", REMASTERED)
+def test_verify_names_the_fault_of_other_peoples_isos(noble: Path, tmp_path: Path, fault: str) -> None:
+    files, removed, names, words = REMASTERED[fault]
+    checks = verify(m.remaster(noble, tmp_path / "other.iso", files, remove=removed), base=noble)
+    assert failed(checks) == names, told(checks)
+    assert words in told(checks)
+
+
+@pytest.mark.parametrize(
+    ("mode", "names", "words"),
+    [
+        ("keep", {"partitions", "views"}, "/nocloud/h/user-data is missing on a stick"),
+        ("patch", {"partitions", "views"}, "/nocloud/h/user-data is missing on a stick"),
+        ("replay", {"partitions"}, "before the tree that it holds: the ISO was grown in place"),
+    ],
+)
+def test_iso_grown_in_place_is_found_out(noble: Path, tmp_path: Path, mode: str, names: set[str], words: str) -> None:
+    iso = tmp_path / "grown.iso"
+    shutil.copyfile(noble, iso)
+    m.grow(iso, mode, {"/nocloud/h/user-data": HEADED})
+    checks = verify(iso, base=noble)
+    assert failed(checks) == names
+    assert words in told(checks)
+
+
+def test_seed_that_no_host_has_is_found(good: Path, noble: Path, tmp_path: Path) -> None:
+    iso = m.remaster(good, tmp_path / "other.iso", {"/nocloud/stranger/user-data": HEADED})
+    shutil.copyfile(good.with_name("manifest.json"), tmp_path / "manifest.json")
+    checks = verify(iso, base=noble)
+    assert failed(checks) == {"seeds", "md5sum", "base-files", "digest"}
+    assert "/nocloud/stranger/user-data is on the ISO, and no host of the manifest has it" in told(checks)
+
+
+def test_menu_that_shadows_and_goes_on_to_the_menu_is_sound(noble: Path, tmp_path: Path) -> None:
+    files = {"/boot/grub/x86_64-efi/grub.cfg": "insmod part_gpt\nsource /boot/grub/grub.cfg\n"}
+    assert failed(verify(m.remaster(noble, tmp_path / "other.iso", files), base=noble)) == set()
+
+
+def test_flipped_bit_anywhere_is_seen_with_the_manifest_alone(good: Path, tmp_path: Path) -> None:
+    shutil.copyfile(good.with_name("manifest.json"), tmp_path / "manifest.json")
+    iso = tmp_path / "flipped.iso"
+    size = good.stat().st_size
+    for place in range(12345, size, size // 16):
+        shutil.copyfile(good, iso)
+        m.flip(iso, place)
+        assert "digest" in failed(verify(iso))
+
+
+def test_every_file_listed_in_md5sum_txt_is_read(good: Path, tmp_path: Path) -> None:
+    """A file over the end of a chunk, the smallest and the largest: each is named when a byte of it is another."""
+    tree = read_tree(good)
+    files = sorted((node.size, path) for path, node in tree.items() if node.kind == "file" and node.size)
+    listed = read_file(good, tree[PurePosixPath("/md5sum.txt")]).decode()
+    files = [(size, path) for size, path in files if f" .{path}\n" in listed]
+    chosen = [
+        files[0],
+        files[-1],
+        *[f for f in files if tree[f[1]].extent >> 22 != (tree[f[1]].extent + f[0] - 1) >> 22],
+    ]
+    for _, path in chosen:
+        iso = tmp_path / "flipped.iso"
+        shutil.copyfile(good, iso)
+        m.flip_in(iso, str(path), tree[path].size - 1)
+        assert f"md5sum.txt is stale: {path} has another MD5" in told(verify(iso))
