@@ -1,0 +1,220 @@
+"""The menu knows the machine, and nothing installs the wrong one or the same one twice."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isoforge.forge import multi
+from isoforge.image.password import hashed
+from isoforge.order import Order
+from isoforge.proof.boot import Sighting, Trial, boot
+from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.screen import names
+from isoforge.run import run
+from tests.boot.conftest import manifest_of
+from tests.boot.local_disk import SAYS, as_second_device
+from tests.conftest import ROOT, Once
+
+pytestmark = pytest.mark.boots
+
+BY_SERIAL, BY_UUID, BY_BOTH = "site-a-m710q1", "site-a-m710q2", "site-b-raid1"
+UUID = "4c4c4544-0043-3010-8052-b4c04f564231"
+TURNED = "44454c4c-4300-1030-8052-b4c04f564231"
+MATCH = {
+    BY_SERIAL: {"serial": "PC0EXMP1"},
+    BY_UUID: {"uuid": UUID},
+    BY_BOTH: {"serial": "it's $HOME; a }", "product": "Box 1"},
+}
+LOCAL_DISK = "Boot from local disk (installs nothing)"
+TIMEOUT_S = 4
+WHOLE_BOOT_S = 240
+
+Booted = tuple[Firmware, Medium]
+BIOS: Booted = (Firmware.BIOS, Medium.USB)
+SECURE: Booted = (Firmware.SECUREBOOT, Medium.CD)
+
+
+def built(once: Once, base: Path, name: str, **wishes: object) -> Path:
+    """An ISO of the three hosts, each known by other match keys."""
+
+    def make(folder: Path) -> None:
+        shutil.copytree(ROOT / "baremetal/inventory", folder / "baremetal/inventory")
+        for host, match in MATCH.items():
+            overlay = folder / "baremetal/inventory/host_vars" / host / "main.yml"
+            written = yaml.safe_load(overlay.read_text())
+            overlay.write_text(yaml.safe_dump({**written, "match": match}))
+        order = Order(
+            baremetal=folder / "baremetal",
+            hosts=tuple(MATCH),
+            base_iso=base,
+            name=name,
+            timeout_s=TIMEOUT_S,
+            render=True,
+            folder=folder / "iso",
+            **wishes,  # type: ignore[arg-type]
+        )
+        multi(order)
+
+    return once(f"safety-{name}", make) / "iso" / f"ubuntu-autoinstall-{name}.iso"
+
+
+@pytest.fixture(scope="session")
+def matched(once: Once, bootable_base: Path) -> Path:
+    return built(once, bootable_base, "matched")
+
+
+def left_alone(iso: Path, booted: Booted, *machine: str, choose: tuple[str, ...] = (), disk_says: str = "") -> Sighting:
+    """What is seen when nobody touches a key on a machine that QEMU describes so."""
+    firmware, medium = booted
+    return boot(
+        Trial(
+            iso=iso,
+            firmware=firmware,
+            medium=medium,
+            choose=choose,
+            timeout_s=WHOLE_BOOT_S,
+            extra_qemu_args=machine,
+            local_disk_says=disk_says,
+        )
+    )
+
+
+def assert_installs(seen: Sighting, host: str, heading: str) -> None:
+    facts = next(facts for facts in manifest_of(seen.trial.iso).hosts if facts.name == host)
+    assert names(heading, seen.menu.titles[0])
+    assert names(f"{facts.title} (this machine)", seen.menu.highlighted)
+    assert seen.report
+    assert seen.report.kernel_line == f"BOOT_IMAGE={facts.kernel} {facts.kernel_line}"
+    assert seen.report.seed["user-data"] == facts.user_data_sha256
+    assert seen.report.uuid == manifest_of(seen.trial.iso).medium
+
+
+def assert_installs_nothing(seen: Sighting, heading: str) -> None:
+    assert names(heading, seen.menu.titles[0])
+    assert seen.menu.highlighted == LOCAL_DISK
+    assert seen.report is None
+    assert seen.went_on
+
+
+@pytest.mark.parametrize("booted", [BIOS, SECURE])
+def test_a_serial_number_chooses_its_host(matched: Path, booted: Booted) -> None:
+    seen = left_alone(matched, booted, "-smbios", "type=1,serial= pc0exMP1 ")
+    assert_installs(seen, BY_SERIAL, f"This machine: serial pc0exMP1 -> {BY_SERIAL}")
+
+
+@pytest.mark.parametrize(("booted", "uuid"), [(BIOS, UUID), (SECURE, TURNED)])
+def test_a_uuid_chooses_its_host_in_both_byte_orders(matched: Path, booted: Booted, uuid: str) -> None:
+    seen = left_alone(matched, booted, "-smbios", f"type=1,uuid={uuid}")
+    assert_installs(seen, BY_UUID, f"This machine: no serial number, UUID {uuid} -> {BY_UUID}")
+
+
+def test_a_serial_number_that_looks_like_grub_script_is_only_text(matched: Path) -> None:
+    seen = left_alone(matched, SECURE, "-smbios", f"type=1,serial={MATCH[BY_BOTH]['serial']},product=BOX 1")
+    assert_installs(seen, BY_BOTH, f"This machine: serial {MATCH[BY_BOTH]['serial']} -> {BY_BOTH}")
+
+
+@pytest.mark.parametrize(
+    ("booted", "smbios", "heading"),
+    [
+        (BIOS, "serial=OTHER1", "This machine: serial OTHER1: no entry is known for it"),
+        (SECURE, f"serial={MATCH[BY_BOTH]['serial']}", f"This machine: serial {MATCH[BY_BOTH]['serial']}: no entry is"),
+        (SECURE, "serial=To Be Filled By O.E.M.", "This machine: neither serial number nor UUID: no entry"),
+        (BIOS, f"serial=pc0exmp1,uuid={UUID}", "This machine: serial pc0exmp1: several entries may be for it"),
+    ],
+)
+def test_a_machine_that_is_not_known_for_sure_starts_its_disk(
+    matched: Path, booted: Booted, smbios: str, heading: str
+) -> None:
+    seen = left_alone(matched, booted, "-smbios", f"type=1,{smbios}")
+    assert heading[:60] in seen.menu.titles[0]
+    assert_installs_nothing(seen, seen.menu.titles[0])
+
+
+def ext4_disk(folder: Path, *files: str) -> tuple[str, ...]:
+    """QEMU's arguments for a second disk with a plain ext4 that holds ``files``, which are empty."""
+    tree = folder / "tree"
+    for file in files:
+        place = tree / file.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    disk = folder / "disk.img"
+    run("/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "16M")
+    return (
+        "-drive", f"if=none,id=installed,format=raw,snapshot=on,file={disk}",
+        "-device", "ide-hd,drive=installed,bus=ide.1",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(("booted", "folder"), [(BIOS, "/boot/isoforge"), (SECURE, "/isoforge")])
+def test_a_machine_that_this_build_has_installed_is_not_installed_again(
+    matched: Path, tmp_path: Path, booted: Booted, folder: str
+) -> None:
+    stamp = f"{folder}/{manifest_of(matched).build_id}-{BY_SERIAL}"
+    disk = ext4_disk(tmp_path, stamp, f"{stamp}@2026-11-22")
+    seen = left_alone(matched, booted, *disk, "-smbios", "type=1,serial=PC0EXMP1")
+    assert seen.menu.highlighted == "Boot the installed system (this build installed it on 2026-11-22)"
+    assert seen.report is None
+    assert seen.went_on
+
+
+def test_the_stamp_of_another_host_or_build_means_nothing(matched: Path, tmp_path: Path) -> None:
+    disk = ext4_disk(tmp_path, f"/isoforge/{manifest_of(matched).build_id}-{BY_UUID}", f"/isoforge/0-{BY_SERIAL}")
+    seen = left_alone(matched, BIOS, *disk, "-smbios", "type=1,serial=PC0EXMP1")
+    assert_installs(seen, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
+
+
+@pytest.mark.parametrize("booted", [BIOS, SECURE])
+def test_with_auto_an_unknown_machine_detects_itself(once: Once, bootable_base: Path, booted: Booted) -> None:
+    seen = left_alone(built(once, bootable_base, "auto", auto=True), booted)
+    assert seen.menu.highlighted == "Detect this machine, and install the host that it is"
+    assert seen.report
+    assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
+    assert None not in seen.report.seed.values()
+
+
+def test_with_auto_a_machine_that_was_installed_is_left_alone(once: Once, bootable_base: Path, tmp_path: Path) -> None:
+    iso = built(once, bootable_base, "auto", auto=True)
+    seen = left_alone(iso, SECURE, *ext4_disk(tmp_path, f"/isoforge/{manifest_of(iso).build_id}"))
+    assert seen.menu.highlighted == "Boot the installed system (this build installed it)"
+    assert seen.report is None
+
+
+@pytest.mark.parametrize("booted", [BIOS, SECURE])
+def test_a_second_medium_with_an_older_build_is_not_taken(
+    matched: Path, once: Once, bootable_base: Path, booted: Booted
+) -> None:
+    older = built(once, bootable_base, "older")
+    assert manifest_of(older).medium != manifest_of(matched).medium
+    second = (
+        "-drive", f"if=none,id=second,format=raw,snapshot=on,file={older}",
+        "-device", "ide-hd,drive=second,bus=ide.0",
+    )  # fmt: skip
+    seen = left_alone(matched, booted, *second, "-smbios", "type=1,serial=PC0EXMP1")
+    assert_installs(seen, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
+
+
+def test_from_a_stick_the_second_disk_is_the_local_one(matched: Path, local_disk: Path) -> None:
+    seen = left_alone(matched, BIOS, *as_second_device(local_disk), disk_says=SAYS)
+    assert seen.went_on == SAYS
+
+
+@pytest.mark.parametrize("booted", [BIOS, SECURE])
+def test_a_menu_password_is_asked_for_before_anything_is_installed(
+    once: Once, bootable_base: Path, booted: Booted
+) -> None:
+    iso = built(once, bootable_base, "password", password_hash=hashed("open sesame", salt=b"salt" * 4, rounds=1000))
+    firmware, medium = booted
+    trial = Trial(
+        iso=iso,
+        firmware=firmware,
+        medium=medium,
+        timeout_s=WHOLE_BOOT_S,
+        extra_qemu_args=("-smbios", "type=1,serial=PC0EXMP1"),
+        local_disk_says="Enter username:",
+    )
+    assert boot(trial).went_on == "Enter username:"
+    assert left_alone(iso, booted, choose=(LOCAL_DISK,)).report is None
