@@ -8,8 +8,9 @@ from pathlib import Path
 
 from isoforge.errors import InventoryError, ToolError
 from isoforge.fleet.check import check_meta_data, check_user_data
+from isoforge.fleet.guard import match_pairs
 from isoforge.fleet.inventory import Host, Inventory, load_inventory, survey
-from isoforge.fleet.problems import Problem, Severity, refuse_if_any
+from isoforge.fleet.problems import Problem, Severity, judged, refuse_if_any
 from isoforge.fleet.review import review_inventory, review_seeds
 from isoforge.fleet.seeds import Seed, is_stale, read_seed, render_seed, write_seed
 from isoforge.order import Order, refuse_default, refuse_order
@@ -27,7 +28,8 @@ def gen(order: Order) -> list[Path]:
     """
     refuse_order(order)
     hosts = collect_hosts(order)
-    seeds = [render_seed(host, templates=template_folders(order.baremetal)) for host in hosts]
+    templates = template_folders(order.baremetal)
+    seeds = [render_seed(host, templates=templates, guard=order.guard) for host in hosts]
     refuse_problems(review_seeds(hosts, seeds, generated=order.generated, release=None, rendered=True), order)
     return [write_seed(seed, order.generated) for seed in seeds]
 
@@ -47,10 +49,10 @@ def check(order: Order, *, release: str | None = None) -> list[Problem]:
         generated=order.generated,
         release=release,
     )
-    return [*found, *tracked(order.baremetal)]
+    return judged([*found, *tracked(order.baremetal)], forbid_secrets=order.forbid_secrets)
 
 
-def check_files(files: Iterable[Path], *, release: str | None = None) -> list[Problem]:
+def check_files(files: Iterable[Path], *, release: str | None = None, forbid_secrets: bool = False) -> list[Problem]:
     """Every problem of seed files that were written by hand: ``meta-data`` by that name, anything else as user-data."""
     problems: list[Problem] = []
     for file in files:
@@ -62,7 +64,7 @@ def check_files(files: Iterable[Path], *, release: str | None = None) -> list[Pr
             problems += check_meta_data(content, file=str(file))
         else:
             problems += check_user_data(content, file=str(file), release=release)
-    return problems
+    return judged(problems, forbid_secrets=forbid_secrets)
 
 
 def tracked(baremetal: Path) -> list[Problem]:
@@ -82,6 +84,7 @@ def tracked(baremetal: Path) -> list[Problem]:
 
 def refuse_problems(problems: Sequence[Problem], order: Order) -> None:
     """Log the warnings among ``problems``, and raise ``InventoryError`` for the errors (all of them, if strict)."""
+    problems = judged(problems, forbid_secrets=order.forbid_secrets)
     for problem in problems:
         if problem.severity is Severity.WARNING and not order.strict:
             log.warning("%s", problem)
@@ -119,11 +122,13 @@ def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[
     """The seed of each host, checked: rendered for the base's release and kept, or as it lies in ``generated/``."""
     templates = template_folders(order.baremetal)
     if order.render:
-        seeds = [render_seed(host, templates=templates, release=release) for host in hosts]
+        seeds = [render_seed(host, templates=templates, release=release, guard=order.guard) for host in hosts]
     else:
         seeds = [read_seed(order.generated, host.name) for host in hosts]
     problems = review_seeds(hosts, seeds, generated=order.generated, release=release, rendered=order.render)
-    refuse_problems([*problems, *([] if order.render else stale(order, hosts, release))], order)
+    if not order.render:
+        problems += [*stale(order, hosts, release), *unguarded(order, hosts, seeds)]
+    refuse_problems(problems, order)
     if order.render:
         for seed in seeds:
             write_seed(seed, order.generated)
@@ -143,6 +148,20 @@ def stale(order: Order, hosts: tuple[Host, ...], release: str) -> list[Problem]:
         )
         for name, reason in reasons.items()
         if reason
+    ]
+
+
+def unguarded(order: Order, hosts: Iterable[Host], seeds: Iterable[Seed]) -> list[Problem]:
+    """A warning for each host with match keys whose seed would install any machine although a guard is wanted."""
+    return [
+        Problem(
+            file=str(order.generated / host.name / "user-data"),
+            address=f"hosts.{host.name}.match",
+            text="its seed has no guard and would install any machine; --render renders it again",
+            severity=Severity.WARNING,
+        )
+        for host, seed in zip(hosts, seeds, strict=True)
+        if order.guard and match_pairs(host.match) and not seed.guarded
     ]
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json as json_format
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, Groups, Hosts, Json, Strict
+from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
 from isoforge.cli.tables import show
 from isoforge.errors import UsageError
 
@@ -32,6 +32,8 @@ def gen(
     group: Groups = None,
     every_host: EveryHost = False,
     strict: Strict = False,
+    forbid_secrets: ForbidSecrets = False,
+    no_guard: NoGuard = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Render user-data and meta-data of hosts into baremetal/autoinstall/generated/.
@@ -40,7 +42,8 @@ def gen(
     """
     from isoforge.forge import gen as forge_gen
 
-    for folder in forge_gen(_order("gen", host, group, every_host, baremetal, strict=strict)):
+    order = _order("gen", host, group, every_host, baremetal, strict=strict)
+    for folder in forge_gen(replace(order, forbid_secrets=forbid_secrets, guard=not no_guard)):
         typer.echo(folder)
 
 
@@ -55,6 +58,7 @@ def check(
         str | None, typer.Option("--release", help="The release of the base ISO the seeds are for, as 24.04.")
     ] = None,
     strict: Strict = False,
+    forbid_secrets: ForbidSecrets = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
@@ -66,8 +70,11 @@ def check(
     from isoforge.forge import check as forge_check
     from isoforge.forge import check_files
 
-    order = _order("check", host, group, every_host, baremetal, strict=strict)
-    problems = check_files(files, release=release) if files else forge_check(order, release=release)
+    if files:
+        problems = check_files(files, release=release, forbid_secrets=forbid_secrets)
+    else:
+        order = _order("check", host, group, every_host, baremetal, strict=strict)
+        problems = forge_check(replace(order, forbid_secrets=forbid_secrets), release=release)
     if json:
         typer.echo(json_format.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
     for problem in problems if not json else ():

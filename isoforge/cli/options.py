@@ -25,6 +25,12 @@ Timeout = Annotated[
     int, typer.Option("--grub-timeout", "--timeout", metavar="SECONDS", help="How long the menu waits for a key.")
 ]
 
+ForbidSecrets = Annotated[
+    bool, typer.Option("--forbid-secrets", help="Take secrets in clear, in inventory or seeds, for errors.")
+]
+NoGuard = Annotated[
+    bool, typer.Option("--no-guard", help="Let a host's seed install any machine, whatever its match keys say.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Take warnings for errors.")]
 
 BAREMETAL = Path("baremetal")

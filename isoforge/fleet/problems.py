@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from isoforge.errors import InventoryError
 
@@ -23,7 +23,8 @@ class Problem:
     ``file`` is the file to open, as the user would type it, and ``line`` the line in it (from 1; None where a line
     means nothing); ``address`` is the dotted path of the key, ``hosts.NAME.path.to.key``; ``text`` says what is
     wrong and, where there is one, what was meant ("did you mean …"). ``also`` holds the addresses at other hosts of
-    the same mistake, which they all owe to this one line.
+    the same mistake, which they all owe to this one line. ``leak`` marks a secret in clear (``--forbid-secrets`` makes
+    it an error).
     """
 
     file: str
@@ -32,6 +33,7 @@ class Problem:
     text: str
     severity: Severity = Severity.ERROR
     also: tuple[str, ...] = ()
+    leak: bool = False
 
     def is_about(self, host: str) -> bool:
         """Whether the problem is one of ``host``."""
@@ -43,6 +45,12 @@ class Problem:
         others = len(self.also)
         more = f" (and {others} more host{'s' if others > 1 else ''})" if others else ""
         return f"{place}  {self.address}: {said}{self.text}{more}"
+
+
+def judged(problems: Iterable[Problem], *, forbid_secrets: bool) -> list[Problem]:
+    """``problems`` as they count: with ``forbid_secrets`` each secret in clear is an error."""
+    error = Severity.ERROR
+    return [replace(one, severity=error) if forbid_secrets and one.leak else one for one in problems]
 
 
 def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False, listed: bool = True) -> None:

@@ -112,9 +112,12 @@ def _check_plain_secrets(view: View) -> Iterator[Problem]:
         if node is None or node.secret or not isinstance(node.value, str):
             continue
         if node.value == EXAMPLE_PASSPHRASE:
-            yield view.warning(path, "is the example's: everybody knows it. Put your own into secrets.sops.yaml")
+            yield view.warning(
+                path, "is the example's: everybody knows it. Put your own into secrets.sops.yaml", leak=True
+            )
         elif not node.value.startswith(("!", "*")):
-            yield view.warning(path, "stands here in plain text: move it to secrets.sops.yaml beside this file")
+            text = "stands here in plain text: move it to secrets.sops.yaml beside this file"
+            yield view.warning(path, text, leak=True)
 
 
 def _check_offline(view: View) -> Iterator[Problem]:

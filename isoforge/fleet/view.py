@@ -59,15 +59,16 @@ class View:
         """A problem with what stands at ``path``, or is missing there."""
         return self._problem(path, text, Severity.ERROR)
 
-    def warning(self, path: Path_, text: str) -> Problem:
-        """Something at ``path`` that is mostly not meant."""
-        return self._problem(path, text, Severity.WARNING)
+    def warning(self, path: Path_, text: str, *, leak: bool = False) -> Problem:
+        """Something at ``path`` that is mostly not meant; a ``leak`` is a secret in clear."""
+        return self._problem(path, text, Severity.WARNING, leak=leak)
 
     def _of(self, kind: type[T], path: Path_) -> T | None:
         node = self.host.node.at(path)
         return node.value if node is not None and type(node.value) is kind else None
 
-    def _problem(self, path: Path_, text: str, severity: Severity) -> Problem:
+    def _problem(self, path: Path_, text: str, severity: Severity, *, leak: bool = False) -> Problem:
         where = self.host.where(path)
         address = f"hosts.{self.host.name}.{dotted(path)}"
-        return Problem(file=where.file, line=where.line or None, address=address, text=text, severity=severity)
+        line = where.line or None
+        return Problem(file=where.file, line=line, address=address, text=text, severity=severity, leak=leak)

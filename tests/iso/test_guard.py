@@ -14,12 +14,13 @@ import sh
 import yaml
 
 from isoforge.fleet.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.guard import GUARD, STAMP, guard_command, script, stamp_command
+from isoforge.fleet.guard import GUARD, STAMP, guard_command, is_guarded, script, stamp_command
 from isoforge.fleet.inventory import Host, survey
 from isoforge.fleet.machine import PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.fleet.seeds import render_seed
 from isoforge.run import run
 from tests.conftest import ROOT
+from tests.iso.conftest import Cli
 
 TEMPLATES = [ROOT / "templates"]
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -454,3 +455,47 @@ def test_a_stamp_that_cannot_be_left_is_told_and_fails_nothing(machine: Machine,
     ending = stamp_on(machine)
     assert ending.code == 0
     assert "could not be made: the menu will not know this system again" in ending.said
+
+
+SEED = "baremetal/autoinstall/generated/site-a-m710q1/user-data"
+
+
+def test_a_seed_without_its_guard_is_made_on_request_only(cli: Cli, fleet: Path) -> None:
+    assert cli("gen", "--host", "site-a-m710q1", "--no-guard").code == 0
+    assert not is_guarded((fleet / SEED).read_bytes())
+    assert cli("gen", "--host", "site-a-m710q1").code == 0
+    assert is_guarded((fleet / SEED).read_bytes())
+
+
+def test_a_seed_that_lost_its_guard_is_told_before_it_goes_onto_an_iso(cli: Cli, noble: Path) -> None:
+    build = ["multi", "--host", "site-a-m710q1", "--ubuntu-iso", noble, "--name", "lost"]
+    cli("gen", "--host", "site-a-m710q1", "--no-guard")
+    said = "hosts.site-a-m710q1.match: warning: its seed has no guard and would install any machine"
+    assert said in cli(*build).err
+    cli("gen", "--host", "site-a-m710q1")
+    outcome = cli(*build)
+    assert outcome.code == 0
+    assert "its seed has no guard" not in outcome.err
+
+
+@pytest.mark.parametrize("verb", ["gen", "check"])
+def test_secrets_in_clear_are_errors_where_they_are_forbidden(cli: Cli, fleet: Path, verb: str) -> None:
+    file = fleet / "baremetal/inventory-local/host_vars/site-a-m710q1/main.yml"
+    file.parent.mkdir(parents=True)
+    file.write_text("late_commands: ['curl https://ops:hunter2hunter2@example.org/']\n")
+    allowed = cli(verb, "--host", "site-a-m710q1")
+    assert allowed.code == 0
+    assert "holds a password in a URL in clear" in allowed.out + allowed.err
+    forbidden = cli(verb, "--host", "site-a-m710q1", "--forbid-secrets")
+    assert forbidden.code == 3
+    assert "hunter2" not in forbidden.out + forbidden.err
+    file.unlink()
+    assert cli("gen", "--host", "site-a-m710q1", "--forbid-secrets").code == 0
+
+
+def test_a_seed_written_by_hand_is_searched_for_secrets_too(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "user-data").write_text(
+        "#cloud-config\nautoinstall:\n  version: 1\n  user-data: {}\n  late-commands: ['ftp://ops:hunter2@example.org/']\n"
+    )
+    assert cli("check", tmp_path / "user-data").code == 0
+    assert cli("check", tmp_path / "user-data", "--forbid-secrets").code == 3

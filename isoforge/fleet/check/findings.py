@@ -27,11 +27,11 @@ class Findings:
         """The build must not go on: the install would fail, or do what was not meant."""
         self._add(route, text, line, Severity.ERROR)
 
-    def warning(self, route: Route, text: str, *, line: int | None = None) -> None:
-        """It may be meant, but mostly is not."""
-        self._add(route, text, line, Severity.WARNING)
+    def warning(self, route: Route, text: str, *, line: int | None = None, leak: bool = False) -> None:
+        """It may be meant, but mostly is not; a ``leak`` is a secret in clear."""
+        self._add(route, text, line, Severity.WARNING, leak=leak)
 
-    def _add(self, route: Route, text: str, line: int | None, severity: Severity) -> None:
+    def _add(self, route: Route, text: str, line: int | None, severity: Severity, *, leak: bool = False) -> None:
         self.problems.append(
             Problem(
                 file=self._file,
@@ -39,6 +39,7 @@ class Findings:
                 address=address_of(self._address, route),
                 text=text,
                 severity=severity,
+                leak=leak,
             )
         )
 

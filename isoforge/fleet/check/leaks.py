@@ -34,4 +34,4 @@ def check(found: Findings, data: Any) -> None:
             continue  # judged there, as an error
         for pattern, name in SECRETS:
             if pattern.search(value):
-                found.warning(route, f"holds {name} in clear: whoever has the ISO can read it")
+                found.warning(route, f"holds {name} in clear: whoever has the ISO can read it", leak=True)
