@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh build    make an ISO: xorriso, a Python that can make virtual environments
 #   scripts/setup.sh demo     build, and what the synthetic base ISO is made of (a signed kernel among it)
-#   scripts/setup.sh boot     boot an ISO: QEMU and its firmware
+#   scripts/setup.sh boot     boot an ISO: QEMU, its firmware, the shell of the probe
 #   scripts/setup.sh test     all of it, and what the tests call
 #   scripts/setup.sh ci       test, and what a machine of one's own is better without: cloud-init would act at its
 #                             next start. Tests that ask cloud-init and netplan are skipped where these are missing.
@@ -18,7 +18,7 @@ kernel=$cache/guest-kernel
 
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
-boot="qemu-system-x86 ovmf"
+boot="qemu-system-x86 ovmf busybox-static"
 test="age buildah debootstrap fdisk gpgv shellcheck"
 ci="cloud-init netplan.io"
 

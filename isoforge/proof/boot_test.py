@@ -191,9 +191,8 @@ def choose(manifest: Manifest, order: Round) -> tuple[tuple[HostFacts, ...], str
     else:
         names = list(known)
         wanted = {names[0], names[-1], manifest.default_host or names[0]}
-        chosen = f"a sample of {len(known)} hosts: {SAMPLE[0]}, {SAMPLE[1]}" + (
-            f" and {SAMPLE[2]}" if manifest.default_host else ""
-        )
+        who = SAMPLE if manifest.default_host else SAMPLE[:2]
+        chosen = f"a sample of {len(known)} hosts: {', '.join(who)}"
     return tuple(host for host in manifest.hosts if host.name in wanted), chosen
 
 

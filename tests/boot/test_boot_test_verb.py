@@ -183,7 +183,7 @@ def test_fifty_hosts_are_sampled_and_the_probe_rides_behind_a_live_systems_initr
     told = json.loads(ran.out)
     assert ran.code == 0, told["boots"]
     assert told["hosts"] == ["host-01", "host-31", "host-50"]
-    assert told["chosen"] == "a sample of 50 hosts: the first, the last and the default host"
+    assert told["chosen"] == "a sample of 50 hosts: the first, the last, the default host"
     assert "the probe rides behind /casper/initrd" in told["shown"]
     for one in told["boots"]:
         assert one["report"]["failed_modules"] == []

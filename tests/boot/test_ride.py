@@ -1,0 +1,67 @@
+"""What a machine is shown differs from the ISO in the initrds, what follows them and what they hide, and no more."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+from isoforge.errors import BaseIsoError
+from isoforge.image.tree import View, read_file, read_tree
+from isoforge.proof import cpio
+from isoforge.proof.acceleration import runs_under
+from isoforge.proof.guest import probe
+from isoforge.proof.ride import Shown, show
+from isoforge.proof.synthetic import make_base
+
+pytestmark = pytest.mark.boots
+
+HIDDEN = PurePosixPath("/casper/ubuntu-server-minimal.squashfs")
+INITRDS = (PurePosixPath("/casper/hwe-initrd"), PurePosixPath("/casper/initrd"))
+
+
+def laid_together(shown: Shown, image: Path) -> None:
+    """Write what ``shown`` shows as one plain file."""
+    folder = shown.image.parent
+    with image.open("wb") as whole:
+        for count, source, offset in re.findall(r'^RW (\d+) FLAT "(.*)" (\d+)$', shown.image.read_text(), re.MULTILINE):
+            with (folder / source).open("rb") as file:
+                file.seek(int(offset) * 512)
+                whole.write(file.read(int(count) * 512))
+
+
+def test_all_files_are_the_isos_own_but_the_initrds_and_the_hidden_one(tmp_path: Path) -> None:
+    iso = tmp_path / 'of "mine", in quotes.iso'
+    make_base(iso, hwe=True, initrd=b"a live system " * 700, filler_bytes=16 << 20)
+    before = iso.read_bytes()
+    (tmp_path / "shown").mkdir()
+    shown = show(iso, read_tree(iso), tmp_path / "shown")
+    assert (shown.initrds, shown.hidden, shown.disk_format) == (INITRDS, HIDDEN, "vmdk")
+    image = tmp_path / "image"
+    laid_together(shown, image)
+    assert image.stat().st_size == iso.stat().st_size
+    for view in View:
+        own, laid = read_tree(iso, view), read_tree(image, view)
+        assert own.keys() == laid.keys()
+        differing = {place for place in own if read_file(iso, own[place]) != read_file(image, laid[place])}
+        assert differing == {*INITRDS, HIDDEN}
+        for place in INITRDS:
+            initrd, longer = read_file(iso, own[place]), read_file(image, laid[place])
+            assert longer.startswith(initrd)
+            assert longer.removeprefix(initrd).lstrip(b"\0") == cpio.initrd(probe())
+            assert (len(longer) - len(cpio.initrd(probe()))) % 4 == 0
+    assert iso.read_bytes() == before
+
+
+def test_an_iso_without_room_for_it_is_refused(tmp_path: Path) -> None:
+    iso = tmp_path / "small.iso"
+    make_base(iso, initrd=b"a live system")
+    with pytest.raises(BaseIsoError, match="no squashfs file"):
+        show(iso, read_tree(iso), tmp_path)
+
+
+def test_a_guest_that_runs_is_told_from_one_that_does_not() -> None:
+    assert runs_under("tcg", limit_s=60)
+    assert not runs_under("tcg", limit_s=0.001)
+    assert not runs_under("no-such-accelerator")
