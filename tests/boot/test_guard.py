@@ -1,0 +1,166 @@
+"""The scripts of real seeds in a real guest: the guard lets the host's machine pass and no other, detection finds it.
+
+The guest's probe runs the early-command that the installer would run, at the moment when the medium is mounted.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isoforge.fleet.detect import bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.host import Host, MatchKeys
+from isoforge.fleet.inventory import survey
+from isoforge.fleet.seeds import Seed, render_seed
+from isoforge.proof import cpio
+from isoforge.proof.boot import Sighting, Trial, boot
+from isoforge.proof.guest import MEDIUM_DRIVERS, find_guest, in_load_order, probe
+from isoforge.proof.machine import Firmware, Medium
+from isoforge.run import run
+from tests.conftest import ROOT, Once
+
+pytestmark = pytest.mark.boots
+
+TEMPLATES = [ROOT / "templates"]
+UUID = "00112233-4455-6677-8899-aabbccddeeff"
+TURNED = "33221100-5544-7766-8899-aabbccddeeff"
+MAC = "00:00:5e:00:53:01"
+OTHER_MAC = "00:00:5e:00:53:02"
+
+FLEET = {
+    "by-serial": MatchKeys(serial="PC0EXMP1", uuid=TURNED),
+    "by-mac": MatchKeys(mac=(MAC,)),
+    "by-other-mac": MatchKeys(mac=(OTHER_MAC,)),
+}
+
+CARD = "virtio_net"
+
+HOOK = """
+while read -r module; do insmod "/probe/$module.ko" 2>/dev/null; done </probe/cards
+ISOFORGE_WAIT_S=2 sh "/probe/$(kernel_word early)" >/run/early 2>&1
+fact "early-command $?"
+fact "last-word $(tail -n 1 /run/early)"
+fact "installs $(sed -n 's/^  hostname: //p' /autoinstall.yaml 2>/dev/null)"
+"""
+"""What the probe does beside its own work, before it says where the seed is."""
+
+BEFORE = 'fact "seed-folder '
+
+
+def fleet() -> list[Host]:
+    pattern = survey(ROOT / "baremetal").hosts[0]
+    values = {**pattern.values, "hostname": None}
+    return [replace(pattern, name=name, match=match, values=values) for name, match in FLEET.items()]
+
+
+def early_command(seed: Seed) -> bytes:
+    """The first early-command of ``seed``, as a script that starts its words."""
+    words = yaml.safe_load(seed.user_data)["autoinstall"]["early-commands"][0]
+    return f"{shlex.join(words)}\n".encode()
+
+
+def guests_initrd(scripts: dict[str, bytes]) -> bytes:
+    """The probe with `HOOK`, a driver for network cards and ``scripts`` by name."""
+    guest = find_guest(ROOT / ".cache")
+    members = {str(member.path): member for member in probe(guest)}
+    init = members["init"].content.decode()
+    assert init.count(BEFORE) == 1
+    members["init"] = cpio.file("init", init.replace(BEFORE, HOOK + BEFORE).encode(), executable=True)
+    known = set(in_load_order(guest, MEDIUM_DRIVERS))
+    drivers = [path for path in in_load_order(guest, [*MEDIUM_DRIVERS, CARD]) if path not in known]
+    names = [path.name.partition(".")[0].replace("-", "_") for path in drivers]
+    added = [cpio.file(f"probe/{name}.ko", path.read_bytes()) for name, path in zip(names, drivers, strict=True)]
+    added.append(cpio.file("probe/cards", "".join(f"{name}\n" for name in names).encode()))
+    added += [cpio.file(f"probe/{name}", text) for name, text in scripts.items()]
+    return cpio.initrd([*members.values(), *added])
+
+
+@pytest.fixture(scope="session")
+def guarded_iso(once: Once, bootable_base: Path) -> Path:
+    """An ISO with an entry for each script, and the table and configs that detection reads."""
+
+    def make(folder: Path) -> None:
+        seeds = [render_seed(host, templates=TEMPLATES, release="24.04") for host in fleet()]
+        scripts = {seed.host: early_command(seed) for seed in seeds}
+        scripts["detect"] = early_command(detect_seed(templates=TEMPLATES))
+        files = {"casper/initrd": guests_initrd(scripts), "isoforge/hosts.tsv": match_table(fleet())}
+        for seed in seeds:
+            files[f"nocloud/{seed.host}/autoinstall.yaml"] = bare_autoinstall(seed)
+            files[f"nocloud/{seed.host}/early-commands"] = early_script(seed)
+        words = "console=tty0 console=ttyS0 ---"
+        files["boot/grub/grub.cfg"] = "".join(
+            f"menuentry '{name}' {{\n linux /casper/vmlinuz early={name} {words}\n initrd /casper/initrd\n}}\n"
+            for name in scripts
+        ).encode()
+        grafts: list[str | Path] = []
+        for name, content in files.items():
+            path = folder / "files" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+            grafts += ["-map", path, f"/{name}"]
+        replay = ["-boot_image", "any", "replay"]
+        run("xorriso", "-indev", bootable_base, "-outdev", folder / "guarded.iso", *replay, *grafts)
+
+    return once("guarded", make) / "guarded.iso"
+
+
+def started(
+    iso: Path, entry: str, *, firmware: Firmware = Firmware.BIOS, serial: str = "PF0ABC2", macs: tuple[str, ...] = ()
+) -> Sighting:
+    cards = [word for mac in macs for word in ("-device", f"virtio-net-pci,romfile=,mac={mac}")]
+    return boot(
+        Trial(
+            iso=iso,
+            firmware=firmware,
+            medium=Medium.CD,
+            choose=(entry,),
+            extra_qemu_args=("-smbios", f"type=1,serial={serial},uuid={UUID},product=M710q", *cards),
+        )
+    )
+
+
+def fact(seen: Sighting, name: str) -> str:
+    """What the guest said of ``name``."""
+    (value,) = re.findall(rf"^isoforge-probe {name} (.*?)\r*$", seen.serial, re.MULTILINE)
+    return str(value)
+
+
+@pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.SECUREBOOT])
+def test_the_hosts_machine_passes(guarded_iso: Path, firmware: Firmware) -> None:
+    seen = started(guarded_iso, "by-serial", firmware=firmware, serial="pc0exmp1")
+    assert (fact(seen, "early-command"), fact(seen, "last-word")) == (
+        "0",
+        "isoforge: this is the machine of host by-serial",
+    )
+
+
+@pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.SECUREBOOT])
+def test_another_machine_is_stopped_and_the_console_says_why(guarded_iso: Path, firmware: Firmware) -> None:
+    seen = started(guarded_iso, "by-serial", firmware=firmware)
+    assert fact(seen, "early-command") == "1"
+    said = seen.serial.replace("\r", "")
+    assert "isoforge: STOPPED. This is not the machine of host by-serial.\n" in said
+    assert "  serial: PC0EXMP1 (does not fit)\n" in said
+    assert "  serial: PF0ABC2\n" in said
+    assert f"  uuid: {UUID}\n" in said
+
+
+def test_a_card_is_known_by_its_mac_address(guarded_iso: Path) -> None:
+    assert fact(started(guarded_iso, "by-mac", macs=(MAC,)), "early-command") == "0"
+    assert fact(started(guarded_iso, "by-mac", macs=(OTHER_MAC,)), "early-command") == "1"
+
+
+def test_detection_installs_the_host_whose_card_is_in_the_machine(guarded_iso: Path) -> None:
+    seen = started(guarded_iso, "detect", macs=(OTHER_MAC,))
+    assert (fact(seen, "early-command"), fact(seen, "installs")) == ("0", "by-other-mac")
+
+
+def test_detection_stops_where_two_hosts_cards_are_in_the_machine(guarded_iso: Path) -> None:
+    seen = started(guarded_iso, "detect", macs=(MAC, OTHER_MAC))
+    assert (fact(seen, "early-command"), fact(seen, "installs")) == ("1", "")
+    assert "More than one host on this medium is for this machine: by-mac by-other-mac." in seen.serial
