@@ -84,10 +84,10 @@ def inspect(
     if sum((seed is not None, extract is not None, json)) > 1:
         raise UsageError("--seed, --extract and --json cannot be combined", hint="give one of them")
     if seed is not None:
-        typer.echo(contents.seed_text(iso, seed, show_secrets=show_secrets), nl=False)
+        typer.echo(_printable(contents.seed_text(iso, seed, show_secrets=show_secrets)), nl=False)
     elif extract is not None:
         for file in contents.extract(iso, extract):
-            typer.echo(file)
+            _say(str(file))
     elif json:
         _print_json(asdict(contents.inspect(iso)))
     else:
@@ -181,7 +181,7 @@ def _print_contents(told: Contents) -> None:
     if told.hosts:
         _say("")
         rows = [
-            (host.name, Path(file.path).name, file.size, file.sha256)
+            (_printable(host.name), Path(file.path).name, file.size, file.sha256)
             for host in told.hosts
             for file in host.files
             if file.size
@@ -208,6 +208,10 @@ def _print_menu(told: Contents) -> None:
 
 
 def _say(line: str) -> None:
-    """Print a line whose words may come from anybody's ISO: control characters do not reach the terminal."""
-    shown = line.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
-    typer.echo("".join(char if char.isprintable() or char == "\n" else "\N{REPLACEMENT CHARACTER}" for char in shown))
+    typer.echo(_printable(line))
+
+
+def _printable(text: str) -> str:
+    """Words that may come from anybody's ISO, without control characters: they would reach the terminal."""
+    shown = text.encode("utf-8", errors="surrogateescape").decode("utf-8", errors="replace")
+    return "".join(char if char.isprintable() or char in "\t\n" else "\N{REPLACEMENT CHARACTER}" for char in shown)

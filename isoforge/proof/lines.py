@@ -24,7 +24,6 @@ _HEADERS = (
 )
 """How user-data that cloud-init takes for something begins (cloud-init, handlers, INCLUSION_TYPES_MAP)."""
 
-DISK = PurePosixPath("/.disk")
 ISO_SCAN = "iso-scan/filename="
 
 
@@ -88,11 +87,9 @@ def _in_initrd(iso: Image, entry: Entry, kernel: PurePosixPath | None) -> Iterat
 
 def _in_uuid(iso: Image, words: Iterable[str]) -> Iterator[str]:
     """casper takes a medium for its own if a .disk/casper-uuid-* holds what ``uuid=`` says (casper, scripts/casper)."""
-    places = [place for place in iso.tree if place.parent == DISK and place.name.startswith("casper-uuid-")]
-    there = {iso.text(place).strip() for place in places}
     for word in words:
-        if word.startswith("uuid=") and word.removeprefix("uuid=") not in there:
-            yield f"{word} belongs to another medium: no {DISK}/casper-uuid-* holds it"
+        if word.startswith("uuid=") and word.removeprefix("uuid=") not in iso.casper_uuids:
+            yield f"{word} belongs to another medium: no /.disk/casper-uuid-* holds it"
 
 
 def _flavour(file: PurePosixPath) -> str:

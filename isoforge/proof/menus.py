@@ -208,9 +208,9 @@ def _isolinux_entry(facts: dict[str, str], line: int) -> Entry:
     words = facts.get("append", "").split()
     loaded = [word.removeprefix("initrd=") for word in words if word.startswith("initrd=")]
     return Entry(
-        title=facts.get("title") or facts["label"],
+        title=facts.get("title") or facts.get("label", ""),
         line=line,
-        entry_id=facts["label"],
+        entry_id=facts.get("label", ""),
         linux=(facts["kernel"], *(word for word in words if not word.startswith("initrd="))),
         initrd=tuple(file for words in (loaded or [facts.get("initrd", "")]) for file in words.split(",") if file),
     )

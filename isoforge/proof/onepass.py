@@ -118,10 +118,9 @@ def _take(chunk: bytes, place: int, waiting: list[_Span], open_spans: list[_Span
     end = place + len(chunk)
     while waiting and waiting[-1].start < end:
         open_spans.append(waiting.pop())
-    view = memoryview(chunk)
     for span in open_spans:
         start = max(span.start, place)
-        part = view[start - place : min(span.end, end) - place]
+        part = chunk[start - place : min(span.end, end) - place]  # bytes: a memoryview is compared byte by byte
         if span.md5 is not None:
             span.md5.update(part)
         for twin in span.elsewhere:

@@ -81,6 +81,12 @@ class Image:
         return self.text(DISK_INFO).strip()
 
     @functools.cached_property
+    def casper_uuids(self) -> frozenset[str]:
+        """The UUIDs by which the live system knows its medium."""
+        named = (place for place in self.tree if place.parent == DISK_INFO.parent and "casper-uuid-" in place.name)
+        return frozenset(self.text(place).strip() for place in named)
+
+    @functools.cached_property
     def menus(self) -> Mapping[PurePosixPath, BootMenu]:
         """Its boot menus by the file that they are read from."""
         grub = {place: read_grub(self.text(place)) for place in (GRUB_CFG, LOOPBACK_CFG) if place in self.tree}
