@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.menu import HOST_NAME
 from isoforge.image.sectors import read_volume
+from isoforge.wording import shipped_templates
 
 BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -24,7 +25,8 @@ class Order:
     otherwise those that lie there are used as they are; ``unpack`` takes the whole base apart instead of passing it on
     in one go; ``strict`` makes warnings errors; ``folder`` is where the output goes, if not under
     ``generated/_multi/<name>``. ``guard`` puts into each seed with match keys a first command that refuses other
-    machines; ``forbid_secrets`` makes secrets in clear errors.
+    machines; ``forbid_secrets`` makes secrets in clear errors. ``auto`` makes "Detect this machine" what the timeout
+    starts; ``password_hash`` (GRUB's PBKDF2) is asked for before anything but the local disk is started.
     """
 
     baremetal: Path
@@ -41,11 +43,18 @@ class Order:
     folder: Path | None = None
     guard: bool = True
     forbid_secrets: bool = False
+    auto: bool = False
+    password_hash: str = field(default="", repr=False)
 
     @property
     def generated(self) -> Path:
         """Where rendered seeds lie and ISOs go."""
         return self.baremetal / "autoinstall" / "generated"
+
+    @property
+    def templates(self) -> tuple[Path, ...]:
+        """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
+        return (self.baremetal / "templates", shipped_templates())
 
     @property
     def goal(self) -> Path:
@@ -64,6 +73,16 @@ def refuse_order(order: Order) -> None:
             raise UsageError(f"{name!r} is not a host name", hint="letters, digits, '.', '_' and '-'")
         if order.hosts.count(name) > 1:
             raise UsageError(f"host {name} was named twice", hint="each host has one entry in the menu")
+    if order.auto and order.default_host is not None:
+        raise UsageError(
+            f"--auto and a default host ({order.default_host}) contradict each other",
+            hint="the timeout starts either one host, or what the machine turns out to be",
+        )
+    if order.auto and order.password_hash:
+        raise UsageError(
+            "--auto and a menu password contradict each other",
+            hint="unattended machines have nobody who types the password",
+        )
     if order.timeout_s < 0:
         raise UsageError(f"a timeout of {order.timeout_s} s is in the past", hint="give 0 or more seconds")
     if not (order.groups or order.every_host):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -12,6 +13,8 @@ from pathlib import PurePosixPath
 from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.fleet import machine
+from isoforge.fleet.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.guard import match_pairs
 from isoforge.fleet.host import Host, MatchKeys
 from isoforge.fleet.seeds import Seed
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
@@ -54,13 +57,26 @@ def make_plan(
         entries=entries,
         default_host=order.default_host,
         timeout_s=order.timeout_s,
+        auto=order.auto,
+        password_hash=order.password_hash,
         about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
         placeholders=machine.PLACEHOLDERS,
         placeholder_patterns=machine.PLACEHOLDER_PATTERNS,
     )
+    refuse_unwanted_guards(order, seeds)
     seed_files = dict(seed_grafts(seeds))
+    if any(match_pairs(host.match) for host in hosts):
+        menu = replace(menu, detect=detect_entry(base, entries))
+        seed_files |= detect_grafts(order, hosts, seeds)
+    elif order.auto:
+        raise UsageError(
+            "--auto was given, but no host has match keys", hint="`match:` in its host_vars tells machines apart"
+        )
     menu = built_as(menu, build_id(menu, base, seed_files))
-    manifest = describe(menu, base, seed_files, xorriso_version)
+    manifest = replace(
+        describe(menu, base, seed_files, xorriso_version, guarded={seed.host for seed in seeds if seed.guarded}),
+        guard=order.guard,
+    )
     files = {
         GRUB_CFG: grub_cfg(menu, base).encode(),
         LOOPBACK_CFG: loopback_cfg(menu, base).encode(),
@@ -101,6 +117,36 @@ def match_of(keys: MatchKeys) -> Match | None:
     return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
 
 
+def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
+    """Raise ``UsageError`` if no guards are wanted, and seeds that were rendered before have them."""
+    guarded = [] if order.guard else [seed.host for seed in seeds if seed.guarded]
+    if guarded:
+        raise UsageError(
+            f"--no-guard, but the seed of {guarded[0]} has its guard already",
+            hint="give --render too, or render it with `isoforge gen --no-guard`",
+        )
+
+
+def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
+    """The entry that finds out on the machine which host it is; its kernel is the one that most hosts take."""
+    kernels = Counter(entry.kernel.flavour for entry in entries)
+    return MenuEntry(
+        host=DETECT,
+        description="",
+        called="Detect this machine, and install the host that it is",
+        kernel=base.kernel(kernels.most_common(1)[0][0]),
+    )
+
+
+def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]) -> dict[PurePosixPath, bytes]:
+    """What "Detect this machine" reads: its own seed, the table of machines, and beside each seed what it hands on."""
+    files = {OUR_FOLDER / "hosts.tsv": match_table(hosts)}
+    for seed in seeds:
+        files[SEEDS_FOLDER / seed.host / "autoinstall.yaml"] = bare_autoinstall(seed)
+        files[SEEDS_FOLDER / seed.host / "early-commands"] = early_script(seed)
+    return files | dict(seed_grafts((detect_seed(templates=order.templates),)))
+
+
 def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
     """The files of each seed by their place on the ISO."""
     return [
@@ -117,7 +163,11 @@ def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
 def built_as(menu: Menu, build: str) -> Menu:
     """``menu`` for the build of that id, whose entries take its own medium and no other."""
     menu = replace(menu, build_id=build)
-    return replace(menu, entries=tuple(replace(entry, medium=menu.medium) for entry in menu.entries))
+    return replace(
+        menu,
+        entries=tuple(replace(entry, medium=menu.medium) for entry in menu.entries),
+        detect=replace(menu.detect, medium=menu.medium) if menu.detect else None,
+    )
 
 
 def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes]) -> str:
@@ -143,8 +193,15 @@ def build_time(base: BaseIso) -> datetime:
         raise BaseIsoError(f"{base.path} has no valid date: {base.modified!r}") from failure
 
 
-def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes], xorriso_version: str) -> Manifest:
-    """The manifest as it goes onto the ISO."""
+def describe(
+    menu: Menu,
+    base: BaseIso,
+    seed_files: Mapping[PurePosixPath, bytes],
+    xorriso_version: str,
+    *,
+    guarded: Collection[str],
+) -> Manifest:
+    """The manifest as it goes onto the ISO; ``guarded`` are the hosts whose seeds refuse other machines."""
 
     def digest(host: str, name: str) -> str:
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
@@ -171,6 +228,7 @@ def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
                 user_data_sha256=digest(entry.host, "user-data"),
                 meta_data_sha256=digest(entry.host, "meta-data"),
                 vendor_data_sha256=digest(entry.host, "vendor-data"),
+                guarded=entry.host in guarded,
             )
             for entry in menu.entries
         ),
@@ -179,4 +237,7 @@ def describe(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
         replaced=tuple(str(path) for path in (GRUB_CFG, *replaced, *base.casper_uuids)),
         isoforge_version=__version__,
         xorriso_version=xorriso_version,
+        medium=menu.medium,
+        auto=menu.auto,
+        menu_password=bool(menu.password_hash),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -31,6 +32,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(multi)
     app.command()(full)
     app.command()(seed)
+    app.command()(menu_password)
 
 
 def multi(
@@ -46,6 +48,20 @@ def multi(
     render: Render = False,
     unpack: Annotated[bool, typer.Option("--unpack", help="Take the base ISO apart; slower, same result.")] = False,
     strict: Strict = False,
+    auto: Annotated[
+        bool, typer.Option("--auto", help="The timeout starts Detect this machine, which installs the host that fits.")
+    ] = False,
+    no_guard: Annotated[
+        bool, typer.Option("--no-guard", help="Seeds that install whatever machine they are started on; see --render.")
+    ] = False,
+    password_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--menu-password",
+            metavar="FILE",
+            help="A file with the hash of a password for all but the local disk; menu-password makes one.",
+        ),
+    ] = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
@@ -53,6 +69,7 @@ def multi(
 
     Example: isoforge multi --host site-a-m710q1 --host site-a-m710q2 --name prod-2025-03 --render
     """
+    from isoforge.image.password import read_hash
     from isoforge.order import Order
 
     _build(
@@ -68,6 +85,9 @@ def multi(
             render=render,
             unpack=unpack,
             strict=strict,
+            auto=auto,
+            guard=not no_guard,
+            password_hash=read_hash(password_file) if password_file else "",
         ),
         json=json,
     )
@@ -116,6 +136,16 @@ def seed(
     typer.echo(seed_iso(Order(baremetal=baremetal, name=host, hosts=(host,), render=render)))
 
 
+def menu_password() -> None:
+    """Ask for a password and print its hash, for multi's --menu-password; the user that GRUB asks for is operator.
+
+    Example: isoforge menu-password > menu-password.hash
+    """
+    from isoforge.image.password import hashed
+
+    typer.echo(hashed(typer.prompt("Password for the menu", hide_input=True, confirmation_prompt=True, err=True)))
+
+
 def _build(order: Order, *, json: bool) -> None:
     from isoforge.forge import multi as forge_multi
 
@@ -144,9 +174,11 @@ def _account(built: Built) -> None:
     """The end of a build in words for a person, on stderr."""
     manifest = built.manifest
     size = manifest.iso.size if manifest.iso else 0
-    on_timeout = (
-        f"{manifest.default_host} is INSTALLED" if manifest.default_host else "boots the local disk, installs nothing"
-    )
+    on_timeout = "boots the local disk; a machine that the menu knows by its match keys is INSTALLED"
+    if manifest.auto:
+        on_timeout = "the host that the machine turns out to be is INSTALLED"
+    elif manifest.default_host:
+        on_timeout = f"{manifest.default_host} is INSTALLED"
     lines = [
         f"One ISO for {_count(len(manifest.hosts), 'host')}, read back and found as meant:",
         f"  ISO       {built.iso}",

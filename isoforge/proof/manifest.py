@@ -38,7 +38,10 @@ class BaseFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests."""
+    """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests.
+
+    ``guarded`` says whether its seed refuses a machine that its match keys do not fit.
+    """
 
     name: str
     title: str
@@ -49,16 +52,19 @@ class HostFacts:
     user_data_sha256: str
     meta_data_sha256: str
     vendor_data_sha256: str
+    guarded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
     """What one ISO holds.
 
-    ``hosts`` are in menu order; ``default_host`` is what the timeout starts (None: the local disk); ``replaced`` are
-    the base's files that the build laid its own over, by their path on the ISO. What speaks of whole files and of the
-    place where the build was made (``iso``, the base ISO's file, ``source_commit``) is None in the copy that lies on
-    the ISO itself, which therefore is the same wherever it was made.
+    ``hosts`` are in menu order; ``default_host`` is what the timeout starts on a machine that the menu does not know
+    (None: the local disk, or with ``auto`` "Detect this machine"); ``guard`` is False if seeds without guards were
+    asked for; ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
+    ``replaced`` are the base's files that the build laid its own over, by their path on the ISO. What speaks of whole
+    files and of the place where the build was made (``iso``, the base ISO's file, ``source_commit``) is None in the
+    copy that lies on the ISO itself, which therefore is the same wherever it was made.
     """
 
     name: str
@@ -72,6 +78,10 @@ class Manifest:
     isoforge_version: str
     xorriso_version: str
     source_commit: str | None = None
+    medium: str = ""
+    guard: bool = True
+    auto: bool = False
+    menu_password: bool = False
 
     def to_json(self) -> str:
         """The manifest as JSON, keys in a fixed order, ``schema_version`` first, a newline last."""
