@@ -8,7 +8,7 @@ from isoforge.image.base import SEEDS_FOLDER
 from isoforge.proof.boot import Sighting
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.manifest import HostFacts, Manifest
-from isoforge.proof.report import Report
+from isoforge.proof.report import VIEWS, Report
 
 MOST = 5
 """Files that are named of a view which differs in more."""
@@ -82,10 +82,14 @@ def _of_views(report: Report, manifest: Manifest) -> Iterator[str]:
             yield f"the {view} view of the medium cannot be read"
             continue
         wrong = [_wrong(file, digest, seen) for file, digest in promised.items() if seen.get(file) != digest]
-        wrong += [f"{file} is not in the manifest" for file in seen if file not in promised]
         if wrong:
             more = f" and {len(wrong) - MOST} more" if len(wrong) > MOST else ""
             yield f"{view} view: {', '.join(wrong[:MOST])}{more}"
+    device, partition = (report.views.get(view) for view in VIEWS)
+    if device is not None and partition is not None:
+        beside = {file for file, _ in device.items() ^ partition.items()} - promised.keys()
+        for file in sorted(beside)[:MOST]:
+            yield f"the two views of the medium differ in {file}"
 
 
 def _wrong(file: str, digest: str, seen: Mapping[str, str]) -> str:

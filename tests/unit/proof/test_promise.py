@@ -92,10 +92,12 @@ def test_each_difference_is_named_alone(change: dict[str, Any], said: str) -> No
     assert said in told
 
 
-def test_a_seed_that_nobody_promised_is_named() -> None:
-    stranger = {**seed_files(MANIFEST), "web-9/user-data": "9" * 64}
-    report = replace(REPORT, views={**REPORT.views, "partition": stranger})
-    assert differences(seen(report), HOSTS[0], MANIFEST) == ("partition view: web-9/user-data is not in the manifest",)
+def test_what_nobody_promised_has_to_be_the_same_in_both_views() -> None:
+    more = {**seed_files(MANIFEST), "web-1/guard": "9" * 64}
+    report = replace(REPORT, views={"device": more, "partition": more})
+    assert differences(seen(report), HOSTS[0], MANIFEST) == ()
+    report = replace(REPORT, views={"device": {**more, "web-1/guard": "8" * 64}, "partition": more})
+    assert differences(seen(report), HOSTS[0], MANIFEST) == ("the two views of the medium differ in web-1/guard",)
 
 
 def test_without_a_medium_the_modules_that_failed_are_named() -> None:
