@@ -64,13 +64,14 @@ def is_guarded(user_data: bytes) -> bool:
         document = load(user_data.decode("utf-8"))
     except (UnicodeDecodeError, yaml.YAMLError):
         return False
-    section = document.get("autoinstall") if isinstance(document, dict) else None
+    return leads(document.get("autoinstall") if isinstance(document, dict) else None)
+
+
+def leads(section: Any) -> bool:
+    """Whether the guard is the first early-command of an autoinstall ``section``."""
     commands = section.get("early-commands") if isinstance(section, dict) else None
-    return isinstance(commands, list) and bool(commands) and _runs(commands[0], GUARD)
-
-
-def _runs(words: Any, name: str) -> bool:
-    return isinstance(words, list) and words[:2] == ["sh", "-c"] and words[3:4] == [name]
+    first = commands[0] if isinstance(commands, list) and commands else None
+    return isinstance(first, list) and first[:2] == ["sh", "-c"] and first[3:4] == [GUARD]
 
 
 def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> dict[str, Any]:

@@ -112,7 +112,7 @@ REFERENCE: tuple[Key, ...] = (
     _text("match.product", "product name; alone it fits every machine of the type"),
     _text("match.asset_tag", "chassis asset tag"),
     _text("match.baseboard_serial", "serial number of the main board"),
-    _keys(Kind.TEXT_OR_TEXTS, "match.mac", "MAC address, or several that must all be there", pattern=_MAC, form="a MAC address"),
+    _keys(Kind.TEXT_OR_TEXTS, "match.mac", "MAC address, or several that all fit", pattern=_MAC, form="a MAC address"),
     _text("kernel", "the kernel that the live system boots: ga or hwe", default="ga", choices=("ga", "hwe")),
     _keys(Kind.TEXTS, "kernel_args", "further words on the live system's kernel line", default=[]),
     _keys(Kind.BOOLEAN, "offline", "the machine has no network while it is installed", default=False),

@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from isoforge.errors import InventoryError, OutputError, TemplateError
-from isoforge.fleet.guard import guard_command, guarded, is_guarded, stamp_command
+from isoforge.fleet.guard import guard_command, guarded, is_guarded, leads, stamp_command
 from isoforge.fleet.host import Host
 from isoforge.fleet.inventory import revealed
 from isoforge.fleet.problems import refuse_if_any
@@ -70,7 +70,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = 
         user_data=user_data,
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
-        guarded=is_guarded(user_data),
+        guarded=leads(document["autoinstall"]),
         source=source_of(host, templates, release),
     )
 
