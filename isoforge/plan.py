@@ -25,6 +25,9 @@ from isoforge.image.repack import Graft, volume_date
 from isoforge.order import Order
 from isoforge.proof.manifest import BaseFacts, HostFacts, Manifest
 
+LONGEST = 255
+"""Characters of a match key that the menu compares; no firmware has longer ones."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -112,7 +115,7 @@ def match_of(keys: MatchKeys) -> Match | None:
         "baseboard_serial": (machine.normalised(keys.baseboard_serial),),
     }
     given = tuple((name, values) for name, values in texts.items() if values[0])
-    if not given or any(machine.is_placeholder(values[0]) for _, values in given):
+    if not given or any(machine.is_placeholder(text) or len(text) > LONGEST for _, (text, *_) in given):
         return None
     return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
 

@@ -12,9 +12,11 @@ from isoforge.cli.options import (
     BAREMETAL,
     Baremetal,
     EveryHost,
+    ForbidSecrets,
     Groups,
     Hosts,
     Json,
+    NoGuard,
     OneHost,
     Render,
     Strict,
@@ -51,9 +53,8 @@ def multi(
     auto: Annotated[
         bool, typer.Option("--auto", help="The timeout starts Detect this machine, which installs the host that fits.")
     ] = False,
-    no_guard: Annotated[
-        bool, typer.Option("--no-guard", help="Seeds that install whatever machine they are started on; see --render.")
-    ] = False,
+    no_guard: NoGuard = False,
+    forbid_secrets: ForbidSecrets = False,
     password_file: Annotated[
         Path | None,
         typer.Option(
@@ -87,6 +88,7 @@ def multi(
             strict=strict,
             auto=auto,
             guard=not no_guard,
+            forbid_secrets=forbid_secrets,
             password_hash=read_hash(password_file) if password_file else "",
         ),
         json=json,
@@ -98,6 +100,8 @@ def full(
     ubuntu_iso: UbuntuIso = None,
     grub_timeout: Timeout = 5,
     render: Render = False,
+    no_guard: NoGuard = False,
+    forbid_secrets: ForbidSecrets = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
@@ -115,6 +119,8 @@ def full(
         default_host=host,
         timeout_s=grub_timeout,
         render=render,
+        guard=not no_guard,
+        forbid_secrets=forbid_secrets,
         folder=baremetal / "autoinstall" / "generated" / "_full" / host,
     )
     _build(order, json=json)

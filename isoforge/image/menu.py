@@ -14,6 +14,9 @@ CMDLINE_LIMIT = 900
 """Bytes a kernel line may have: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own
 parameters included (casper, casper-md5check.c, parse_cmdline)."""
 
+TITLE_LIMIT = 160
+"""Characters of a title that are kept: no screen shows more, and a word beyond 8 KiB ends GRUB (YYLMAX)."""
+
 MARK = re.compile(r"\$\{isoforge_here_\d+\}")
 """What stands behind a title and becomes `` (this machine)`` where the menu knows the machine."""
 
@@ -45,10 +48,10 @@ class MenuEntry:
 
     @property
     def title(self) -> str:
-        """What the menu shows: one line, whatever the inventory holds."""
-        if self.called:
-            return self.called
-        return f"Install {self.host}" + (f" - {one_line(self.description)}" if self.description.strip() else "")
+        """What the menu shows: one line of bearable length, whatever the inventory holds."""
+        about = one_line(self.description)
+        title = self.called or f"Install {self.host}" + (f" - {about}" if about else "")
+        return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 3] + "..."
 
     @property
     def entry_id(self) -> str:

@@ -8,7 +8,16 @@ import pytest
 
 from isoforge.image.base import BaseIso
 from isoforge.image.match import Match
-from isoforge.image.menu import Menu, MenuEntry, grub_cfg, grub_word, loopback_cfg, on_this_medium, one_line
+from isoforge.image.menu import (
+    TITLE_LIMIT,
+    Menu,
+    MenuEntry,
+    grub_cfg,
+    grub_word,
+    loopback_cfg,
+    on_this_medium,
+    one_line,
+)
 from isoforge.plan import built_as
 from isoforge.proof.menus import read_grub
 from tests.unit.image.conftest import GA, HWE
@@ -129,3 +138,7 @@ def test_a_word_is_quoted_and_reads_back_as_it_was(text: str, word: str) -> None
 def test_title_is_one_line_whatever_the_description_holds() -> None:
     assert one_line("a\nb\t c\x1b[31m") == "a b c [31m"
     assert "\n" not in MenuEntry(host="h", description="x\ny", kernel=GA).title
+
+
+def test_a_title_is_never_longer_than_grub_can_bear() -> None:
+    assert len(MenuEntry(host="h", description="x" * 10_000, kernel=GA).title) == TITLE_LIMIT

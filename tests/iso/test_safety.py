@@ -1,0 +1,164 @@
+"""What an inventory says cannot break out of the menu, and what was asked for is on the ISO."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from isoforge.forge import Built, multi
+from isoforge.image.base import BaseIso, read_base
+from isoforge.image.match import Match
+from isoforge.image.menu import HOST_NAME, Menu, MenuEntry, grub_cfg, loopback_cfg, one_line
+from isoforge.image.tree import read_file, read_tree
+from isoforge.order import Order
+from isoforge.plan import built_as
+from isoforge.proof.menus import read_grub
+from isoforge.run import run
+from tests.iso.conftest import Cli
+
+HOSTS = ("site-a-m710q1", "site-a-m710q2")
+
+hostile = st.text(
+    st.one_of(st.sampled_from("'\"\\$`(){};&|<>#\n\r\t \0*?[]=-é→\x1b"), st.characters(exclude_categories=["Cs"])),
+    max_size=60,
+)
+long = st.builds(lambda text: text * 400, hostile)
+host_names = st.from_regex(HOST_NAME, fullmatch=True).filter(lambda name: len(name) < 64)
+printable = st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40)
+
+
+@pytest.fixture(scope="module")
+def base(noble: Path, tmp_path_factory: pytest.TempPathFactory) -> BaseIso:
+    return read_base(noble, tmp_path_factory.mktemp("base"))
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.lists(
+        st.tuples(host_names, st.one_of(hostile, long), printable), min_size=1, max_size=3, unique_by=lambda t: t[0]
+    )
+)
+@example([("h", "it's ${isoforge} $(reboot) `x` }\n}; \\", "it's $HOME \" ] ; } \\")])
+@example([("h", "x" * 10_000, "'")])
+def test_no_description_and_no_match_key_breaks_out_of_the_menu(
+    base: BaseIso, tmp_path: Path, hosts: list[tuple[str, str, str]]
+) -> None:
+    entries = tuple(
+        MenuEntry(
+            host=name,
+            description=description,
+            kernel=base.kernel("ga"),
+            match=Match(texts=(("serial", (serial,)), ("product", (serial,)))),
+        )
+        for name, description, serial in hosts
+    )
+    menu = built_as(
+        Menu(
+            name="hostile",
+            build_id="",
+            entries=entries,
+            default_host=None,
+            timeout_s=5,
+            about=tuple(one_line(description)[:160] for _, description, _ in hosts),
+            placeholders=tuple(serial for _, _, serial in hosts),
+        ),
+        "0123456789ab",
+    )
+    for text in (grub_cfg(menu, base), loopback_cfg(menu, base)):
+        place = tmp_path / "hostile.cfg"
+        place.write_text(text, "utf-8")
+        run("grub-script-check", place)
+        told = read_grub(text)
+        assert told.problems == ()
+        found = {entry.entry_id: entry for entry in told.entries if entry.entry_id.startswith("host-")}
+        assert [found[entry.entry_id].title for entry in menu.entries] == [entry.title for entry in menu.entries]
+        for entry in menu.entries:
+            words = [word for word in found[entry.entry_id].linux[1:] if not word.startswith("iso-scan/")]
+            assert " ".join(words) == entry.kernel_line
+        assert len(found) == len(hosts)
+
+
+def built(fleet: Path, noble: Path, **wishes: object) -> Built:
+    return multi(
+        Order(
+            baremetal=fleet / "baremetal",
+            hosts=HOSTS,
+            name="safe",
+            base_iso=noble,
+            **{"render": True, **wishes},  # type: ignore[arg-type]
+        )
+    )
+
+
+def test_every_medium_file_of_casper_is_the_builds_own(fleet: Path, noble: Path) -> None:
+    made = built(fleet, noble)
+    tree = read_tree(made.iso)
+    files = [path for path in tree if path.match("/.disk/casper-uuid-*")]
+    assert len(files) == 2
+    assert {read_file(made.iso, tree[path]).decode() for path in files} == {f"{made.manifest.medium}\n"}
+    assert read_file(made.iso, tree[PurePosixPath("/isoforge/build")]).decode() == f"{made.manifest.build_id}\n"
+    assert PurePosixPath(f"/isoforge/build-{made.manifest.build_id}") in tree
+    assert all(f" uuid={made.manifest.medium} " in host.kernel_line for host in made.manifest.hosts)
+
+
+def test_what_detection_reads_lies_on_the_iso(fleet: Path, noble: Path) -> None:
+    made = built(fleet, noble)
+    tree = read_tree(made.iso)
+    table = read_file(made.iso, tree[PurePosixPath("/isoforge/hosts.tsv")]).decode()
+    assert [line.split("\t")[0] for line in table.splitlines()] == list(HOSTS)
+    for place in ("isoforge-detect/user-data", *(f"{host}/autoinstall.yaml" for host in HOSTS)):
+        assert tree[PurePosixPath("/nocloud") / place].size > 0
+
+
+def test_every_host_with_match_keys_is_guarded_and_the_manifest_says_so(fleet: Path, noble: Path) -> None:
+    manifest = built(fleet, noble).manifest
+    assert manifest.guard
+    assert [host.guarded for host in manifest.hosts] == [True, True]
+
+
+def test_no_guard_is_written_into_manifest_and_memo(fleet: Path, noble: Path) -> None:
+    made = built(fleet, noble, guard=False)
+    written = json.loads(made.manifest_file.read_text())
+    assert written["guard"] is False
+    assert [host["guarded"] for host in written["hosts"]] == [False, False]
+    assert "install ANY machine" in made.summary.read_text()
+
+
+def test_no_guard_does_not_pass_over_a_guard_that_is_there(cli: Cli, noble: Path) -> None:
+    assert cli("gen", "--host", HOSTS[0]).code == 0
+    refused = cli("multi", "--host", HOSTS[0], "--ubuntu-iso", noble, "--name", "safe", "--no-guard")
+    assert refused.code == 2
+    assert "has its guard already" in refused.err
+
+
+@pytest.mark.parametrize("contradicted", [["--default-host", HOSTS[0]], ["--menu-password", "hash"]])
+def test_auto_is_for_machines_that_nobody_stands_before(
+    cli: Cli, fleet: Path, noble: Path, contradicted: list[str]
+) -> None:
+    (fleet / "hash").write_text(f"grub.pbkdf2.sha512.1.00.{'0' * 128}\n")
+    words = ["multi", "--host", HOSTS[0], "--ubuntu-iso", noble, "--name", "safe", "--render", "--auto"]
+    refused = cli(*words, *contradicted)
+    assert refused.code == 2
+    assert "contradict each other" in refused.err
+
+
+def test_the_password_protects_all_but_the_local_disk(cli: Cli, fleet: Path, noble: Path) -> None:
+    secret = f"grub.pbkdf2.sha512.1.00.{'0' * 128}"
+    (fleet / "hash").write_text(f"{secret}\n")
+    words = ["multi", "--host", HOSTS[0], "--ubuntu-iso", noble, "--name", "safe", "--render", "--json"]
+    made = cli(*words, "--menu-password", "hash")
+    assert made.code == 0, made.err
+    assert json.loads(made.out)["menu_password"] is True
+    assert secret not in made.out + made.err
+    folder = fleet / "baremetal/autoinstall/generated/_multi/safe"
+    iso = folder / "ubuntu-autoinstall-safe.iso"
+    for place in ("grub.cfg", "loopback.cfg"):
+        text = read_file(iso, read_tree(iso)[PurePosixPath("/boot/grub") / place]).decode()
+        assert f"\npassword_pbkdf2 operator {secret}\n" in text
+        assert not any("--unrestricted" in line for line in text.splitlines() if "--id host-" in line)
+        assert any("--unrestricted" in line for line in text.splitlines() if "--id local-disk" in line)
+    assert secret not in "".join((folder / name).read_text() for name in ("manifest.json", "SUMMARY.txt"))
