@@ -28,6 +28,7 @@ TRANSLATED = {"docs/guide.fr.md": "docs/guide.md"}
 """Pages whose blocks are the other page's, to the letter: they are typed once."""
 
 NOT_RUN = {"README.md": 3, "docs/guide.md": 7, "docs/guide.fr.md": 7, "docs/secrets.md": 4, "docs/exit-codes.md": 1,
+           "docs/proof.md": 2, "docs/safety.md": 1,
           }  # fmt: skip
 """How many blocks of a page are not typed here: they want a network, a stick, a container engine or a person's own
 files. Whoever adds one raises the number, so that no command is left out unseen."""
@@ -165,7 +166,7 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_speak_of_verbs_that_exist(page: str) -> None:
-    known = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
+    known = {command.name or getattr(command.callback, "__name__", "").replace("_", "-") for command in app.registered_commands}
     text = (ROOT / page).read_text("utf-8")
     code = [block.text for block in blocks(page)] + re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
     said = {
