@@ -166,7 +166,8 @@ def test_every_page_is_reached_from_the_readme() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_pages_speak_of_verbs_that_exist(page: str) -> None:
-    known = {command.name or getattr(command.callback, "__name__", "").replace("_", "-") for command in app.registered_commands}
+    names = (command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands)
+    known = {name.replace("_", "-") for name in names}
     text = (ROOT / page).read_text("utf-8")
     code = [block.text for block in blocks(page)] + re.findall(r"`([^`\n]+)`", FENCED.sub("", text))
     said = {
