@@ -38,7 +38,7 @@ class Trial:
     firmware: Firmware
     medium: Medium
     choose: tuple[str, ...] = ()
-    timeout_s: float = 120
+    timeout_s: float = 300
     accelerator: str = "tcg"
     disk_format: str = "raw"
     extra_qemu_args: tuple[str, ...] = ()
