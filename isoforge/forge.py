@@ -15,7 +15,7 @@ from isoforge.image.cidata import write_cidata
 from isoforge.image.draft import publish, refuse_same_file, refuse_without_room, workshop
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
-from isoforge.muster import check, check_files, collect_hosts, collect_seeds, gen, template_folders
+from isoforge.muster import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan
 from isoforge.proof.manifest import Manifest, image_file
@@ -97,7 +97,7 @@ def seed_iso(order: Order) -> Path:
     goal = order.generated / host.name / f"seed-{host.name}.iso"
     with workshop(goal) as shop:
         if order.render:
-            write_seed(render_seed(host, templates=template_folders(order.baremetal)), order.generated)
+            write_seed(render_seed(host, templates=order.templates), order.generated)
         seed = read_seed(order.generated, host.name)
         draft = shop / goal.name
         write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))

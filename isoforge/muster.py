@@ -15,7 +15,6 @@ from isoforge.fleet.review import review_inventory, review_seeds
 from isoforge.fleet.seeds import Seed, is_stale, read_seed, render_seed, write_seed
 from isoforge.order import Order, refuse_default, refuse_order
 from isoforge.run import run
-from isoforge.wording import shipped_templates
 
 log = logging.getLogger(__name__)
 
@@ -28,8 +27,7 @@ def gen(order: Order) -> list[Path]:
     """
     refuse_order(order)
     hosts = collect_hosts(order)
-    templates = template_folders(order.baremetal)
-    seeds = [render_seed(host, templates=templates, guard=order.guard) for host in hosts]
+    seeds = [render_seed(host, templates=order.templates, guard=order.guard) for host in hosts]
     refuse_problems(review_seeds(hosts, seeds, generated=order.generated, release=None, rendered=True), order)
     return [write_seed(seed, order.generated) for seed in seeds]
 
@@ -45,7 +43,7 @@ def check(order: Order, *, release: str | None = None) -> list[Problem]:
     found = review_inventory(
         inventory,
         hosts,
-        templates=template_folders(order.baremetal),
+        templates=order.templates,
         generated=order.generated,
         release=release,
     )
@@ -120,9 +118,8 @@ def chosen_hosts(inventory: Inventory, order: Order) -> tuple[Host, ...]:
 
 def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[Seed, ...]:
     """The seed of each host, checked: rendered for the base's release and kept, or as it lies in ``generated/``."""
-    templates = template_folders(order.baremetal)
     if order.render:
-        seeds = [render_seed(host, templates=templates, release=release, guard=order.guard) for host in hosts]
+        seeds = [render_seed(host, templates=order.templates, release=release, guard=order.guard) for host in hosts]
     else:
         seeds = [read_seed(order.generated, host.name) for host in hosts]
     problems = review_seeds(hosts, seeds, generated=order.generated, release=release, rendered=order.render)
@@ -137,8 +134,7 @@ def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[
 
 def stale(order: Order, hosts: tuple[Host, ...], release: str) -> list[Problem]:
     """A warning for each host whose rendered seed is not what would be rendered now."""
-    templates = template_folders(order.baremetal)
-    reasons = {host.name: is_stale(host, order.generated, templates, release=release) for host in hosts}
+    reasons = {host.name: is_stale(host, order.generated, order.templates, release=release) for host in hosts}
     return [
         Problem(
             file=str(order.generated / name / "user-data"),
@@ -163,8 +159,3 @@ def unguarded(order: Order, hosts: Iterable[Host], seeds: Iterable[Seed]) -> lis
         for host, seed in zip(hosts, seeds, strict=True)
         if order.guard and match_pairs(host.match) and not seed.guarded
     ]
-
-
-def template_folders(baremetal: Path) -> tuple[Path, ...]:
-    """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
-    return (baremetal / "templates", shipped_templates())
