@@ -19,14 +19,6 @@ def check_values(node: Node, address: str) -> list[Problem]:
     return list(_check(node, shape(), address, ()))
 
 
-def check_at(node: Node, key_path: Path_, address: str) -> list[Problem]:
-    """The same for one value that stands at ``key_path``, which the reference must know."""
-    at = shape()
-    for step in key_path:
-        at = at.children[str(step)]
-    return list(_check(node, at, address, key_path))
-
-
 def problem(node: Node, address: str, path: Path_, text: str) -> Problem:
     """A problem with ``node``, at ``path`` below ``address``."""
     joined = ".".join(part for part in (address, dotted(path)) if part)
