@@ -23,10 +23,20 @@ from isoforge.proof.verify import structural
 from isoforge.run import run
 from isoforge.wording import render
 
-__all__ = ["Built", "Listener", "Order", "check", "check_files", "gen", "multi", "seed_iso"]
+__all__ = ["Built", "Listener", "Order", "Step", "check", "check_files", "gen", "multi", "seed_iso"]
 
-Listener = Callable[[str, float | None], object]
-"""Hears how a build goes on: the phase's name, and how much of it is done (0 to 1; None where that is not known)."""
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """Where a build is: the phase by its name, and how many bytes of how many are done (0 of 0: not counted)."""
+
+    phase: str
+    done: int = 0
+    total: int = 0
+
+
+Listener = Callable[[Step], object]
+"""Hears how a build goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +49,7 @@ class Built:
     manifest: Manifest
 
 
-def nobody(phase: str, done: float | None) -> None:
+def nobody(step: Step) -> None:
     """The listener of those who do not want to hear."""
 
 
@@ -51,11 +61,11 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
     refuse_order(order)
     xorriso_version = require_xorriso()
     base_iso = order.base_iso or the_only_base_iso()
-    listen("reading the inventory", None)
+    listen(Step(phase="reading the inventory"))
     hosts = collect_hosts(order)
     refuse_same_file(order.goal, base_iso)
     with workshop(order.goal) as shop:
-        listen("reading the base ISO", None)
+        listen(Step(phase="reading the base ISO"))
         base = read_base(base_iso, subfolder(shop, "base"))
         seeds = collect_seeds(order, hosts, base.release)
         plan = make_plan(order, base, hosts, seeds, xorriso_version)
@@ -65,20 +75,21 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
             base_file = other_core.submit(image_file, base.path)
             staging = subfolder(shop, "staging")
             if order.unpack:
-                listen("unpacking the base ISO", None)
+                listen(Step(phase="unpacking the base ISO"))
                 unpack(base, staging)
             stage(plan.grafts, staging, when=plan.when)
-            listen("writing the ISO", 0.0)
+            size = base.path.stat().st_size
+            listen(Step(phase="writing the ISO", total=size))
             repack(
                 base,
                 staging,
                 draft,
                 modified=plan.modified,
                 unpacked=order.unpack,
-                on_line=lambda line: listen("writing the ISO", progress(line)),
+                on_line=lambda line: listen(Step(phase="writing the ISO", done=written(line, size), total=size)),
             )
         draft.chmod(0o600)
-        listen("reading it back", None)
+        listen(Step(phase="reading it back"))
         prove(draft, base, plan)
         manifest = replace(
             plan.manifest,
@@ -147,7 +158,7 @@ def subfolder(shop: Path, name: str) -> Path:
     return folder
 
 
-def progress(line: str) -> float | None:
-    """How much of the ISO is written, from a line that xorriso says while it writes."""
+def written(line: str, size: int) -> int:
+    """How many of ``size`` bytes are written, from a line that xorriso says while it writes."""
     found = re.search(r"UPDATE : +(\d+(?:\.\d+)?)% done", line)
-    return float(found.group(1)) / 100 if found else None
+    return int(float(found.group(1)) / 100 * size) if found else 0

@@ -25,7 +25,7 @@ from isoforge.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from isoforge.forge import Built
+    from isoforge.forge import Built, Step
     from isoforge.order import Order
 
 
@@ -169,9 +169,9 @@ class _Progress:
     def __init__(self) -> None:
         self._shown = ""
 
-    def __call__(self, phase: str, done: float | None) -> None:
-        words = phase if done is None else f"{phase} {done:4.0%}"
-        if sys.stderr.isatty() and words != self._shown and not (done is None and self._shown.startswith(phase)):
+    def __call__(self, step: Step) -> None:
+        words = f"{step.phase} {step.done / step.total:4.0%}" if step.total else step.phase
+        if sys.stderr.isatty() and words != self._shown:
             typer.echo(f"\r\x1b[K{words}", err=True, nl=False)
             self._shown = words
 
