@@ -18,6 +18,7 @@ from isoforge.image.xorriso import require_xorriso
 from isoforge.muster import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan
+from isoforge.proof.again import refuse_difference, refuse_other_base
 from isoforge.proof.manifest import Manifest, image_file
 from isoforge.proof.verify import structural
 from isoforge.run import run
@@ -61,6 +62,7 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
     refuse_order(order)
     xorriso_version = require_xorriso()
     base_iso = order.base_iso or the_only_base_iso()
+    refuse_other_base(order.like, base_iso)
     listen(Step(phase="reading the inventory"))
     hosts = collect_hosts(order)
     refuse_same_file(order.goal, base_iso)
@@ -69,6 +71,7 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
         base = read_base(base_iso, subfolder(shop, "base"))
         seeds = collect_seeds(order, hosts, base.release)
         plan = make_plan(order, base, hosts, seeds, xorriso_version)
+        refuse_difference(order.like, plan.manifest)
         refuse_without_room(shop, base.path.stat().st_size * (2 if order.unpack else 1))
         draft = shop / order.goal.name
         with ThreadPoolExecutor(max_workers=1) as other_core:
@@ -96,7 +99,9 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
             iso=image_file(draft),
             base_iso=replace(plan.manifest.base_iso, **asdict(base_file.result())),
             source_commit=source_commit(order.baremetal),
+            unpacked=order.unpack,
         )
+        refuse_difference(order.like, manifest)
         return name_it(order.goal, draft, manifest)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.menu import HOST_NAME
 from isoforge.image.sectors import read_volume
+from isoforge.proof.manifest import Manifest
 from isoforge.wording import shipped_templates
 
 BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -26,7 +27,8 @@ class Order:
     in one go; ``strict`` makes warnings errors; ``folder`` is where the output goes, if not under
     ``generated/_multi/<name>``. ``guard`` puts into each seed with match keys a first command that refuses other
     machines; ``forbid_secrets`` makes secrets in clear errors. ``auto`` makes "Detect this machine" what the timeout
-    starts; ``password_hash`` (GRUB's PBKDF2) is asked for before anything but the local disk is started.
+    starts; ``password_hash`` (GRUB's PBKDF2) is asked for before anything but the local disk is started. ``like`` is
+    the build that this one repeats (`order_again`): unless the same bytes come out, nothing is kept.
     """
 
     baremetal: Path
@@ -45,6 +47,7 @@ class Order:
     forbid_secrets: bool = False
     auto: bool = False
     password_hash: str = field(default="", repr=False)
+    like: Manifest | None = None
 
     @property
     def generated(self) -> Path:
@@ -87,6 +90,48 @@ def refuse_order(order: Order) -> None:
         raise UsageError(f"a timeout of {order.timeout_s} s is in the past", hint="give 0 or more seconds")
     if not (order.groups or order.every_host):
         refuse_default(order, order.hosts)
+
+
+def order_again(
+    like: Manifest,
+    *,
+    baremetal: Path,
+    base_iso: Path | None = None,
+    render: bool = False,
+    strict: bool = False,
+    forbid_secrets: bool = False,
+    password_hash: str = "",
+) -> Order:
+    """The order that repeats the build which ``like`` tells of, for the inventory in ``baremetal`` as it is now.
+
+    The menu's password is no part of a manifest, so its hash has to be given again. Raises ``UsageError`` if it is
+    not, if it is given to a menu without one, or if ``like`` has no digest to compare with.
+    """
+    if like.iso is None or not like.iso.sha256:
+        raise UsageError(
+            f"the manifest of {like.name} has no digest of its ISO, so that nothing could be compared",
+            hint="take the manifest.json that lies beside an ISO built without --fast",
+        )
+    if like.menu_password != bool(password_hash):
+        asked = "asks for a password" if like.menu_password else "asks for no password"
+        given = "give --menu-password again" if like.menu_password else "leave --menu-password out"
+        raise UsageError(f"the menu of {like.name} {asked}", hint=given)
+    return Order(
+        baremetal=baremetal,
+        name=like.name,
+        hosts=tuple(host.name for host in like.hosts),
+        base_iso=base_iso,
+        default_host=like.default_host,
+        timeout_s=like.timeout_s,
+        render=render,
+        unpack=bool(like.unpacked),
+        strict=strict,
+        guard=like.guard,
+        forbid_secrets=forbid_secrets,
+        auto=like.auto,
+        password_hash=password_hash,
+        like=like,
+    )
 
 
 def refuse_default(order: Order, names: Collection[str]) -> None:

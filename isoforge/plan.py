@@ -79,6 +79,7 @@ def make_plan(
     manifest = replace(
         describe(menu, base, seed_files, xorriso_version, guarded={seed.host for seed in seeds if seed.guarded}),
         guard=order.guard,
+        source_date_epoch=source_date_epoch(order),
     )
     files = {
         GRUB_CFG: grub_cfg(menu, base).encode(),
@@ -91,7 +92,7 @@ def make_plan(
     }
     if base.md5sums:
         files[MD5SUM_TXT] = refreshed(base.md5sums, files).encode("utf-8", errors="surrogateescape")
-    when = build_time(base)
+    when = build_time(base, manifest.source_date_epoch)
     return Plan(
         menu=menu,
         grafts=tuple(Graft(target=target, content=content) for target, content in files.items()),
@@ -183,16 +184,26 @@ def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
     return digest.hexdigest()[:12]
 
 
-def build_time(base: BaseIso) -> datetime:
-    """The time that new files get: SOURCE_DATE_EPOCH if it is set, else the date of the base's file system."""
-    epoch = os.environ.get("SOURCE_DATE_EPOCH", "")
+def source_date_epoch(order: Order) -> int | None:
+    """Seconds since 1970 that SOURCE_DATE_EPOCH asks for, or the build that is to be repeated did; None if unset."""
+    if order.like is not None:
+        return order.like.source_date_epoch
+    told = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
-        if epoch:
-            return datetime.fromtimestamp(int(epoch), UTC)
+        return int(told) if told else None
+    except ValueError as failure:
+        raise UsageError(f"SOURCE_DATE_EPOCH is {told!r}, not a number of seconds") from failure
+
+
+def build_time(base: BaseIso, epoch: int | None) -> datetime:
+    """The time that new files get: ``epoch`` in seconds since 1970, without it the date of the base's file system."""
+    try:
+        if epoch is not None:
+            return datetime.fromtimestamp(epoch, UTC)
         return datetime.strptime(base.modified[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except (ValueError, OverflowError) as failure:
-        if epoch:
-            raise UsageError(f"SOURCE_DATE_EPOCH is {epoch!r}, not a number of seconds") from failure
+    except (ValueError, OverflowError, OSError) as failure:
+        if epoch is not None:
+            raise UsageError(f"SOURCE_DATE_EPOCH is {epoch}: no calendar has that day") from failure
         raise BaseIsoError(f"{base.path} has no valid date: {base.modified!r}") from failure
 
 

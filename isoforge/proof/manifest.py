@@ -62,9 +62,11 @@ class Manifest:
     ``hosts`` are in menu order; ``default_host`` is what the timeout starts on a machine that the menu does not know
     (None: the local disk, or with ``auto`` "Detect this machine"); ``guard`` is False if seeds without guards were
     asked for; ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
-    ``replaced`` are the base's files that the build laid its own over, by their path on the ISO. What speaks of whole
-    files and of the place where the build was made (``iso``, the base ISO's file, ``source_commit``) is None in the
-    copy that lies on the ISO itself, which therefore is the same wherever it was made.
+    ``replaced`` are the base's files that the build laid its own over, by their path on the ISO; ``source_date_epoch``
+    is what the variable of that name gave, None if it was not set; ``unpacked`` says that the base was taken apart,
+    which orders files otherwise. What speaks of whole files and of the way and the place in which the build was made
+    (``iso``, the base ISO's file, ``source_commit``, ``unpacked``) is None in the copy that lies on the ISO itself,
+    which therefore is the same wherever it was made.
     """
 
     name: str
@@ -82,6 +84,8 @@ class Manifest:
     guard: bool = True
     auto: bool = False
     menu_password: bool = False
+    source_date_epoch: int | None = None
+    unpacked: bool | None = None
 
     def to_json(self) -> str:
         """The manifest as JSON, keys in a fixed order, ``schema_version`` first, a newline last."""
