@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -15,7 +15,10 @@ from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
     from isoforge.fleet.inventory import Host
+    from isoforge.jobs import By, Form
     from isoforge.order import Order
+
+Choice = TypeVar("Choice", "By", "Form")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(check)
     app.command()(hosts)
     app.command("list-hosts", hidden=True)(hosts)
+    app.command()(plan)
 
 
 def gen(
@@ -125,6 +129,39 @@ def hosts(
         typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
     else:
         _show_hosts(rows)
+
+
+def plan(
+    form: Annotated[str, typer.Option("--format", help="Out of github, gitlab, json.")] = "json",
+    by: Annotated[str, typer.Option("--by", help="What gets an ISO of its own: group or host.")] = "group",
+    size: Annotated[
+        int | None, typer.Option("--size", min=1, metavar="N", help="Hosts on one ISO at most; left out: no limit.")
+    ] = None,
+    host: Hosts = None,
+    group: Groups = None,
+    baremetal: Baremetal = BAREMETAL,
+) -> None:
+    """Split the fleet into builds for a CI system: one ISO for each group, each with the words that multi needs.
+
+    github prints a matrix in one line, gitlab a child pipeline. Without hosts, all are taken.
+    Example: isoforge plan --format github --size 50
+    """
+    from isoforge.fleet.inventory import load_inventory
+    from isoforge.jobs import By, Form, jobs, written
+    from isoforge.muster import chosen_hosts
+
+    kinds = _one_of("--format", form, Form), _one_of("--by", by, By)
+    inventory = load_inventory(baremetal)
+    every = not (host or group)
+    chosen = chosen_hosts(inventory, _order("plan", host, group, every, baremetal, strict=False))
+    typer.echo(written(jobs(inventory, chosen, by=kinds[1], size=size), kinds[0]), nl=False)
+
+
+def _one_of(option: str, text: str, kind: type[Choice]) -> Choice:
+    try:
+        return kind(text)
+    except ValueError:
+        raise UsageError(f"{option} {text} cannot be meant", hint=f"one of {', '.join(kind)}") from None
 
 
 def _explain(host: Host, *, json: bool) -> None:

@@ -180,3 +180,18 @@ def test_first_secret_of_a_new_fleet_reaches_its_seed(cli: Cli, fleet: Path, tmp
     assert SALT in user_data
     explained = cli("hosts", "site-a-m710q1", "--explain", "--baremetal", fleet / "new/baremetal")
     assert SALT not in explained.out + explained.err
+
+
+def test_multi_takes_the_words_that_plan_prints(cli: Cli, fleet: Path, noble: Path) -> None:
+    told = cli("plan", "--format", "github", "--size", "3")
+    assert (told.code, told.err) == (0, "")
+    rows = json.loads(told.out)["include"]
+    assert [row["name"] for row in rows] == ["site_a", "site_b-1", "site_b-2"]
+    for row in rows:
+        build = cli("multi", *row["args"].split(), "--name", row["name"], "--ubuntu-iso", noble, "--render", "--json")
+        assert build.code == 0, build.err
+        assert [host["name"] for host in json.loads(build.out)["hosts"]] == row["hosts"].split()
+    listed = json.loads(cli("plan", "--group", "site_a", "--by", "host").out)
+    assert [job["args"] for job in listed] == [["--host", name] for name in SITE_A]
+    for words in (("--format", "jenkins"), ("--by", "rack"), ("--size", "0")):
+        assert cli("plan", *words).code == 2
