@@ -73,6 +73,9 @@ def inspect(
         Path | None,
         typer.Option("--extract", metavar="DIR", help="Write seeds, menus and manifest into this new folder (0700)."),
     ] = None,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print base, hosts and digests as Markdown tables, for a pull request.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Say what an ISO is: release, kernels, boot layout, menu with kernel lines, hosts with seed digests.
@@ -81,13 +84,18 @@ def inspect(
     """
     from isoforge.proof import contents
 
-    if sum((seed is not None, extract is not None, json)) > 1:
-        raise UsageError("--seed, --extract and --json cannot be combined", hint="give one of them")
+    if sum((seed is not None, extract is not None, markdown, json)) > 1:
+        raise UsageError("--seed, --extract, --markdown and --json cannot be combined", hint="give one of them")
     if seed is not None:
         typer.echo(_printable(contents.seed_text(iso, seed, show_secrets=show_secrets)), nl=False)
     elif extract is not None:
         for file in contents.extract(iso, extract):
             _say(str(file))
+    elif markdown:
+        from isoforge.cli.markdown import contents_markdown
+        from isoforge.proof.manifest import image_file
+
+        typer.echo(contents_markdown(contents.inspect(iso), image_file(iso).sha256), nl=False)
     elif json:
         _print_json(asdict(contents.inspect(iso)))
     else:
@@ -169,7 +177,7 @@ def _print_contents(told: Contents) -> None:
             f"isoforge {made.isoforge_version}, build {made.build_id} ({made.name})" if made else "not isoforge",
         ),
         *([("base ISO", f"{made.base_iso.title} ({made.base_iso.volume_id})")] if made else []),
-        *([("timeout", f"{made.timeout_s} s, then {made.default_host or 'the local disk'}")] if made else []),
+        *([("timeout", f"{made.timeout_s} s, then {made.on_timeout}")] if made else []),
         *(("kernel", f"{kernel.vmlinuz} with {kernel.initrd or 'no initrd'}") for kernel in told.kernels),
         *(("partition", f"{part.number}: {part.type}, at {part.start}, {part.size} bytes") for part in told.partitions),
         *(("El Torito", f"{record.platform}, at {record.start}, {record.size} bytes") for record in told.boot_records),

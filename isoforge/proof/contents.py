@@ -93,6 +93,12 @@ class Made:
     base_iso: BaseFacts
     default_host: str | None
     timeout_s: int
+    auto: bool
+
+    @property
+    def on_timeout(self) -> str:
+        """What the menu starts by itself on a machine that it does not know."""
+        return "Detect this machine" if self.auto else self.default_host or "the local disk"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +227,7 @@ def _made(image: Image) -> Made | None:
         base_iso=manifest.base_iso,
         default_host=manifest.default_host,
         timeout_s=manifest.timeout_s,
+        auto=manifest.auto,
     )
 
 

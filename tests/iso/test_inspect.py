@@ -90,6 +90,18 @@ def test_command_shows_what_matters(cli: Cli, good: Path) -> None:
     assert told["made"]["name"] == "good"
 
 
+def test_markdown_has_the_digests_of_the_manifest(cli: Cli, good: Path, noble: Path) -> None:
+    outcome = cli("inspect", good, "--markdown")
+    assert (outcome.code, outcome.err) == (0, "")
+    manifest = json.loads(good.with_name("manifest.json").read_text())
+    assert f"| SHA-256 | `{manifest['iso']['sha256']}` |" in outcome.out
+    for host in manifest["hosts"]:
+        assert f"| `{host['name']}` | " in outcome.out
+        assert f" | `{host['user_data_sha256']}` | `{host['meta_data_sha256']}` |" in outcome.out
+    assert "made by" not in cli("inspect", noble, "--markdown").out
+    assert cli("inspect", good, "--markdown", "--json").code == 2
+
+
 def test_terminal_is_not_touched_by_what_stands_on_an_iso(cli: Cli, noble: Path, tmp_path: Path) -> None:
     files = {
         m.MENU: 'menuentry "\x1b]0;x\x07evil\x1b[2J" {\n linux /casper/vmlinuz ---\n}\n',

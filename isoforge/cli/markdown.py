@@ -1,0 +1,68 @@
+"""What an ISO is, as Markdown for a pull request: safe to paste, whatever stands on the ISO."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from isoforge.proof.contents import SEED_FILES
+
+if TYPE_CHECKING:
+    from isoforge.proof.contents import Contents, HostSeed
+
+_PLAIN = re.compile(r"[\w .,:;/()+=-]+", re.ASCII)
+"""Words that no reader of Markdown takes for anything else between backticks, in a table as elsewhere."""
+
+
+def code(text: str) -> str:
+    """``text`` in one line as code: no markup, link, mention or end of a table's cell comes of it.
+
+    What is not plain becomes character references inside ``<code>``: a backslash does not help against each of
+    backticks, bars and mentions in every reader (GitHub's is "GitHub Flavored Markdown", section 4.10).
+    """
+    words = " ".join(text.encode("utf-8", errors="replace").decode("utf-8").split())
+    if not words:
+        return ""
+    if _PLAIN.fullmatch(words):
+        return f"`{words}`"
+    shown = (char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
+    kept = (char if char.isalpha() or _PLAIN.fullmatch(char) else f"&#{ord(char)};" for char in shown)
+    return f"<code>{''.join(kept)}</code>"
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table whose cells are Markdown already."""
+    lines = [headings, ["---"] * len(headings), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def contents_markdown(told: Contents, digest: str) -> str:
+    """The ISO, its base and its hosts with the digests of their seeds; ``digest`` is the SHA-256 of the whole file."""
+    facts = table(("", ""), ((name, code(value)) for name, value in _facts(told, digest) if value))
+    hosts = [host for host in told.hosts if host.files]
+    if not hosts:
+        return f"### {code(told.file)}\n\n{facts}"
+    seeds = [_digests(host) for host in hosts]
+    files = [name for name in SEED_FILES if any(name in digests for digests in seeds)]
+    rows = (
+        [code(host.name), "<br>".join(map(code, host.entries)), *(code(digests.get(name, "")) for name in files)]
+        for host, digests in zip(hosts, seeds, strict=True)
+    )
+    return f"### {code(told.file)}\n\n{facts}\n{table(('host', 'menu entry', *files), rows)}"
+
+
+def _facts(told: Contents, digest: str) -> Iterator[tuple[str, str]]:
+    made = told.made
+    yield "SHA-256", digest
+    yield "size", f"{told.size} bytes"
+    yield "base ISO", made.base_iso.title if made else told.title
+    yield "release", f"{told.release} {told.arch}".strip()
+    if made:
+        yield "made by", f"isoforge {made.isoforge_version}, build {made.build_id}"
+        yield "timeout", f"{made.timeout_s} s, then {made.on_timeout}"
+
+
+def _digests(host: HostSeed) -> dict[str, str]:
+    """The SHA-256 of each file of a seed that is not empty, by the file's name."""
+    return {file.path.rpartition("/")[2]: file.sha256 for file in host.files if file.size}
