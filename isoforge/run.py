@@ -23,8 +23,12 @@ log = logging.getLogger(__name__)
 LAST_WORDS = 12
 """How many of a failed program's last lines on stderr travel in the error."""
 
-GRACE_S = 5
-"""How long a program may take to end after SIGTERM, in seconds, before SIGKILL."""
+GRACE_S = 0.5
+"""How long a program may take to end after SIGTERM, in seconds, before SIGKILL: what it wrote is thrown away anyway,
+and who presses Ctrl-C wants an answer within a second."""
+
+PR_SET_PDEATHSIG = 1
+"""The option of prctl(2) that has the kernel signal a process when the thread that started it ends."""
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a program of ours, and with it its children."""
@@ -82,19 +86,28 @@ def run(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
     complaint: re.Pattern[str] | None = None,
+    moved: Callable[[], object] | None = None,
+    patience_s: float = 0,
 ) -> str:
     """Run ``program`` to its end and return what it wrote to stdout.
 
     ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
     stderr as it comes; ``complaint`` finds the lines of it that tell why a wordy program failed. Arguments are visible
-    to every user of the machine: a secret goes through ``stdin``. Raises ``ToolError`` with the program's last words
-    if it is missing or gives anything but 0. Whatever ends this call, an exception or a signal included, the child has
-    ended before it.
+    to every user of the machine: a secret goes through ``stdin``. If ``moved`` gives the same for ``patience_s``
+    seconds, the program hangs and is killed. Raises ``ToolError`` with the program's last words if it is missing,
+    hangs, or gives anything but 0. Whatever ends this call, an exception or a signal included, the child has ended
+    before it.
     """
-    with running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line) as child:
+    with (
+        running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line) as child,
+        watched(child, moved, patience_s) as given_up,
+    ):
         try:
             child.wait()
         except sh.ErrorReturnCode as failure:
+            if given_up.is_set():
+                name = Path(program).name
+                raise ToolError(f"{name} did not move for {patience_s:g} s and was stopped") from None
             code = failure.exit_code
             how = f"gave {code}" if code > 0 else f"was killed by signal {-code}"
             raise ToolError(f"{Path(program).name} {how}: {last_words(failure, complaint)}") from None
@@ -110,7 +123,10 @@ def running(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
 ) -> Iterator[sh.RunningCommand]:
-    """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left."""
+    """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left.
+
+    Even a kill of this process takes the child along. The thread that enters the block has to be the one that leaves it.
+    """
     words = [os.fspath(arg) for arg in args]
     log.debug("running: %s", shlex.join([program, *words]))
 
@@ -135,6 +151,7 @@ def running(
             _bg_exc=False,
             _return_cmd=True,
             _truncate_exc=False,
+            _preexec_fn=dying_with(os.getpid()),
         )
         try:
             release()
@@ -144,6 +161,51 @@ def running(
             stop(child)
     finally:
         release()
+
+
+def dying_with(parent: int) -> Callable[[], None]:
+    """What a child does before it becomes another program, so that SIGKILL for the process ``parent`` ends it too."""
+    import ctypes
+
+    prctl = ctypes.CDLL(None).prctl
+
+    def bind() -> None:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it had ended before it could be watched
+            os._exit(1)
+
+    return bind
+
+
+@contextlib.contextmanager
+def watched(
+    child: sh.RunningCommand, moved: Callable[[], object] | None, patience_s: float
+) -> Iterator[threading.Event]:
+    """Kill ``child`` if ``moved`` gives the same for ``patience_s`` seconds while the block lasts; the event tells so."""
+    ended, given_up = threading.Event(), threading.Event()
+    if moved is None:
+        yield given_up
+        return
+    interval_s = min(1.0, patience_s / 10)
+
+    def watch() -> None:
+        before, still_s = moved(), 0.0
+        while still_s < patience_s:
+            if ended.wait(interval_s):
+                return
+            # Counted, not read from a clock: time in which this whole program was stopped does not count.
+            now = moved()
+            still_s = still_s + interval_s if now == before else 0.0
+            before = now
+        given_up.set()
+        with contextlib.suppress(ProcessLookupError):
+            child.kill()
+
+    threading.Thread(target=watch, name="watch", daemon=True).start()
+    try:
+        yield given_up
+    finally:
+        ended.set()
 
 
 def hold_signals() -> Callable[[], None]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import fcntl
 import hashlib
+import os
 import re
 import shutil
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -159,19 +161,31 @@ def write_seed(seed: Seed, generated: Path) -> Path:
     place = generated / seed.host
     try:
         generated.mkdir(parents=True, exist_ok=True, mode=0o700)
-        draft = Path(tempfile.mkdtemp(prefix=f".{seed.host}.", dir=generated))  # mkdtemp makes it 0700
-        try:
+        with _draft_of(place) as draft:
             for name, attribute in FILES.items():
                 _write_private(draft / name, getattr(seed, attribute))
             if seed.source is not None:
                 files = {name: getattr(seed, attribute) for name, attribute in FILES.items()}
                 _write_private(draft / SIDECAR, content(seed.source, files))
             _take_the_place(draft, place)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
     except OSError as failure:
         raise OutputError(f"{failure.filename or place} cannot be written: {failure.strerror}") from None
     return place
+
+
+@contextlib.contextmanager
+def _draft_of(place: Path) -> Iterator[Path]:
+    """A private folder beside ``place``, while nobody else writes seeds; one that a killed build left goes first."""
+    draft = place.with_name(f".{place.name}.draft")
+    handle = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(handle)
 
 
 def _write_private(path: Path, content: bytes) -> None:

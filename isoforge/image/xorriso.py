@@ -7,21 +7,55 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
-from isoforge.errors import ToolError
+from isoforge.errors import OutputError, ToolError
 from isoforge.run import run
 
 OLDEST = (1, 5, 4)
 """The first release that reports a GPT with an appended partition truly (libisoburn changelog, 1.5.4)."""
 
+PATIENCE_S = 300.0
+"""How long xorriso may stand still, in seconds, before it counts as hanging: a stick or a share can be slow."""
+
 _COMPLAINT = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+_UPDATE = re.compile(r": UPDATE : +(?P<count>[\d.]*)")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
 
 def xorriso(
-    *args: str | os.PathLike[str], cwd: Path | None = None, on_line: Callable[[str], object] | None = None
+    *args: str | os.PathLike[str],
+    cwd: Path | None = None,
+    on_line: Callable[[str], object] | None = None,
+    growing: Path | None = None,
+    patience_s: float = PATIENCE_S,
 ) -> str:
-    """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`."""
-    return run("xorriso", "-no_rc", *args, cwd=cwd, on_line=on_line, complaint=_COMPLAINT)
+    """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
+
+    It counts as hanging, and is stopped with a ``ToolError``, when for ``patience_s`` seconds it has told nothing new
+    and written nothing to the file ``growing``. ``OutputError`` if there was no room for what it was to write.
+    """
+    progress = ""
+
+    def hear(line: str) -> None:
+        nonlocal progress
+        update = _UPDATE.search(line)  # xorriso goes on thanking for the patience of who waits
+        progress = progress if update and not update["count"] else update["count"] if update else line
+        if on_line is not None:
+            on_line(line)
+
+    def moved() -> tuple[str, int]:
+        return progress, growing.stat().st_mtime_ns if growing and growing.exists() else 0
+
+    try:
+        return run(
+            "xorriso", "-no_rc", *args,
+            cwd=cwd, on_line=hear, complaint=_COMPLAINT, moved=moved, patience_s=patience_s,
+        )  # fmt: skip
+    except ToolError as failure:
+        reason = _NO_ROOM.search(failure.message)
+        if reason is None:
+            raise
+        raise OutputError(f"there is no room for what xorriso writes: {reason[0]}", hint="free some space") from failure
 
 
 def require_xorriso() -> str:
