@@ -125,7 +125,7 @@ def running(
 ) -> Iterator[sh.RunningCommand]:
     """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left.
 
-    Even a kill of this process takes the child along. The thread that enters the block has to be the one that leaves it.
+    Even a kill of this process takes the child along. The thread that enters the block has to leave it.
     """
     words = [os.fspath(arg) for arg in args]
     log.debug("running: %s", shlex.join([program, *words]))
@@ -181,7 +181,7 @@ def dying_with(parent: int) -> Callable[[], None]:
 def watched(
     child: sh.RunningCommand, moved: Callable[[], object] | None, patience_s: float
 ) -> Iterator[threading.Event]:
-    """Kill ``child`` if ``moved`` gives the same for ``patience_s`` seconds while the block lasts; the event tells so."""
+    """Kill ``child`` if ``moved`` gives the same for ``patience_s`` seconds in the block, and tell it by the event."""
     ended, given_up = threading.Event(), threading.Event()
     if moved is None:
         yield given_up

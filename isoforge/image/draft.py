@@ -18,7 +18,7 @@ OURS = ".isoforge"
 """How the name of every workshop ends: whoever holds the folder's lock knows by it what a dead build left."""
 
 READY = "ready"
-"""The folder in a workshop whose files only wait for their names: from the moment it is there, the build has happened."""
+"""The folder in a workshop whose files only wait for their names: once it is there, the build has happened."""
 
 UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}

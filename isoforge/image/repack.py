@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
+from isoforge.image.draft import refuse_without_room
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 
@@ -96,9 +97,15 @@ def repack(
 ) -> None:
     """Write ``draft`` from the base ISO and the staging tree; ``on_line`` hears xorriso's progress.
 
-    Raises ``ToolError`` if xorriso fails, or says it succeeded and wrote nothing.
+    Raises ``ToolError`` if xorriso fails, or says it succeeded and wrote nothing; ``OutputError`` if it had no room.
     """
-    xorriso(*repack_command(base, draft, modified=modified, unpacked=unpacked), cwd=staging, on_line=on_line)
+    command = repack_command(base, draft, modified=modified, unpacked=unpacked)
+    try:
+        xorriso(*command, cwd=staging, on_line=on_line, growing=draft)
+    except OutputError:
+        there = draft.stat().st_size if draft.exists() else 0
+        refuse_without_room(draft.parent, base.path.stat().st_size - there)
+        raise
     if not draft.is_file() or draft.stat().st_size == 0:
         raise ToolError("xorriso said it succeeded, but wrote no image")
 
