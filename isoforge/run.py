@@ -88,18 +88,19 @@ def run(
     complaint: re.Pattern[str] | None = None,
     moved: Callable[[], object] | None = None,
     patience_s: float = 0,
+    discreet: bool = False,
 ) -> str:
     """Run ``program`` to its end and return what it wrote to stdout.
 
     ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
     stderr as it comes; ``complaint`` finds the lines of it that tell why a wordy program failed. Arguments are visible
     to every user of the machine: a secret goes through ``stdin``. If ``moved`` gives the same for ``patience_s``
-    seconds, the program hangs and is killed. Raises ``ToolError`` with the program's last words if it is missing,
+    seconds, the program hangs and is killed. ``discreet``: what it says may hold secrets and is not logged. Raises ``ToolError`` with the program's last words if it is missing,
     hangs, or gives anything but 0. Whatever ends this call, an exception or a signal included, the child has ended
     before it.
     """
     with (
-        running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line) as child,
+        running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line, discreet=discreet) as child,
         watched(child, moved, patience_s) as given_up,
     ):
         try:
@@ -122,6 +123,7 @@ def running(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
+    discreet: bool = False,
 ) -> Iterator[sh.RunningCommand]:
     """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left.
 
@@ -131,7 +133,8 @@ def running(
     log.debug("running: %s", shlex.join([program, *words]))
 
     def hear(line: str) -> None:
-        log.debug("%s: %s", Path(program).name, line.rstrip())
+        if not discreet:
+            log.debug("%s: %s", Path(program).name, line.rstrip())
         if on_line is not None:
             on_line(line)
 
