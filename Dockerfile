@@ -12,6 +12,7 @@ COPY requirements.lock /src/
 RUN python3 -m venv /opt/isoforge \
     && /opt/isoforge/bin/pip install --no-cache-dir --require-hashes -r /src/requirements.lock
 COPY pyproject.toml README.md LICENSE /src/
+COPY docs/isoforge.1 /src/docs/
 COPY isoforge /src/isoforge
 COPY templates /src/templates
 COPY baremetal/inventory /src/baremetal/inventory

@@ -45,6 +45,7 @@ help: ## Say what there is
 	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
 	@echo
 	@echo 'make lint                 style, types, import rules, shell scripts'
+	@echo 'make docs                 renew the pages that are made from the code: verbs, man page, inventory keys'
 	@echo 'make lock                 renew requirements*.lock from pyproject.toml'
 
 # Setting up: only what is missing.
@@ -114,6 +115,10 @@ doctor: setup
 .PHONY: baremetal/clean
 baremetal/clean:
 	rm -rf $(GENERATED)
+
+.PHONY: docs
+docs: setup ## Write the pages that are made from the code
+	PYTHONPATH=. $(VENV)/bin/python scripts/reference.py
 
 # Proof that it works.
 
