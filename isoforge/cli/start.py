@@ -1,22 +1,27 @@
-"""The verbs for those who start: a working tree, and what the machine lacks."""
+"""The verbs for those who start: a working tree, a host in it, what a machine is, and what this one lacks."""
 
 from __future__ import annotations
 
 import json as json_format
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from isoforge.cli.completion import group_names, profile_names
 from isoforge.cli.options import BAREMETAL, Baremetal, Json
 from isoforge.cli.tables import show
-from isoforge.errors import InventoryError, ToolError
+from isoforge.errors import InventoryError, ToolError, UsageError
 
 
 def add_to(app: typer.Typer) -> None:
     """Give ``app`` the verbs of this module."""
     app.command()(init)
+    app.command("new-host")(new_host)
+    app.command()(discover)
+    app.command()(passwd)
     app.command()(doctor)
 
 
@@ -35,6 +40,121 @@ def init(
     for file in start(folder, recipient=age_recipient):
         typer.echo(file)
     typer.echo(_next_steps(folder, has_recipient=age_recipient is not None), err=True)
+
+
+def new_host(
+    name: Annotated[str, typer.Argument(help="What the host is called.")],
+    profile: Annotated[
+        str,
+        typer.Option(
+            "--profile",
+            autocompletion=profile_names,
+            help="The machine's type, a file in profiles/hardware/; left out: what its group says.",
+        ),
+    ] = "",
+    group: Annotated[
+        str,
+        typer.Option("--group", autocompletion=group_names, help="The group it belongs to, made if it is new."),
+    ] = "",
+    description: Annotated[str, typer.Option("--description", help="A few words for the menu.")] = "",
+    address: Annotated[
+        str, typer.Option("--address", metavar="CIDR", help="A static address, as 192.0.2.11/24; left out: DHCP.")
+    ] = "",
+    gateway: Annotated[str, typer.Option("--gateway", metavar="IP", help="The router, beside --address.")] = "",
+    from_facts: Annotated[
+        str, typer.Option("--from-facts", metavar="FILE", help="What discover printed about the machine; - for stdin.")
+    ] = "",
+    overlay: Annotated[bool, typer.Option("--overlay", help="Into inventory-local/, which git does not see.")] = False,
+    baremetal: Baremetal = BAREMETAL,
+) -> None:
+    """Add a host to the inventory: its line in hosts.yml, and a commented file of its own.
+
+    Example: isoforge new-host site-a-m710q3 --profile lenovo-m710q --group site_a --from-facts facts.yml
+    """
+    from isoforge.newcomer import Newcomer, add_host
+
+    added = add_host(
+        baremetal,
+        Newcomer(
+            name=name,
+            profile=profile,
+            group=group,
+            description=description,
+            address=address,
+            gateway=gateway,
+            facts=_told(from_facts) if from_facts else "",
+            facts_file="(stdin)" if from_facts == "-" else from_facts,
+            overlay=overlay,
+        ),
+    )
+    for file in added.files:
+        typer.echo(file)
+    for line in added.to_do:
+        typer.echo(line, err=True)
+
+
+def _told(file: str) -> str:
+    """The text of ``file``, or of stdin for ``-``; ``UsageError`` if it cannot be read or says nothing."""
+    try:
+        text = (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8")
+    except (OSError, UnicodeDecodeError) as failure:
+        reason = failure.strerror if isinstance(failure, OSError) else "it is no text"
+        raise UsageError(f"--from-facts {file} cannot be read: {reason}") from failure
+    if not text.strip():
+        raise UsageError(f"--from-facts {file} is empty", hint="isoforge discover prints what belongs there")
+    return text
+
+
+def discover(
+    ssh: Annotated[
+        str, typer.Option("--ssh", metavar="USER@HOST", help="Ask another machine, by ssh with a key.")
+    ] = "",
+    json: Json = False,
+) -> None:
+    """Tell what a machine is, as host_vars for new-host: serial number, UUID, disks, network cards.
+
+    Run it on the machine itself (as root, which alone may read serial numbers), or let ssh do so.
+    Example: isoforge discover --ssh ubuntu@192.0.2.11 > facts.yml
+    """
+    from isoforge.discover import discover as ask
+    from isoforge.fleet.facts import host_vars
+
+    facts = ask(ssh)
+    if json:
+        typer.echo(json_format.dumps(asdict(facts) | {"match": facts.match}, indent=2, ensure_ascii=False))
+    else:
+        typer.echo(host_vars(facts), nl=False)
+    for warning in facts.warnings:
+        typer.echo(f"note: {warning}", err=True)
+
+
+def passwd(
+    method: Annotated[str, typer.Option("--method", help="Out of sha512, yescrypt.")] = "sha512",
+) -> None:
+    """Ask for a password and print its hash, for identity.password_hash; from stdin where that is no terminal.
+
+    Example: isoforge passwd --method yescrypt
+    """
+    from isoforge.fleet.crypt import Method, hashed
+
+    if method not in [one.value for one in Method]:
+        raise UsageError(f"--method {method} is not known", hint=f"out of {', '.join(Method)}")
+    if sys.stdin.isatty():
+        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
+    else:
+        password = _one_line()
+    typer.echo(hashed(password, Method(method)))
+
+
+def _one_line() -> str:
+    """The one line that stdin holds, without its end."""
+    try:
+        lines = sys.stdin.buffer.read().decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise UsageError("the password is no UTF-8 text") from None
+    if len(lines) > 2 or lines[1:] not in ([], [""]):
+        raise UsageError("the password has more than one line")
+    return lines[0]
 
 
 def doctor(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
@@ -64,6 +184,7 @@ def _next_steps(folder: Path, *, has_recipient: bool) -> str:
         *([] if has_recipient else [f"age-keygen -o {key}   # its public half goes into .sops.yaml"]),
         f"mkdir -p {overlay} && sops {overlay}/secrets.sops.yaml   # a host's first secrets",
         "isoforge hosts   # the example hosts: make them yours",
+        "isoforge discover --ssh USER@MACHINE | isoforge new-host NAME --from-facts -   # or add one of your own",
         "isoforge check   # what is wrong with them",
         "isoforge multi --all --ubuntu-iso ISO --name first --render",
     ]

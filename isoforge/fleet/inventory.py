@@ -17,7 +17,7 @@ from isoforge.errors import InventoryError
 from isoforge.fleet.groups import Roster, read_roster
 from isoforge.fleet.host import Host, MatchKeys, assembled, is_secret
 from isoforge.fleet.keys import PASSED_ON, filled, shape
-from isoforge.fleet.layers import Tree
+from isoforge.fleet.layers import TREES, Tree
 from isoforge.fleet.problems import Problem, Severity, refuse_if_any
 from isoforge.fleet.rules import check_host, folded
 from isoforge.fleet.secrets import hidden, plain_text_secrets, revealed_file
@@ -32,9 +32,7 @@ from isoforge.fleet.values import (
     without_nulls,
 )
 
-__all__ = ["Host", "Inventory", "MatchKeys", "explain", "load_inventory", "revealed", "survey"]
-
-TREES = ("inventory", "inventory-local")
+__all__ = ["Host", "Inventory", "MatchKeys", "explain", "foreseen", "load_inventory", "revealed", "survey"]
 
 MASK = "(secret)"
 """What is shown in place of a secret value."""
@@ -103,6 +101,21 @@ def survey(baremetal: Path) -> Inventory:
     problems += folded([one for host in hosts for one in check_host(host)])
     where = next(tree.hosts_file for tree in trees if tree.hosts_file.is_file())
     return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(dict.fromkeys(problems)))
+
+
+def foreseen(baremetal: Path, name: str, *, group: str, values: Node) -> Host:
+    """The host ``name`` as it would be in ``group`` ("" for none) if its own file held ``values``; nothing is written.
+
+    What is wrong with the rest of the inventory is left to `survey`.
+    """
+    problems: list[Problem] = []
+    trees = [Tree(root=baremetal / tree, problems=problems) for tree in TREES]
+    roster = read_roster([tree.hosts() for tree in trees], problems)
+    roster.hosts[name] = values.origin
+    if group:
+        roster.members.setdefault(group, {})[name] = None
+    roster.host_values[-1][name] = [values]
+    return _Reader(trees, roster, problems).host(name)
 
 
 def explain(host: Host) -> list[tuple[str, str, str]]:

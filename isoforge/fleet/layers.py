@@ -10,6 +10,9 @@ from isoforge.fleet.problems import Problem
 from isoforge.fleet.shapes import check_values
 from isoforge.fleet.values import Node, Origin, read
 
+TREES = ("inventory", "inventory-local")
+"""The directories of an inventory: the versioned one, and the overlay that wins over it."""
+
 YAML_ENDINGS = (".yml", ".yaml")
 
 SECRETS_NAMES = ("secrets.sops.yaml", "secrets.sops.yml")

@@ -64,6 +64,9 @@ def _check_pattern(view: View, path: Path_, pattern: str) -> Iterator[Problem]:
         yield view.error(path, "the installer knows kernel paths only (/dev/sda, /dev/nvme0n1): use serial instead")
     elif path[-1] == "path" and not pattern.startswith("/"):
         yield view.error(path, f"{pattern!r} is no path: it begins with /dev/")
+    elif path[-1] == "serial" and pattern.startswith("REPLACE-"):
+        text = "stands for a serial number that nobody has written yet: no disk fits, and nothing can be installed"
+        yield view.warning(path, text)
     elif len(re.sub(r"\[.*?\]|[*?]", "", pattern)) < _LEAST_LITERAL:
         yield view.error(path, "fits almost any disk: write more of it out")
 

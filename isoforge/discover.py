@@ -1,0 +1,55 @@
+"""What a machine is, asked of itself: by a small shell script, here or at the other end of ssh."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from isoforge.errors import ToolError, UsageError
+from isoforge.fleet.facts import Facts, read_facts
+from isoforge.run import run
+from isoforge.wording import shipped_templates
+
+_DESTINATION = re.compile(r"(ssh://)?([A-Za-z0-9_][A-Za-z0-9_.-]*@)?(\[[0-9A-Fa-f:.%\w]+\]|[A-Za-z0-9][\w.:-]*)")
+"""USER@HOST, HOST or ssh://USER@HOST:PORT, and nothing that ssh would take for an option."""
+
+_CONNECT_S = 15
+"""How long ssh may take to reach the machine, in seconds."""
+
+_HINTS = {
+    "Host key verification failed": "connect once by hand and look at the key's fingerprint: ssh {}",
+    "Permission denied": "nobody is there to type a password: log in with a key (ssh-copy-id {})",
+    "Could not resolve": "is the name right?",
+}
+"""What ssh complains of, and what helps."""
+
+
+def discover(destination: str = "") -> Facts:
+    """The facts of this machine, or of the one that ssh reaches at ``destination``.
+
+    The far side needs a POSIX shell; nothing is written there. ssh never asks: neither for a password nor about an
+    unknown host key. Raises ``UsageError`` for a destination that is none, ``ToolError`` if the machine cannot be
+    reached or gives no answer.
+    """
+    script = (shipped_templates() / "discover.sh").read_text("utf-8")
+    if not destination:
+        kept = {name: os.environ[name] for name in ("ISOFORGE_ROOT",) if name in os.environ}
+        return read_facts(run("sh", "-s", stdin=script, env=kept))
+    if not _DESTINATION.fullmatch(destination):
+        raise UsageError(f"--ssh {destination!r} is no USER@HOST")
+    try:
+        told = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_agent())
+    except ToolError as failure:
+        hint = next((hint for words, hint in _HINTS.items() if words in failure.message), "")
+        said = failure.message.splitlines()[-1].removeprefix("ssh gave 255: ")
+        raise ToolError(f"{destination}: {said}", hint=hint.format(destination) or failure.hint) from failure
+    return read_facts(told)
+
+
+def _options() -> list[str]:
+    return ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}", "-o", "ServerAliveInterval=5"]
+
+
+def _agent() -> dict[str, str]:
+    """Where the person's ssh-agent listens, which holds their unlocked keys."""
+    return {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}

@@ -1,0 +1,160 @@
+#!/bin/sh
+# Tells what the machine is that it runs on: a fact a line, its fields apart by tabs, between "isoforge-facts 1" and "end".
+#
+# `isoforge discover` hands it to a shell's stdin, here or at the other end of ssh; isoforge/fleet/facts.py reads what it
+# says. It wants a POSIX shell with cat, sed, tr and dd, and looks at /sys, /proc and udev's database only.
+# ISOFORGE_ROOT is put before every path: for tests on a tree that is not the machine's.
+set -u
+LC_ALL=C
+export LC_ALL
+root=${ISOFORGE_ROOT:-}
+tab=$(printf '\t')
+
+tell() {
+    line=$1
+    shift
+    for field in "$@"; do
+        line=$line$tab$field
+    done
+    printf '%s\n' "$line"
+}
+
+plain() {
+    tr -cd ' -~' | sed 's/^ *//; s/ *$//'
+}
+
+value() {
+    [ ! -r "$1" ] || plain <"$1" 2>/dev/null
+}
+
+real_path() {
+    (cd -P "$1" 2>/dev/null && pwd)
+}
+
+# Serial numbers and the UUID are root's to read (0400): sudo is asked once whether it would do it without a password.
+sudo_works=''
+with_sudo() {
+    if [ -z "$sudo_works" ]; then
+        sudo_works=no
+        ! sudo -n true </dev/null >/dev/null 2>&1 || sudo_works=yes
+    fi
+    [ "$sudo_works" = yes ]
+}
+
+firmware_says() {
+    for key in sys_vendor product_name product_serial product_uuid chassis_asset_tag board_serial; do
+        file=$root/sys/class/dmi/id/$key
+        if [ ! -e "$file" ]; then
+            continue
+        elif [ -r "$file" ]; then
+            said=$(cat "$file" 2>/dev/null)
+        elif with_sudo; then
+            said=$(sudo -n cat "$file" </dev/null 2>/dev/null)
+        else
+            tell unreadable "$key"
+            continue
+        fi
+        if [ -n "$(printf '%s' "$said" | tr -d ' -~')" ]; then
+            tell odd "$key" # the guard and the menu cannot compare it
+        else
+            tell dmi "$key" "$(printf '%s' "$said" | plain)"
+        fi
+    done
+    if [ -d "$root/sys/firmware/efi" ]; then
+        tell firmware uefi
+    else
+        tell firmware bios
+    fi
+}
+
+cards() {
+    for path in "$root"/sys/class/net/*; do
+        if [ ! -e "$path/device" ] || [ -e "$path/device/physfn" ]; then
+            continue # made by software: a bridge, a VLAN, a card's virtual function
+        fi
+        mac=$(value "$path/bonding_slave/perm_hwaddr")
+        [ -n "$mac" ] || mac=$(value "$path/address")
+        kind=wired
+        if [ -e "$path/wireless" ] || [ -e "$path/phy80211" ]; then
+            kind=wireless
+        fi
+        driver=$(real_path "$path/device/driver")
+        tell card "${path##*/}" "$mac" "$(value "$path/carrier")" "$kind" "${driver##*/}"
+    done
+    for path in "$root"/sys/class/net/*/lower_*; do
+        if [ -e "$path" ]; then
+            upper=${path%/*}
+            tell over "${upper##*/}" "${path##*/lower_}"
+        fi
+    done
+}
+
+routes() {
+    if [ -r "$root/proc/net/route" ]; then
+        while read -r card to via _; do
+            [ "$to" != 00000000 ] || tell route "$card" "$via"
+        done <"$root/proc/net/route"
+    fi
+    if [ -r "$root/proc/net/ipv6_route" ]; then
+        while read -r to length _ _ via _ _ _ _ card; do
+            if [ "$to$length" = 0000000000000000000000000000000000 ] && [ -n "$(printf '%s' "$via" | tr -d 0)" ]; then
+                tell route "$card" ''
+            fi
+        done <"$root/proc/net/ipv6_route"
+    fi
+}
+
+of_disk() {
+    [ -z "$3" ] || tell of "$1" "$2" "$3"
+}
+
+disks() {
+    for path in "$root"/sys/block/*; do
+        name=${path##*/}
+        case $name in
+        sr* | fd* | mmcblk*boot* | mmcblk*rpmb*) continue ;;
+        esac
+        if [ ! -e "$path/device" ] || [ "$(value "$path/hidden")" = 1 ]; then
+            continue # made by software: loop, LVM, RAID; or a path to a disk that has a name of its own
+        fi
+        tell disk "$name" "$(value "$path/size")"
+        of_disk "$name" removable "$(value "$path/removable")"
+        of_disk "$name" rotational "$(value "$path/queue/rotational")"
+        of_disk "$name" model "$(value "$path/device/model")"
+        of_disk "$name" wwid "$(value "$path/wwid")$(value "$path/device/wwid")"
+        serial=$(value "$path/device/serial")
+        [ -n "$serial" ] || serial=$(value "$path/serial")
+        if [ -z "$serial" ] && [ -r "$path/device/vpd_pg80" ]; then
+            serial=$(dd if="$path/device/vpd_pg80" bs=1 skip=4 2>/dev/null | plain) # SPC-4, 7.8.16: four bytes before it
+        fi
+        of_disk "$name" serial "$serial"
+        case $(real_path "$path/device") in
+        */usb[0-9]*) of_disk "$name" transport usb ;;
+        esac
+        udev=$root/run/udev/data/b$(value "$path/dev")
+        if [ -r "$udev" ]; then
+            sed -n "s|^E:\(ID_[A-Z_]*\)=|of$tab$name$tab\1$tab|p; s|^S:disk/by-id/|of$tab$name${tab}by-id$tab|p" "$udev"
+        fi
+    done
+}
+
+mounts() {
+    [ -r "$root/proc/mounts" ] || return 0
+    while read -r device place _; do
+        case $device in
+        /dev/*) tell mount "${device#/dev/}" "$place" ;;
+        esac
+    done <"$root/proc/mounts"
+}
+
+main() {
+    tell isoforge-facts 1
+    firmware_says
+    cards
+    routes
+    disks
+    mounts
+    tell end
+}
+
+main
