@@ -7,13 +7,18 @@ from typing import Annotated
 
 import typer
 
+from isoforge.cli.completion import group_names, host_names
+
 Baremetal = Annotated[
     Path,
     typer.Option("--baremetal", envvar="ISOFORGE_BAREMETAL", help="The folder that holds inventory/ and the output."),
 ]
-Hosts = Annotated[list[str] | None, typer.Option("--host", help="A host of the inventory; give it once for each host.")]
-OneHost = Annotated[str, typer.Option("--host", help="The host of the inventory.")]
-Groups = Annotated[list[str] | None, typer.Option("--group", help="All hosts of a group.")]
+Hosts = Annotated[
+    list[str] | None,
+    typer.Option("--host", autocompletion=host_names, help="A host of the inventory; give it once for each host."),
+]
+OneHost = Annotated[str, typer.Option("--host", autocompletion=host_names, help="The host of the inventory.")]
+Groups = Annotated[list[str] | None, typer.Option("--group", autocompletion=group_names, help="All hosts of a group.")]
 EveryHost = Annotated[bool, typer.Option("--all", help="All hosts of the inventory.")]
 UbuntuIso = Annotated[
     Path | None,
