@@ -147,7 +147,7 @@ def _inside(case: Case) -> Manifest | None:
 def _without_places(manifest: Manifest) -> Manifest:
     """A manifest as it goes onto the ISO: without what speaks of files and places outside of it."""
     facts = replace(manifest.base_iso, file=None, size=None, sha256=None)
-    return replace(manifest, iso=None, source_commit=None, base_iso=facts)
+    return replace(manifest, iso=None, source_commit=None, unpacked=None, base_iso=facts)
 
 
 def _in_both(inside: Manifest, beside: Manifest) -> Iterator[str]:
