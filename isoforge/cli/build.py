@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isoforge.cli import story
 from isoforge.cli.options import (
     BAREMETAL,
     Baremetal,
@@ -16,6 +16,7 @@ from isoforge.cli.options import (
     Groups,
     Hosts,
     Json,
+    JsonEvents,
     NoGuard,
     OneHost,
     Render,
@@ -23,10 +24,18 @@ from isoforge.cli.options import (
     Timeout,
     UbuntuIso,
 )
+from isoforge.cli.progress import shown
+from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoforge.forge import Built, Step
+    from isoforge.forge import Built
     from isoforge.order import Order
+    from isoforge.proof.manifest import Manifest
+
+IN_THE_MANIFEST = frozenset(
+    {"name", "host", "group", "every_host", "default_host", "grub_timeout", "auto", "no_guard", "unpack"}
+)
+"""Parameters of multi that a manifest decides."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -38,7 +47,11 @@ def add_to(app: typer.Typer) -> None:
 
 
 def multi(
-    name: Annotated[str, typer.Option("--name", help="What the ISO is called, for example prod-2025-03.")],
+    ctx: typer.Context,
+    name: Annotated[
+        str | None,
+        typer.Option("--name", help="What the ISO is called, for example prod-2025-03; needed unless --from."),
+    ] = None,
     host: Hosts = None,
     group: Groups = None,
     every_host: EveryHost = False,
@@ -63,20 +76,42 @@ def multi(
             help="A file with the hash of a password for all but the local disk; menu-password makes one.",
         ),
     ] = None,
+    again: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="MANIFEST",
+            help="Build the ISO of this manifest.json again, from the seeds as they lie there (with --render: rendered"
+            " anew), and keep it only if it is the same to the bit. In place of --name, hosts and the menu's options.",
+        ),
+    ] = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
+    json_events: JsonEvents = False,  # noqa: ARG001 - its callback has done it
 ) -> None:
     """Build one ISO whose menu installs each of the hosts.
 
     Example: isoforge multi --host site-a-m710q1 --host site-a-m710q2 --name prod-2025-03 --render
     """
     from isoforge.image.password import read_hash
-    from isoforge.order import Order
+    from isoforge.order import Order, order_again
 
-    _build(
-        Order(
+    password_hash = read_hash(password_file) if password_file else ""
+    if again:
+        _refuse_contradictions(ctx)
+        order = order_again(
+            _manifest(again),
             baremetal=baremetal,
-            name=name,
+            base_iso=ubuntu_iso,
+            render=render,
+            strict=strict,
+            forbid_secrets=forbid_secrets,
+            password_hash=password_hash,
+        )
+    else:
+        order = Order(
+            baremetal=baremetal,
+            name=_required(name),
             hosts=tuple(host or ()),
             groups=tuple(group or ()),
             every_host=every_host,
@@ -89,10 +124,39 @@ def multi(
             auto=auto,
             guard=not no_guard,
             forbid_secrets=forbid_secrets,
-            password_hash=read_hash(password_file) if password_file else "",
-        ),
-        json=json,
-    )
+            password_hash=password_hash,
+        )
+    _build(order, json=json)
+
+
+def _required(name: str | None) -> str:
+    if name is None:
+        raise UsageError("Missing option '--name'", hint="isoforge multi --help")
+    return name
+
+
+def _refuse_contradictions(ctx: typer.Context) -> None:
+    """Raise ``UsageError`` if something was typed beside --from that the manifest decides."""
+    typed = [
+        str(parameter.opts[0])
+        for parameter in ctx.command.params
+        if parameter.name in IN_THE_MANIFEST
+        and (source := ctx.get_parameter_source(parameter.name))
+        and source.name == "COMMANDLINE"
+    ]
+    if typed:
+        raise UsageError(f"--from and {', '.join(typed)} contradict each other", hint="the manifest decides it")
+
+
+def _manifest(file: Path) -> Manifest:
+    from isoforge.proof.manifest import Manifest
+
+    try:
+        return Manifest.from_json(file.read_text("utf-8"))
+    except OSError as failure:
+        raise UsageError(f"{file} cannot be read: {failure.strerror}", hint="--from wants a manifest.json") from failure
+    except ValueError as failure:
+        raise UsageError(f"{file}: {failure}", hint="--from wants the manifest.json of an ISO") from failure
 
 
 def full(
@@ -104,6 +168,7 @@ def full(
     forbid_secrets: ForbidSecrets = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
+    json_events: JsonEvents = False,  # noqa: ARG001 - its callback has done it
 ) -> None:
     """Build an ISO for one host that installs it hands-free: the timeout starts the installation.
 
@@ -155,29 +220,21 @@ def menu_password() -> None:
 def _build(order: Order, *, json: bool) -> None:
     from isoforge.forge import multi as forge_multi
 
-    built = forge_multi(order, _Progress())
+    with shown() as progress:
+        built = forge_multi(order, progress)
+    facts = {"iso": str(built.iso), "manifest": str(built.manifest_file), "summary": str(built.summary)}
+    iso = built.manifest.iso
+    story.say(
+        _account(built, order), "built", **facts, sha256=iso.sha256 if iso else None, size=built.iso.stat().st_size
+    )
     if json:
         typer.echo(built.manifest.to_json(), nl=False)
-        return
-    _account(built)
-    typer.echo(built.iso)
+    else:
+        typer.echo(built.iso)
 
 
-class _Progress:
-    """Shows on a terminal what a build is doing; elsewhere it is quiet."""
-
-    def __init__(self) -> None:
-        self._shown = ""
-
-    def __call__(self, step: Step) -> None:
-        words = f"{step.phase} {step.done / step.total:4.0%}" if step.total else step.phase
-        if sys.stderr.isatty() and words != self._shown:
-            typer.echo(f"\r\x1b[K{words}", err=True, nl=False)
-            self._shown = words
-
-
-def _account(built: Built) -> None:
-    """The end of a build in words for a person, on stderr."""
+def _account(built: Built, order: Order) -> str:
+    """The end of a build in words for a person."""
     manifest = built.manifest
     size = manifest.iso.size if manifest.iso else 0
     on_timeout = "boots the local disk; a machine that the menu knows by its match keys is INSTALLED"
@@ -190,13 +247,13 @@ def _account(built: Built) -> None:
         f"  ISO       {built.iso}",
         f"  Size      {size} bytes ({size / (1 << 20):.1f} MiB)",
         f"  SHA-256   {manifest.iso.sha256 if manifest.iso else ''}",
+        *(["  Again     the same ISO, bit for bit, as the manifest's"] if order.like else []),
         f"  Base      {manifest.base_iso.title}",
         *(f"  Host      {host.name}" for host in manifest.hosts),
         f"  Timeout   {manifest.timeout_s} s, then {on_timeout}",
         f"  Memo      {built.summary}",
     ]
-    clear = "\r\x1b[K" if sys.stderr.isatty() else ""
-    typer.echo(clear + "\n".join(lines), err=True)
+    return "\n".join(lines)
 
 
 def _count(number: int, noun: str) -> str:

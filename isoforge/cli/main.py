@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import signal
 import sys
@@ -14,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from isoforge import __version__
-from isoforge.cli import boot, build, demo, fleet, proof, start
+from isoforge.cli import boot, build, demo, fleet, proof, start, story
 from isoforge.errors import ForgeError, OutputError
 
 app = typer.Typer(
@@ -28,12 +27,23 @@ app = typer.Typer(
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for words that cannot be meant; typer itself gives no name to it."""
 
+ENDINGS = {
+    signal.SIGINT: "interrupted",
+    signal.SIGTERM: "terminated",
+    signal.SIGHUP: "terminated: the terminal went away",
+}
+"""The signals that end isoforge, and its last words then."""
+ENDED: dict[object, str] = {128 + number: words for number, words in ENDINGS.items()}
+"""The same by exit code."""
+
 build.add_to(app)
 boot.add_to(app)
 fleet.add_to(app)
 start.add_to(app)
 proof.add_to(app)
 demo.add_to(app)
+for _verb in app.registered_commands:
+    _verb.callback = story.storied(_verb.callback) if _verb.callback else None
 
 
 def _show_version(wanted: bool) -> None:
@@ -44,34 +54,38 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def settings(
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Tell the whole story on stderr.")] = False,
+    verbose: story.Verbose = False,
+    log_file: story.LogFile = None,
     version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Settings for every verb."""
-    story = logging.getLogger("isoforge")
-    story.setLevel(logging.DEBUG if verbose else logging.WARNING)
-    if not story.handlers:
-        handler = logging.StreamHandler()
-        handler.setFormatter(logging.Formatter("%(message)s"))
-        story.addHandler(handler)
+    story.tell(verbose=verbose, log_file=log_file)
 
 
 def main() -> None:
     """Run isoforge as a command: never returns, gives the exit codes of docs/exit-codes.md."""
-    signal.signal(signal.SIGTERM, _leave)
-    signal.signal(signal.SIGHUP, _leave)
+    for number in ENDINGS:
+        if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
+            signal.signal(number, _leave)
+    story.begin()
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
     except _UsageFault as fault:
         _say_usage(fault)
     except ForgeError as error:
-        _say(error, error.exit_code)
+        problems = getattr(error, "problems", ())
+        story.say_failed(error, error.exit_code, message=error.message, hint=error.hint, problems=problems)
+        raise SystemExit(error.exit_code) from None
     except OSError as error:
         _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
-    except (KeyboardInterrupt, typer.Abort):
+    except typer.Abort:  # no answer to a question
         _say("interrupted", 130)
+    except SystemExit as end:
+        if end.code in ENDED:
+            story.say_failed(ENDED[end.code], int(str(end.code)))
+        raise
     except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
         _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
 
@@ -87,13 +101,16 @@ def _say_usage(fault: Any) -> NoReturn:
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    """A signal ends the program by way of every ``finally``, so that children and drafts go with it."""
+    """A signal ends the program by way of every ``finally``, so that children and drafts go with it.
+
+    A second one of its kind changes nothing: whoever presses Ctrl-C twice does not get a torn draft by it.
+    """
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
 def _say(words: object, exit_code: int) -> NoReturn:
-    typer.echo(f"isoforge: {words}", err=True)
+    story.say_failed(words, exit_code)
     raise SystemExit(exit_code)
 
 

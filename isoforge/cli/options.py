@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from isoforge.cli.completion import group_names, host_names
+from isoforge.cli.story import as_json
 
 Baremetal = Annotated[
     Path,
@@ -25,6 +26,10 @@ UbuntuIso = Annotated[
     typer.Option("--ubuntu-iso", help="The official ISO to build on; left out: the only one in files/."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+JsonEvents = Annotated[
+    bool,
+    typer.Option("--json-events", callback=as_json, help="Say everything on stderr as JSON, one object a line."),
+]
 Render = Annotated[bool, typer.Option("--render", help="Render the hosts' seeds first.")]
 Timeout = Annotated[
     int, typer.Option("--grub-timeout", "--timeout", metavar="SECONDS", help="How long the menu waits for a key.")

@@ -1,0 +1,164 @@
+"""How far a long verb is: a bar on a terminal, a line every few seconds in the log, events for programs."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from isoforge.cli import story
+
+if TYPE_CHECKING:
+    from isoforge.forge import Step
+
+log = logging.getLogger("isoforge.progress")
+
+WINDOW_S = 10.0
+"""Over how many seconds a rate is taken: long enough to be calm, short enough to follow a slow disk."""
+
+LINE_S, EVENT_S = 5.0, 1.0
+"""The least time between two lines of the same phase in the log, and between two events, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Going:
+    """How a phase goes: ``done`` of ``total`` in its unit (0 of 0: not counted), ``rate`` a second, ``eta_s`` left."""
+
+    phase: str
+    done: int
+    total: int
+    rate: float | None = None
+    eta_s: float | None = None
+    counted: str = ""
+
+    @property
+    def figures(self) -> str:
+        """Percentage, rate and time left, as far as they are known; of counted things how many are done."""
+        if not self.total:
+            return ""
+        parts = [f"{self.done / self.total:.0%}"]
+        if self.counted:
+            parts.append(f"{self.done} of {self.total} {self.counted}")
+        elif self.rate is not None:
+            parts.append(f"{self.rate / (1 << 20):.1f} MiB/s")
+        if self.eta_s is not None:
+            parts.append(f"{clock(self.eta_s)} left")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        return f"{self.phase}: {self.figures}" if self.total else self.phase
+
+
+def clock(seconds: float) -> str:
+    """``seconds`` as minutes and seconds, with hours where there are any."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+@dataclass(slots=True)
+class Pace:
+    """The rate of each phase, from what was done in the last seconds."""
+
+    seen: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
+
+    def going(self, phase: str, done: int, total: int, now: float, *, counted: str = "") -> Going:
+        """How ``phase`` goes at the time ``now`` (seconds of any clock) with ``done`` of ``total``."""
+        seen = self.seen.setdefault(phase, deque())
+        if seen and done < seen[-1][1]:
+            seen.clear()
+        seen.append((now, done))
+        while len(seen) > 2 and now - seen[1][0] >= WINDOW_S:  # one older than the window stays: a rate takes two
+            seen.popleft()
+        then, before = seen[0]
+        passed = now - then
+        rate = (done - before) / passed if total and passed > 0 and done > before else None
+        eta_s = (total - done) / rate if rate and done < total else None
+        return Going(phase=phase, done=done, total=total, rate=rate, eta_s=eta_s, counted=counted)
+
+
+class Progress:
+    """Hears how far a verb is, from any thread, and tells it to whoever wants to know. See `shown`."""
+
+    def __init__(self, show: Callable[[Going], object], clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._show = show
+        self._clock_s = clock_s
+        self._pace = Pace()
+        self._last: dict[float, tuple[str, float]] = {}
+        self._whole = ""
+        self._lock = threading.Lock()
+
+    def __call__(self, step: Step) -> None:
+        """Hear a step of a build."""
+        self.step(step.phase, step.done, step.total)
+
+    def step(self, phase: str, done: int = 0, total: int = 0, *, counted: str = "") -> None:
+        """Hear that ``done`` of ``total`` of a phase are done: bytes, or things that ``counted`` names."""
+        with self._lock:
+            now = self._clock_s()
+            going = self._pace.going(phase, done, total, now, counted=counted)
+            self._show(going)
+            if self._is_due(going, LINE_S, now):
+                log.info("%s", going)
+            if self._is_due(going, EVENT_S, now) or self._is_whole(going):
+                facts = {"phase": phase, "done": done, "total": total, "rate": going.rate, "eta_s": going.eta_s}
+                story.event("progress", **{key: _rounded(value) for key, value in facts.items()})
+
+    def _is_due(self, going: Going, every_s: float, now: float) -> bool:
+        phase, before = self._last.get(every_s, ("", 0.0))
+        due = going.phase != phase or now - before >= every_s
+        if due:
+            self._last[every_s] = (going.phase, now)
+        return due
+
+    def _is_whole(self, going: Going) -> bool:
+        """Whether the phase has just come to its end, which is told at once, and once."""
+        whole = bool(going.total) and going.done == going.total and going.phase != self._whole
+        if whole:
+            self._whole = going.phase
+        return whole
+
+
+def _rounded(value: object) -> object:
+    return round(value, 1) if isinstance(value, float) else value
+
+
+@contextlib.contextmanager
+def shown() -> Iterator[Progress]:
+    """A `Progress` for one verb, with a bar while the block runs if stderr is a terminal that can show one."""
+    quiet = story.says_json() or story.says_everything() or os.environ.get("TERM", "dumb") == "dumb"
+    if quiet or not sys.stderr.isatty():
+        yield Progress(lambda _going: None)
+        return
+    with _bar() as show:
+        yield Progress(show)
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[Callable[[Going], object]]:
+    """A line at the foot of the terminal that is gone when the block is left; whatever else is said goes above it."""
+    from rich.console import Console
+    from rich.progress import BarColumn, TextColumn
+    from rich.progress import Progress as Bar
+
+    words = TextColumn("{task.description}", markup=False)
+    figures = TextColumn("{task.fields[figures]}", markup=False)
+    terminal = Console(stderr=True)
+    columns = (words, BarColumn(bar_width=None), figures)
+    with Bar(*columns, console=terminal, expand=True, transient=True, redirect_stdout=False) as bar:
+
+        def show(going: Going) -> None:
+            if [task.description for task in bar.tasks] != [going.phase]:
+                for task in bar.task_ids:
+                    bar.remove_task(task)
+                bar.add_task(going.phase, total=going.total or None, figures="")
+            bar.update(bar.task_ids[0], completed=going.done, figures=going.figures)
+
+        yield show
