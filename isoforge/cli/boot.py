@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from isoforge.cli.completion import host_names
 from isoforge.cli.options import Json
 from isoforge.cli.tables import show
 from isoforge.errors import ProofError, ToolError, UsageError
@@ -29,7 +30,10 @@ def add_to(app: typer.Typer) -> None:
 
 def boot_test(
     iso: Annotated[Path, typer.Argument(help="An ISO that isoforge made.")],
-    host: Annotated[list[str] | None, typer.Option("--host", help="A host on the ISO; give it once for each.")] = None,
+    host: Annotated[
+        list[str] | None,
+        typer.Option("--host", autocompletion=host_names, help="A host on the ISO; give it once for each."),
+    ] = None,
     every_host: Annotated[bool, typer.Option("--all", help="Every host on the ISO; left out: a sample.")] = False,
     firmware: Annotated[str, typer.Option("--firmware", help="Out of bios, uefi, secureboot.")] = "bios,secureboot",
     medium: Annotated[str, typer.Option("--medium", help="Out of cd, usb.")] = "cd,usb",

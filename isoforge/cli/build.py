@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isoforge.cli import story
+from isoforge.cli.completion import host_names
 from isoforge.cli.options import (
     BAREMETAL,
     Baremetal,
@@ -57,7 +58,10 @@ def multi(
     every_host: EveryHost = False,
     ubuntu_iso: UbuntuIso = None,
     default_host: Annotated[
-        str | None, typer.Option("--default-host", help="The host that the timeout installs; left out: none.")
+        str | None,
+        typer.Option(
+            "--default-host", autocompletion=host_names, help="The host that the timeout installs; left out: none."
+        ),
     ] = None,
     grub_timeout: Timeout = 30,
     render: Render = False,

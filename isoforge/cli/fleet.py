@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+from isoforge.cli.completion import host_names
 from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
 from isoforge.cli.tables import show
 from isoforge.errors import UsageError
@@ -104,7 +105,9 @@ def _order(
 
 
 def hosts(
-    host: Annotated[str | None, typer.Argument(metavar="[HOST]", help="One host, for --explain.")] = None,
+    host: Annotated[
+        str | None, typer.Argument(metavar="[HOST]", autocompletion=host_names, help="One host, for --explain.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Say from which file each value of HOST came.")] = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
