@@ -95,9 +95,10 @@ def run(
     ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
     stderr as it comes; ``complaint`` finds the lines of it that tell why a wordy program failed. Arguments are visible
     to every user of the machine: a secret goes through ``stdin``. If ``moved`` gives the same for ``patience_s``
-    seconds, the program hangs and is killed. ``discreet``: what it says may hold secrets and is not logged. Raises ``ToolError`` with the program's last words if it is missing,
-    hangs, or gives anything but 0. Whatever ends this call, an exception or a signal included, the child has ended
-    before it.
+    seconds, the program hangs and is killed. ``discreet``: what it says may hold secrets and is not logged.
+
+    Raises ``ToolError`` with the program's last words if it is missing, hangs, or gives anything but 0. Whatever ends
+    this call, an exception or a signal included, the child has ended before it.
     """
     with (
         running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line, discreet=discreet) as child,
