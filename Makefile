@@ -21,6 +21,9 @@ NAME ?=
 DEFAULT_HOST ?=
 GRUB_TIMEOUT ?=
 RENDER ?=
+PROFILE ?=
+GROUP ?=
+FACTS ?=
 
 each_host = $(foreach host,$(HOSTS),--host '$(host)')
 base_iso = $(if $(UBUNTU_ISO),--ubuntu-iso '$(UBUNTU_ISO)')
@@ -39,6 +42,8 @@ help: ## Say what there is
 	@echo '                        [DEFAULT_HOST=site-a-m710q1] [GRUB_TIMEOUT=15] [RENDER=1]'
 	@echo 'make baremetal/fulliso HOST=… UBUNTU_ISO=…    one host, its own hands-free ISO'
 	@echo 'make baremetal/seed HOST=…                    one host, its small CIDATA ISO'
+	@echo 'make baremetal/host-init HOST=… [PROFILE=…] [GROUP=…] [FACTS=FILE]'
+	@echo '                                              add a host; FACTS is what isoforge discover printed'
 	@echo 'make baremetal/list                           the hosts of the inventory'
 	@echo 'make baremetal/validate                       everything that is wrong with them'
 	@echo 'make doctor                                   what this machine lacks'
@@ -100,6 +105,12 @@ baremetal/seed: setup
 	$(call needs,HOST)
 	@$(ISOFORGE) seed --host '$(HOST)' $(rendered)
 
+.PHONY: baremetal/host-init
+baremetal/host-init: setup
+	$(call needs,HOST)
+	@$(ISOFORGE) new-host '$(HOST)' $(if $(PROFILE),--profile '$(PROFILE)') $(if $(GROUP),--group '$(GROUP)') \
+		$(if $(FACTS),--from-facts '$(FACTS)')
+
 .PHONY: baremetal/list
 baremetal/list: setup
 	@$(ISOFORGE) hosts
@@ -128,7 +139,7 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
-	shellcheck scripts/*.sh
+	shellcheck scripts/*.sh templates/*.sh
 
 .PHONY: test
 test: setup
