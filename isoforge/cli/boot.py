@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -10,6 +10,7 @@ import typer
 
 from isoforge.cli.completion import host_names
 from isoforge.cli.options import Json
+from isoforge.cli.progress import Progress, shown
 from isoforge.cli.tables import show
 from isoforge.errors import ProofError, ToolError, UsageError
 
@@ -72,7 +73,8 @@ def boot_test(
     )
     if report:
         prepare(report)
-    evidence = proof_boot_test(order, _tell)
+    with shown() as progress:
+        evidence = proof_boot_test(order, partial(_tell, progress))
     page = write_evidence(evidence, report) if report else None
     if json:
         typer.echo(to_json(evidence), nl=False)
@@ -92,15 +94,12 @@ def _listed(option: str, text: str, kind: type[Choice]) -> tuple[Choice, ...]:
         raise UsageError(f"{option} {text} cannot be meant", hint=f"out of {known}, with commas between them") from None
 
 
-def _tell(done: int, count: int, last: Booted | None) -> None:
-    """Each boot as it ends, on a terminal; elsewhere it is quiet."""
-    if not sys.stderr.isatty():
-        return
-    if last is None:
-        typer.echo(f"booting {count} times", err=True)
-    else:
+def _tell(progress: Progress, done: int, count: int, last: Booted | None) -> None:
+    """Each boot as it ends."""
+    if last is not None:
         ended = "failed" if last.differences else "ok"
-        typer.echo(f"{done}/{count} {last.host} on {last.firmware} from {last.medium}: {ended}", err=True)
+        progress.note(f"{done}/{count} {last.host} on {last.firmware} from {last.medium}: {ended}")
+    progress.step("booting", done, count, counted="boots")
 
 
 def _show(evidence: Evidence) -> None:

@@ -197,7 +197,7 @@ def _show_hosts(rows: list[dict[str, object]]) -> None:
         keys = [f"{key} {_listed(value)}" for key, value in match.items()] if isinstance(match, dict) else []
         rendered = "yes" if row["rendered"] else "no"
         cells.append((row["name"], row["group"], row["profile"], row["address"], "\n".join(keys), rendered))
-    show(("host", "group", "profile", "address", "matched by", "rendered"), cells)
+    show(("host", "group", "profile", "address", "matched by", "seed"), cells)
 
 
 def _listed(value: object) -> str:

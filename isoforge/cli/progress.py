@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from isoforge.cli import story
@@ -87,7 +88,7 @@ class Pace:
 class Progress:
     """Hears how far a verb is, from any thread, and tells it to whoever wants to know. See `shown`."""
 
-    def __init__(self, show: Callable[[Going], object], clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, show: Callable[[Going | str], object], clock_s: Callable[[], float] = time.monotonic) -> None:
         self._show = show
         self._clock_s = clock_s
         self._pace = Pace()
@@ -110,6 +111,16 @@ class Progress:
             if self._is_due(going, EVENT_S, now) or self._is_whole(going):
                 facts = {"phase": phase, "done": done, "total": total, "rate": going.rate, "eta_s": going.eta_s}
                 story.event("progress", **{key: _rounded(value) for key, value in facts.items()})
+
+    def reading(self, *isos: Path) -> Callable[[float], object]:
+        """A listener for the share (0 to 1) of ``isos`` that has been read."""
+        total = sum(iso.stat().st_size for iso in isos if iso.is_file())
+        return lambda share: self.step("reading", round(share * total), total)
+
+    def note(self, words: str) -> None:
+        """Tell something that has come out on the way: above the bar, and in the log."""
+        self._show(words)
+        log.info("%s", words)
 
     def _is_due(self, going: Going, every_s: float, now: float) -> bool:
         phase, before = self._last.get(every_s, ("", 0.0))
@@ -142,7 +153,7 @@ def shown() -> Iterator[Progress]:
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Going], object]]:
+def _bar() -> Iterator[Callable[[Going | str], object]]:
     """A line at the foot of the terminal that is gone when the block is left; whatever else is said goes above it."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
@@ -154,7 +165,10 @@ def _bar() -> Iterator[Callable[[Going], object]]:
     columns = (words, BarColumn(bar_width=None), figures)
     with Bar(*columns, console=terminal, expand=True, transient=True, redirect_stdout=False) as bar:
 
-        def show(going: Going) -> None:
+        def show(going: Going | str) -> None:
+            if isinstance(going, str):
+                bar.console.print(going, markup=False, highlight=False)
+                return
             if [task.description for task in bar.tasks] != [going.phase]:
                 for task in bar.task_ids:
                     bar.remove_task(task)

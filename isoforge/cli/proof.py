@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_format
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isoforge.cli.options import Json
+from isoforge.cli.progress import shown
 from isoforge.cli.tables import show
 from isoforge.errors import ProofError, UsageError
 
@@ -51,8 +51,8 @@ def verify(
     """
     from isoforge.proof.verify import verify as proof_verify
 
-    checks = proof_verify(iso, base=base, manifest=manifest, listen=_progress)
-    _clear()
+    with shown() as progress:
+        checks = proof_verify(iso, base=base, manifest=manifest, listen=progress.reading(iso))
     failed = [check for check in checks if check.faults]
     if json:
         _print_json({"iso": str(iso), "ok": not failed, "checks": [asdict(check) for check in checks]})
@@ -115,8 +115,8 @@ def diff(
     """
     from isoforge.proof.differences import differences
 
-    found = differences(one, two, show_secrets=show_secrets, listen=_progress)
-    _clear()
+    with shown() as progress:
+        found = differences(one, two, show_secrets=show_secrets, listen=progress.reading(one, two))
     if json:
         _print_json({"one": str(one), "two": str(two), "differences": [asdict(difference) for difference in found]})
     else:
@@ -131,16 +131,6 @@ def diff(
 
 def _print_json(facts: object) -> None:
     typer.echo(json_format.dumps(facts, indent=2, ensure_ascii=False))
-
-
-def _progress(done: float) -> None:
-    if sys.stderr.isatty():
-        typer.echo(f"\r\x1b[Kreading {done:4.0%}", err=True, nl=False)
-
-
-def _clear() -> None:
-    if sys.stderr.isatty():
-        typer.echo("\r\x1b[K", err=True, nl=False)
 
 
 def _print_checks(checks: Iterable[Check]) -> None:

@@ -1,4 +1,4 @@
-"""Tables for people: colours on a terminal only, and as wide as it is."""
+"""Tables for people: styles on a terminal only, and as wide as it is."""
 
 from __future__ import annotations
 
@@ -8,17 +8,59 @@ from collections.abc import Iterable, Sequence
 WIDTH_ELSEWHERE = 200
 """Columns where stdout is no terminal: wide enough that hardly anything is folded."""
 
+READABLE = 20
+"""Characters of a word that have to stay on one line for a table to be read; longer ones are keys and digests."""
+
+GAP = 2
+"""Blanks between columns."""
+
 
 def show(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Print ``rows`` under ``headings``; an empty cell is shown as a dash."""
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
+    """Print ``rows`` under ``headings``, or one below the other where the terminal is too narrow for columns.
 
-    console = Console(width=None if sys.stdout.isatty() else WIDTH_ELSEWHERE, highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    An empty cell is shown as a dash. NO_COLOR and TERM=dumb leave plain text.
+    """
+    from rich.console import Console
+
+    at_terminal = sys.stdout.isatty()
+    width = None if at_terminal else WIDTH_ELSEWHERE
+    console = Console(width=width, highlight=False, force_terminal=None if at_terminal else False)
+    cells = [[str(cell) or "-" for cell in row] for row in rows]
+    style = "" if console.no_color else "bold"
+    if needed([headings, *cells]) <= console.width:
+        console.print(_columns(headings, cells, style))
+        return
+    for number, row in enumerate(cells):
+        if number:
+            console.print()
+        console.print(_below(headings, row, style))
+
+
+def needed(lines: Sequence[Sequence[str]]) -> int:
+    """The width in which no word of a table of ``lines`` is cut that a person would read."""
+    longest = [max(len(word) for cell in column for word in [*cell.split(), ""]) for column in zip(*lines, strict=True)]
+    return sum(min(length, READABLE) for length in longest) + GAP * (len(longest) - 1)
+
+
+def _columns(headings: Sequence[str], rows: Sequence[Sequence[str]], style: str) -> object:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style=style, padding=(0, GAP // 2))
     for heading in headings:
         table.add_column(heading, overflow="fold")
     for row in rows:
-        table.add_row(*(escape(str(cell)) or "-" for cell in row))
-    console.print(table)
+        table.add_row(*(Text(cell) for cell in row))
+    return table
+
+
+def _below(headings: Sequence[str], row: Sequence[str], style: str) -> object:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, show_header=False, padding=(0, GAP // 2))
+    table.add_column(no_wrap=True, style=style)
+    table.add_column(overflow="fold")
+    for heading, cell in zip(headings, row, strict=True):
+        table.add_row(heading, Text(cell))
+    return table

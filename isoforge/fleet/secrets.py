@@ -136,7 +136,8 @@ def _placed(value: Any, keys: Node) -> Node:
 def _decrypted(path: Path, _changed_ns: int, told: tuple[tuple[str, str], ...]) -> str:
     """What sops makes of ``path``, as JSON; asked once for each state of the file, as hosts share group files."""
     try:
-        return run(sops(), "--decrypt", "--input-type", "yaml", "--output-type", "json", path, env=dict(told))
+        args = ("--decrypt", "--input-type", "yaml", "--output-type", "json")
+        return run(sops(), *args, path, env=dict(told), discreet=True)  # what it says may quote the file
     except ToolError as failure:
         if not failure.message.startswith("sops gave"):
             raise
