@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from isoforge.distribution import cure
 from isoforge.errors import ToolError
 from isoforge.fleet.secrets import sops
 from isoforge.image.xorriso import require_xorriso
 from isoforge.muster import tracked
 from isoforge.proof.machine import QEMU, Firmware, find_ovmf
-from isoforge.run import cure
 
 
 class Verdict(enum.StrEnum):

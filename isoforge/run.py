@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shlex
-import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 import sh
 
+from isoforge.distribution import cure
 from isoforge.errors import ToolError
 
 log = logging.getLogger(__name__)
@@ -32,30 +32,6 @@ PR_SET_PDEATHSIG = 1
 
 ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
 """The signals that end a program of ours, and with it its children."""
-
-INSTALL_WITH = {
-    "xorriso": ("apt-get install xorriso", "dnf install xorriso"),
-    "git": ("apt-get install git", "dnf install git"),
-    "grub-mkimage": ("apt-get install grub-common grub-pc-bin", "dnf install grub2-tools-minimal grub2-pc-modules"),
-    "mformat": ("apt-get install mtools", "dnf install mtools"),
-    "mmd": ("apt-get install mtools", "dnf install mtools"),
-    "mcopy": ("apt-get install mtools", "dnf install mtools"),
-    "modinfo": ("apt-get install kmod", "dnf install kmod"),
-    "qemu-system-x86_64": ("apt-get install qemu-system-x86", "dnf install qemu-system-x86"),
-    "sops": ("pip install 'isoforge[secrets]'", "pip install 'isoforge[secrets]'"),
-    "age": ("apt-get install age", "dnf install age"),
-    "age-keygen": ("apt-get install age", "dnf install age"),
-    "gpgv": ("apt-get install gpgv", "dnf install gnupg2"),
-}
-"""The command that installs a program, on distributions with apt and on those with dnf."""
-
-
-def cure(program: str) -> str:
-    """The command that installs ``program`` on this machine, or a question where it is not known."""
-    commands = INSTALL_WITH.get(program)
-    if commands is None:
-        return "is it installed, and on PATH?"
-    return commands[1] if shutil.which("dnf") and not shutil.which("apt-get") else commands[0]
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
