@@ -16,10 +16,10 @@ _AGE_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
     """Lay a first fleet out in ``folder`` and return the files that are new or longer.
 
-    baremetal/inventory/ holds the commented examples, ``.sops.yaml`` the rule by which secrets are encrypted (for
-    ``recipient``, the public half of an age key; only explained without one), ``.gitignore`` what git must not see.
-    Raises ``OutputError`` if there is an inventory already; nothing is overwritten. ``UsageError`` for a recipient
-    that is none.
+    baremetal/inventory/ holds the commented examples, ``Makefile`` the guide's targets, ``.sops.yaml`` the rule by which
+    secrets are encrypted (for ``recipient``, the public half of an age key; only explained without one), ``.gitignore``
+    what git must not see. Raises ``OutputError`` if there is an inventory already; what is there is kept.
+    ``UsageError`` for a recipient that is none.
     """
     inventory = folder / "baremetal/inventory"
     if recipient is not None and not _AGE_RECIPIENT.fullmatch(recipient):
@@ -29,9 +29,10 @@ def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
     try:
         shutil.copytree(shipped_inventory(), inventory)
         written = sorted(path for path in inventory.rglob("*") if path.is_file())
-        if not (folder / ".sops.yaml").exists():
-            (folder / ".sops.yaml").write_text(render("init/sops.yaml.j2", recipient=recipient), "utf-8")
-            written.append(folder / ".sops.yaml")
+        for name, template in (("Makefile", "init/Makefile.j2"), (".sops.yaml", "init/sops.yaml.j2")):
+            if not (folder / name).exists():
+                (folder / name).write_text(render(template, recipient=recipient), "utf-8")
+                written.append(folder / name)
         if _ignore(folder / ".gitignore"):
             written.append(folder / ".gitignore")
     except OSError as failure:
