@@ -19,7 +19,7 @@ kernel=$cache/guest-kernel
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
-test="age buildah debootstrap fdisk gpgv shellcheck"
+test="age buildah debootstrap fdisk gpgv mandoc shellcheck"
 ci="cloud-init netplan.io"
 
 say() {

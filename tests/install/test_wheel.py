@@ -32,6 +32,7 @@ def test_wheel_does_the_main_job_in_a_fresh_environment(wheel: Path, tmp_path: P
     run(str(pip), "install", "-q", "--require-hashes", "-r", ROOT / "requirements.lock", env=wanted)
     run(str(pip), "install", "-q", "--no-deps", wheel, env=wanted)
     isoforge = str(tmp_path / "venv/bin/isoforge")
+    assert (tmp_path / "venv/share/man/man1/isoforge.1").is_file()
     fleet = tmp_path / "fleet"
     shutil.copytree(ROOT / "baremetal/inventory", fleet / "baremetal/inventory")
     make_base(fleet / "files/base.iso")
