@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import json
@@ -71,15 +72,23 @@ class _File(logging.StreamHandler[TextIO]):
         form.converter = time.gmtime
         self.setFormatter(form)
 
+    def close(self) -> None:
+        """Close the file; what could not be written is lost."""
+        with contextlib.suppress(OSError):
+            self.stream.close()
+        super().close()
+
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - logging's name
         _story.removeHandler(self)
+        self.close()
         _story.warning("isoforge: log file %s ends here: %s", self.file, sys.exception())
 
 
 def begin() -> None:
     """Say warnings and what is worse in words on stderr, and nothing else."""
-    for handler in list(_story.handlers):
+    for handler in (*_on_stderr(), *_files()):
         _story.removeHandler(handler)
+        handler.close()
     _story.setLevel(logging.WARNING)
     _story.addHandler(_Words(logging.WARNING))
 
