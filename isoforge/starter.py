@@ -16,10 +16,10 @@ _AGE_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
     """Lay a first fleet out in ``folder`` and return the files that are new or longer.
 
-    baremetal/inventory/ holds the commented examples, ``Makefile`` the guide's targets, ``.sops.yaml`` the rule by which
-    secrets are encrypted (for ``recipient``, the public half of an age key; only explained without one), ``.gitignore``
-    what git must not see. Raises ``OutputError`` if there is an inventory already; what is there is kept.
-    ``UsageError`` for a recipient that is none.
+    baremetal/inventory/ holds the commented examples, ``Makefile`` the guide's targets, ``.sops.yaml`` the rule by
+    which secrets are encrypted (for ``recipient``, the public half of an age key; only explained without one),
+    ``.gitignore`` what git must not see. Raises ``OutputError`` if there is an inventory already; what is
+    there is kept. ``UsageError`` for a recipient that is none.
     """
     inventory = folder / "baremetal/inventory"
     if recipient is not None and not _AGE_RECIPIENT.fullmatch(recipient):
