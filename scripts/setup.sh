@@ -6,7 +6,7 @@
 #   scripts/setup.sh boot     boot an ISO: QEMU, its firmware, the shell of the probe
 #   scripts/setup.sh test     all of it, and what the tests call
 #   scripts/setup.sh ci       test, and what a machine of one's own is better without: cloud-init would act at its
-#                             next start. Tests that ask cloud-init and netplan are skipped where these are missing.
+#                             next start. Tests that ask cloud-init, netplan and sshd are skipped where these are missing.
 #
 # Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel is not installed: it is unpacked
 # into .cache/guest-kernel/. When nothing is missing, nothing is done and no network is needed.
@@ -20,7 +20,7 @@ build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
 test="age buildah debootstrap fdisk gpgv mandoc shellcheck"
-ci="cloud-init netplan.io"
+ci="cloud-init netplan.io openssh-server"
 
 say() {
     printf 'setup: %s\n' "$*" >&2
