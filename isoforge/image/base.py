@@ -132,10 +132,9 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
 
 def refuse_unless_whole(path: Path) -> None:
     """Raise ``BaseIsoError`` unless a whole ISO 9660 image lies at ``path`` (xorriso takes a missing one for blank)."""
-    if not path.is_file():
-        what = "is a directory" if path.is_dir() else "is not there"
-        raise BaseIsoError(f"base ISO {path} {what}", hint="get one from releases.ubuntu.com")
     try:
+        if not path.is_file():
+            raise BaseIsoError(f"base ISO {path} {_instead_of_a_file(path)}", hint="get one from releases.ubuntu.com")
         if read_volume(path) is None:
             raise BaseIsoError(f"{path} is not an ISO image", hint="get one from releases.ubuntu.com")
         missing = missing_bytes(path)
@@ -143,6 +142,15 @@ def refuse_unless_whole(path: Path) -> None:
         raise BaseIsoError(f"base ISO {path} cannot be read: {failure.strerror}") from failure
     if missing:
         raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
+
+
+def _instead_of_a_file(path: Path) -> str:
+    """What the ``path`` of a base ISO is, if it is no file."""
+    if re.match(r"[a-z]+:/", str(path)):
+        return "is an address: download it first"
+    if path.is_dir():
+        return "is a directory"
+    return "is no file: copy what it gives into one first" if path.exists() else "is not there"
 
 
 def _take_out(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
