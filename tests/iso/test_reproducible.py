@@ -79,8 +79,8 @@ def lay_out(fleet: Path, base: Path, *, shuffled: bool = False) -> None:
 
 def build(fleet: Path, *options: str, world: World = WORLDS["as it is"], at: Path | None = None) -> dict[str, str]:
     """Build in ``fleet`` as ``world`` has it, and return the SHA-256 of each file of the output by its name."""
-    python = ("-m", "isoforge", "multi", *HOSTS, "--name", "n", "--render", *options)
-    program, *args = [*world.words, sys.executable, *python]
+    python = [sys.executable, "-m", "isoforge", "multi", *HOSTS, "--name", "n", "--render", *options]
+    program, *args = [*world.words, *python]
     base = next(fleet.glob("*.iso"))
     words = (
         "--ubuntu-iso",
