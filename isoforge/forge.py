@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.errors import ProofError, ToolError
 from isoforge.fleet.seeds import read_seed, render_seed, write_seed
-from isoforge.image.base import BaseIso, read_base
+from isoforge.image.base import BaseIso, read_base, unchanged
 from isoforge.image.cidata import write_cidata
+from isoforge.image.digests import digesting
 from isoforge.image.draft import publish, refuse_same_file, refuse_without_room, workshop
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
@@ -19,7 +19,7 @@ from isoforge.muster import check, check_files, collect_hosts, collect_seeds, ge
 from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan
 from isoforge.proof.again import refuse_difference, refuse_other_base
-from isoforge.proof.manifest import Manifest, image_file
+from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify import structural
 from isoforge.run import run
 from isoforge.wording import render
@@ -67,42 +67,54 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
     hosts = collect_hosts(order)
     refuse_same_file(order.goal, base_iso)
     with workshop(order.goal) as shop:
-        listen(Step(phase="reading the base ISO"))
-        base = read_base(base_iso, subfolder(shop, "base"))
-        seeds = collect_seeds(order, hosts, base.release)
-        plan = make_plan(order, base, hosts, seeds, xorriso_version)
-        refuse_difference(order.like, plan.manifest)
-        refuse_without_room(shop, base.path.stat().st_size * (2 if order.unpack else 1))
-        draft = shop / order.goal.name
-        with ThreadPoolExecutor(max_workers=1) as other_core:
-            base_file = other_core.submit(image_file, base.path)
-            staging = subfolder(shop, "staging")
-            if order.unpack:
-                listen(Step(phase="unpacking the base ISO"))
-                unpack(base, staging)
-            stage(plan.grafts, staging, when=plan.when)
-            size = base.path.stat().st_size
-            listen(Step(phase="writing the ISO", total=size))
-            repack(
-                base,
-                staging,
-                draft,
-                modified=plan.modified,
-                unpacked=order.unpack,
-                on_line=lambda line: listen(Step(phase="writing the ISO", done=written(line, size), total=size)),
-            )
+        with unchanged(base_iso):
+            listen(Step(phase="reading the base ISO"))
+            base = read_base(base_iso, subfolder(shop, "base"))
+            seeds = collect_seeds(order, hosts, base.release)
+            plan = make_plan(order, base, hosts, seeds, xorriso_version)
+            refuse_difference(order.like, plan.manifest)
+            draft, manifest = write_and_prove(order, base, plan, shop, listen)
+        refuse_difference(order.like, manifest)
+        listen(Step(phase="naming it"))
+        return name_it(order.goal, draft, manifest)
+
+
+def write_and_prove(
+    order: Order, base: BaseIso, plan: Plan, shop: Path, listen: Listener = nobody
+) -> tuple[Path, Manifest]:
+    """Write the ISO of ``plan`` in the workshop and read it back; the draft and its manifest come out."""
+    size = base.path.stat().st_size
+    refuse_without_room(shop, size * (2 if order.unpack else 1))
+    draft, staging = shop / order.goal.name, subfolder(shop, "staging")
+    with digesting(base.path, draft, wanted=not order.fast, paced=not order.unpack) as digests:
+        if order.unpack:
+            listen(Step(phase="unpacking the base ISO"))
+            unpack(base, staging)
+        stage(plan.grafts, staging, when=plan.when)
+        listen(Step(phase="writing the ISO", total=size))
+        repack(
+            base,
+            staging,
+            draft,
+            modified=plan.modified,
+            unpacked=order.unpack,
+            on_line=lambda line: listen(Step(phase="writing the ISO", done=written(line, size), total=size)),
+        )
+        digests.draft_is_whole()
         draft.chmod(0o600)
         listen(Step(phase="reading it back"))
         prove(draft, base, plan)
-        manifest = replace(
-            plan.manifest,
-            iso=image_file(draft),
-            base_iso=replace(plan.manifest.base_iso, **asdict(base_file.result())),
-            source_commit=source_commit(order.baremetal),
-            unpacked=order.unpack,
+        base_sha256, sha256 = digests.wait(
+            lambda done, total: listen(Step(phase="computing digests", done=done, total=total))
         )
-        refuse_difference(order.like, manifest)
-        return name_it(order.goal, draft, manifest)
+    manifest = replace(
+        plan.manifest,
+        iso=ImageFile(file=draft.name, size=draft.stat().st_size, sha256=sha256),
+        base_iso=replace(plan.manifest.base_iso, file=base.path.name, size=size, sha256=base_sha256),
+        source_commit=source_commit(order.baremetal),
+        unpacked=order.unpack,
+    )
+    return draft, manifest
 
 
 def seed_iso(order: Order) -> Path:

@@ -28,7 +28,8 @@ class Order:
     ``generated/_multi/<name>``. ``guard`` puts into each seed with match keys a first command that refuses other
     machines; ``forbid_secrets`` makes secrets in clear errors. ``auto`` makes "Detect this machine" what the timeout
     starts; ``password_hash`` (GRUB's PBKDF2) is asked for before anything but the local disk is started. ``like`` is
-    the build that this one repeats (`order_again`): unless the same bytes come out, nothing is kept.
+    the build that this one repeats (`order_again`): unless the same bytes come out, nothing is kept. ``fast`` leaves
+    the SHA-256 of the ISO and of its base out of the manifest.
     """
 
     baremetal: Path
@@ -48,6 +49,7 @@ class Order:
     auto: bool = False
     password_hash: str = field(default="", repr=False)
     like: Manifest | None = None
+    fast: bool = False
 
     @property
     def generated(self) -> Path:

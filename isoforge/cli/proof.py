@@ -93,9 +93,9 @@ def inspect(
             _say(str(file))
     elif markdown:
         from isoforge.cli.markdown import contents_markdown
-        from isoforge.proof.manifest import image_file
+        from isoforge.proof.manifest import sha256_of
 
-        typer.echo(contents_markdown(contents.inspect(iso), image_file(iso).sha256), nl=False)
+        typer.echo(contents_markdown(contents.inspect(iso), sha256_of(iso)), nl=False)
     elif json:
         _print_json(asdict(contents.inspect(iso)))
     else:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -128,6 +129,32 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         md5sums=taken.get(MD5SUM_TXT, ""),
         casper_uuids=tuple(sorted(file for file in paths if file.match("/.disk/casper-uuid-*"))),
     )
+
+
+@contextlib.contextmanager
+def unchanged(path: Path) -> Iterator[None]:
+    """Raise ``BaseIsoError`` if the file at ``path`` is not what it was, once the block is left.
+
+    What went wrong in the block comes second: a base that is written to while it is read explains all of it.
+    """
+    before = _state(path)
+    try:
+        yield
+    except Exception as failure:
+        if _state(path) != before:
+            raise BaseIsoError(f"{path} changed while it was read", hint="is it still being downloaded?") from failure
+        raise
+    if _state(path) != before:
+        raise BaseIsoError(f"{path} changed while it was read", hint="is it still being downloaded?")
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What changes with a file's content: device, inode, size, times; None if there is no file."""
+    try:
+        now = path.stat()
+    except OSError:
+        return None
+    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 def refuse_unless_whole(path: Path) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, ProofError
-from isoforge.proof.manifest import HostFacts, Manifest, image_file
+from isoforge.proof.manifest import HostFacts, Manifest, sha256_of
 
 _NOT_COMPARED = {"hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso"}
 """Keys that follow from others, or speak of the place where a build was made."""
@@ -31,7 +31,7 @@ def refuse_other_base(wanted: Manifest | None, base: Path) -> None:
     hint = f"take {meant.title}"
     if meant.size is not None and size != meant.size:
         raise BaseIsoError(f"{base} is not the manifest's base ISO: {size} bytes, not {meant.size}", hint=hint)
-    if meant.sha256 is not None and (found := image_file(base).sha256) != meant.sha256:
+    if meant.sha256 is not None and (found := sha256_of(base)) != meant.sha256:
         raise BaseIsoError(f"{base} is not the manifest's base ISO: SHA-256 {found}, not {meant.sha256}", hint=hint)
 
 

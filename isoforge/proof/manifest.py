@@ -15,11 +15,11 @@ SCHEMA_VERSION = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """A file by its name, its size in bytes and its SHA-256."""
+    """A file by its name, its size in bytes and its SHA-256 (None: nobody worked it out, ``--fast``)."""
 
     file: str
     size: int
-    sha256: str
+    sha256: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +115,10 @@ def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
 
 def image_file(path: Path) -> ImageFile:
     """Name, size and SHA-256 of the file at ``path``, read once."""
+    return ImageFile(file=path.name, size=path.stat().st_size, sha256=sha256_of(path))
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of the file at ``path`` as hex digits."""
     with path.open("rb") as content:
-        digest = hashlib.file_digest(content, "sha256")
-    return ImageFile(file=path.name, size=path.stat().st_size, sha256=digest.hexdigest())
+        return hashlib.file_digest(content, "sha256").hexdigest()
