@@ -154,12 +154,12 @@ def _locked(folder: Path) -> Iterator[None]:
         os.close(handle)
 
 
-def refuse_without_room(folder: Path, needed: int) -> None:
-    """Raise ``OutputError`` unless ``needed`` bytes and some slack are free where ``folder`` lies."""
-    free = shutil.disk_usage(folder).free
+def refuse_without_room(shop: Path, needed: int) -> None:
+    """Raise ``OutputError`` unless ``needed`` bytes and some slack are free where the workshop ``shop`` lies."""
+    free = shutil.disk_usage(shop).free
     if free < needed + SLACK:
         missing = (needed + SLACK - free + (1 << 20) - 1) >> 20
-        raise OutputError(f"no room for the ISO in {folder}: {missing} MiB are missing", hint="free some space")
+        raise OutputError(f"no room for the ISO in {shop.parent}: {missing} MiB are missing", hint="free some space")
 
 
 def refuse_same_file(goal: Path, base: Path) -> None:

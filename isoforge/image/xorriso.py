@@ -17,7 +17,7 @@ PATIENCE_S = 300.0
 """How long xorriso may stand still, in seconds, before it counts as hanging: a stick or a share can be slow."""
 
 _COMPLAINT = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
-_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large")
+_NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large|Image size \S+ exceeds free space")
 _UPDATE = re.compile(r": UPDATE : +(?P<count>[\d.]*)")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
@@ -27,12 +27,11 @@ def xorriso(
     cwd: Path | None = None,
     on_line: Callable[[str], object] | None = None,
     growing: Path | None = None,
-    patience_s: float = PATIENCE_S,
 ) -> str:
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
 
-    It counts as hanging, and is stopped with a ``ToolError``, when for ``patience_s`` seconds it has told nothing new
-    and written nothing to the file ``growing``. ``OutputError`` if there was no room for what it was to write.
+    It counts as hanging, and is stopped with a ``ToolError``, when for `PATIENCE_S` it has told nothing new and
+    written nothing to the file ``growing``. ``OutputError`` if there was no room for what it was to write.
     """
     progress = ""
 
@@ -49,7 +48,7 @@ def xorriso(
     try:
         return run(
             "xorriso", "-no_rc", *args,
-            cwd=cwd, on_line=hear, complaint=_COMPLAINT, moved=moved, patience_s=patience_s,
+            cwd=cwd, on_line=hear, complaint=_COMPLAINT, moved=moved, patience_s=PATIENCE_S,
         )  # fmt: skip
     except ToolError as failure:
         reason = _NO_ROOM.search(failure.message)

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import signal
-import stat
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,26 +16,11 @@ import sh
 from isoforge.proof.synthetic import Release, make_base
 from isoforge.run import run
 from tests.iso.conftest import Cli, Outcome
+from tests.iso.faults import hidden_in, program, real_xorriso_but, said, small_file_system, wait_for
 
 Q1, Q2 = "site-a-m710q1", "site-a-m710q2"
 GENERATED = Path("baremetal/autoinstall/generated")
 FOLDER = GENERATED / "_multi/n"
-
-
-def said(outcome: Outcome, code: int, *words: str) -> None:
-    """The outcome is one line on stderr with ``words`` in it, nothing on stdout, and the exit ``code``."""
-    assert outcome.code == code, outcome.err
-    assert outcome.out == ""
-    assert "Traceback" not in outcome.err
-    lines = [line for line in outcome.err.strip().splitlines() if " warning: " not in line]
-    assert len(lines) == 1, outcome.err
-    assert lines[0].startswith("isoforge: ")
-    for word in words:
-        assert word in outcome.err
-
-
-def hidden_in(folder: Path) -> list[str]:
-    return [path.name for path in folder.rglob(".*") if path.name.startswith(".ubuntu")]
 
 
 @pytest.fixture
@@ -213,20 +195,6 @@ def test_no_base_iso_at_all(cli: Cli) -> None:
     said(cli("multi", "--host", Q1, "--name", "n", "--render"), 5, "files/", "--ubuntu-iso")
 
 
-def program(folder: Path, text: str) -> str:
-    """A PATH on which xorriso is a shell script."""
-    folder.mkdir()
-    script = folder / "xorriso"
-    script.write_text(f"#!/bin/sh\n{text}\n")
-    script.chmod(script.stat().st_mode | stat.S_IXUSR)
-    return f"{folder}:/usr/bin:/bin"
-
-
-def real_xorriso_but(folder: Path, text: str) -> str:
-    """A PATH on which xorriso does ``text`` when it is to write an ISO, and else what it always does."""
-    return program(folder, f'case "$*" in *-outdev*) {text} ;; esac\nexec /usr/bin/xorriso "$@"')
-
-
 def test_xorriso_missing(cli: Cli, noble: Path, tmp_path: Path) -> None:
     outcome = cli("multi", "--host", Q1, "--ubuntu-iso", noble, "--name", "n", "--render", PATH=str(tmp_path))
     said(outcome, 6, "xorriso is not on this machine", "apt-get install xorriso")
@@ -264,15 +232,6 @@ def test_draft_that_is_not_what_was_meant_is_never_named(multi: Cli, fleet: Path
     assert not (fleet / FOLDER).exists()
 
 
-@contextlib.contextmanager
-def small_file_system(folder: Path, mebibytes: int) -> Iterator[None]:
-    run("mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", folder)
-    try:
-        yield
-    finally:
-        run("umount", folder)
-
-
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small file system takes root")
 def test_no_room_is_said_before_the_start(multi: Cli, fleet: Path, noble: Path) -> None:
     (fleet / FOLDER).mkdir(parents=True)
@@ -298,19 +257,9 @@ def test_signal_stops_xorriso_and_leaves_nothing(
     started = time.monotonic()
     child.signal(number)
     child.wait()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 2
     assert not Path(f"/proc/{xorriso}").exists(), Path(f"/proc/{xorriso}/stat").read_text()
     assert {path: path.read_bytes() for path in (fleet / FOLDER).iterdir()} == before
-
-
-def wait_for(file: Path, seconds: float = 20) -> str:
-    """The text of ``file``, once there is one."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if file.is_file() and (text := file.read_text().strip()):
-            return text
-        time.sleep(0.05)
-    raise AssertionError(f"{file} was not written")
 
 
 def test_two_builds_of_one_name_do_not_meet(multi: Cli, fleet: Path) -> None:
