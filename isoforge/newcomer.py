@@ -75,7 +75,8 @@ def add_host(baremetal: Path, new: Newcomer) -> Added:
     tree = Tree(root=baremetal / TREES[new.overlay], problems=[])
     with _alone(baremetal):
         inventory = survey(baremetal)
-        refuse_if_any(problem for problem in inventory.problems if problem.file == str(tree.hosts_file))
+        about = [one for one in inventory.problems if one.file == str(tree.hosts_file)]
+        refuse_if_any(one for one in about if not one.address.startswith("hosts."))
         _refuse_clashes(baremetal, inventory, new)
         text = _host_file(baremetal, new)
         _refuse_twins(inventory, foreseen(baremetal, new.name, group=new.group, values=_values(text, new)))
