@@ -19,9 +19,11 @@ from isoforge.fleet.host import Host, MatchKeys
 from isoforge.fleet.seeds import Seed
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
 from isoforge.image.checksums import refreshed
+from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
-from isoforge.image.menu import Menu, MenuEntry, grub_cfg, loopback_cfg
+from isoforge.image.menu import Menu, menu_files, spots
 from isoforge.image.repack import Graft, volume_date
+from isoforge.image.submenus import in_menu_order
 from isoforge.order import Order
 from isoforge.proof.manifest import BaseFacts, HostFacts, Manifest
 
@@ -44,16 +46,7 @@ def make_plan(
     order: Order, base: BaseIso, hosts: tuple[Host, ...], seeds: tuple[Seed, ...], xorriso_version: str
 ) -> Plan:
     """Everything that will be on the ISO, from the order, the base and the seeds alone."""
-    entries = tuple(
-        MenuEntry(
-            host=host.name,
-            description=host.description,
-            kernel=base.kernel(host.kernel),
-            args=host.kernel_args,
-            match=match_of(host.match),
-        )
-        for host in hosts
-    )
+    entries = in_menu_order([entry_of(host, base) for host in hosts])
     menu = Menu(
         name=order.name,
         build_id="0" * 12,
@@ -82,8 +75,7 @@ def make_plan(
         source_date_epoch=source_date_epoch(order),
     )
     files = {
-        GRUB_CFG: grub_cfg(menu, base).encode(),
-        LOOPBACK_CFG: loopback_cfg(menu, base).encode(),
+        **{file: text.encode() for file, text in menu_files(menu, base).items()},
         OUR_FOLDER / "manifest.json": manifest.to_json().encode(),
         OUR_FOLDER / "build": f"{menu.build_id}\n".encode(),
         OUR_FOLDER / f"build-{menu.build_id}": b"",
@@ -99,6 +91,18 @@ def make_plan(
         manifest=manifest,
         modified=volume_date(when, menu.build_id),
         when=when,
+    )
+
+
+def entry_of(host: Host, base: BaseIso) -> MenuEntry:
+    """The menu's entry of ``host``."""
+    return MenuEntry(
+        host=host.name,
+        description=host.description,
+        kernel=base.kernel(host.kernel),
+        group=host.group,
+        args=host.kernel_args,
+        match=match_of(host.match),
     )
 
 
@@ -177,7 +181,7 @@ def built_as(menu: Menu, build: str) -> Menu:
 def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes]) -> str:
     """12 hex digits that are the same for the same inputs, and others for others."""
     digest = hashlib.sha256()
-    for text in (__version__, base.modified, base.title, base.md5sums, grub_cfg(menu, base), loopback_cfg(menu, base)):
+    for text in (__version__, base.modified, base.title, base.md5sums, *menu_files(menu, base).values()):
         digest.update(hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).digest())
     for target, content in seed_files.items():
         digest.update(hashlib.sha256(str(target).encode()).digest() + hashlib.sha256(content).digest())
@@ -220,6 +224,7 @@ def describe(
     def digest(host: str, name: str) -> str:
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
 
+    known = spots(menu)
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
     return Manifest(
         name=menu.name,
@@ -243,6 +248,7 @@ def describe(
                 meta_data_sha256=digest(entry.host, "meta-data"),
                 vendor_data_sha256=digest(entry.host, "vendor-data"),
                 guarded=entry.host in guarded,
+                submenu=tuple(submenu.title for submenu in known[entry.host].way),
             )
             for entry in menu.entries
         ),
@@ -252,6 +258,7 @@ def describe(
         isoforge_version=__version__,
         xorriso_version=xorriso_version,
         medium=menu.medium,
+        detect=menu.detect is not None,
         auto=menu.auto,
         menu_password=bool(menu.password_hash),
     )

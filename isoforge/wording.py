@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -41,18 +42,10 @@ def render(
     ``filters`` are the quoting functions that it may use, ``subject`` names whom the text is for. Raises
     ``TemplateError`` that names the template, its line and the undefined variable or the fault.
     """
-    folders = [os.fspath(folder) for folder in (*search, shipped_templates())]
-    world = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(folders),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    world.filters.update(filters or {})
+    folders = tuple(os.fspath(folder) for folder in (*search, shipped_templates()))
     about = f" for {subject}" if subject else ""
     try:
-        return world.get_template(template).render(**values)
+        return _environment(folders, tuple((filters or {}).items())).get_template(template).render(**values)
     except jinja2.TemplateNotFound as failure:
         raise TemplateError(
             f"template {failure.name} is not there{about}", hint=f"looked in {', '.join(folders)}"
@@ -61,6 +54,22 @@ def render(
         raise TemplateError(f"{failure.filename or template}:{failure.lineno}{about}: {failure.message}") from None
     except jinja2.TemplateError as failure:
         raise TemplateError(f"{_place(failure, folders, template)}{about}: {failure.message}") from None
+
+
+@functools.lru_cache(maxsize=16)
+def _environment(
+    folders: tuple[str, ...], filters: tuple[tuple[str, Callable[..., object]], ...]
+) -> jinja2.Environment:
+    """Jinja as our templates want it; kept, because it compiles each template once."""
+    made = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(folders),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    made.filters.update(filters)
+    return made
 
 
 def _place(failure: Exception, folders: Sequence[str], template: str) -> str:

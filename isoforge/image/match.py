@@ -1,9 +1,25 @@
-"""Which machine an entry is for, as GRUB can see it: comparisons of what SMBIOS says."""
+"""Which machine an entry is for, as GRUB can see it: comparisons of what SMBIOS says, in files that it looks up."""
 
 from __future__ import annotations
 
 import itertools
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from isoforge.image.base import OUR_FOLDER
+
+MACHINES = OUR_FOLDER / "machines"
+"""Where the menu looks up who a machine is: ``<key>/<ending>.cfg`` has the hosts whose value of that key ends so."""
+
+KEYS = ("serial", "uuid", "asset_tag", "baseboard_serial", "product")
+"""What a machine is looked up by, the likeliest to tell one from all others first."""
+
+_ENDING = re.compile(r"[a-z0-9]{2}")
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +46,37 @@ class Match:
             "[ " + " -a ".join(_same(name, value) for name, value in zip(names, values, strict=True)) + " ]"
             for values in itertools.product(*(values for _, values in self.texts))
         )
+
+    @property
+    def key(self) -> str:
+        """What the menu looks it up by."""
+        names = {name for name, _ in self.texts}
+        return next(key for key in KEYS if key in names)
+
+    @property
+    def files(self) -> frozenset[PurePosixPath]:
+        """Where the menu looks for it: at the ending of each value of its key."""
+        return frozenset(MACHINES / self.key / f"{ending(value)}.cfg" for value in dict(self.texts)[self.key])
+
+
+def ending(value: str) -> str:
+    """The last two characters of a normalised value as a part of a file's name; "other" if they are not fit for it.
+
+    No more of a value gets into a path, and the menu does the same to what SMBIOS says (`x` stands before it).
+    """
+    last = f"x{value}"[-2:]
+    return last if _ENDING.fullmatch(last) else "other"
+
+
+def sorted_by_file(
+    known: Iterable[tuple[Match, T]],
+) -> Mapping[PurePosixPath, Mapping[tuple[str, ...], list[tuple[Match, T]]]]:
+    """What goes into each file: whoever has the same conditions, together."""
+    files: dict[PurePosixPath, dict[tuple[str, ...], list[tuple[Match, T]]]] = {}
+    for match, who in known:
+        for file in sorted(match.files):
+            files.setdefault(file, {}).setdefault(match.conditions, []).append((match, who))
+    return files
 
 
 def _same(name: str, value: str) -> str:

@@ -216,7 +216,7 @@ def _trials(order: Round, hosts: Sequence[HostFacts], shown: Shown, under: str) 
                         disk_format=shown.disk_format,
                         firmware=firmware,
                         medium=medium,
-                        choose=(host.title,),
+                        choose=(*host.submenu, host.title),
                         timeout_s=order.timeout_s,
                         accelerator=under,
                     ),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
-from isoforge.image.base import SEEDS_FOLDER
+from isoforge.image.base import OUR_FOLDER, SEEDS_FOLDER
 from isoforge.proof.case import sha256
 from isoforge.proof.checks import SkipError
 from isoforge.proof.lines import seed_folder
@@ -262,6 +262,7 @@ def extract(iso: Path, folder: Path) -> tuple[Path, ...]:
         folders = {PurePosixPath(host.folder) for host in hosts} - {PurePosixPath("/")}
         inside = {place for place, node in image.tree.items() if place.parent in folders and node.kind == "file"}
         places = inside | {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
+        places |= {place for place in image.tree if OUR_FOLDER in place.parents and place.suffix == ".cfg"}
         places |= {MANIFEST} & image.tree.keys()
         texts = {place: image.content(place) for place in sorted(places)}
     written = []

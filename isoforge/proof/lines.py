@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG
-from isoforge.image.menu import CMDLINE_LIMIT
+from isoforge.image.entry import CMDLINE_LIMIT
 from isoforge.proof.case import Case
 from isoforge.proof.checks import Found, SkipError, counted
 from isoforge.proof.manifest import HostFacts
@@ -37,7 +37,7 @@ def kernel_lines(case: Case) -> Found:
         for entry in menu.entries:
             if entry.linux:
                 count += 1
-                where = f"{place}:{entry.line}" + (f" {entry.title!r}" if entry.title else "")
+                where = f"{entry.file or place}:{entry.line}" + (f" {entry.title!r}" if entry.title else "")
                 faults += [f"{where}: {fault}" for fault in _in_entry(case.iso, place, entry)]
     names = ", ".join(place.name for place in case.iso.menus)
     return Found(compared=f"{counted(count, 'line')} in {names}", faults=shortened(faults))
@@ -166,7 +166,7 @@ def menu(case: Case) -> Found:
         if place in case.iso.menus:
             faults += [f"{place}: {fault}" for fault in _in_hosts(case.iso.menus[place], hosts)]
     default = f"host-{case.manifest.default_host}" if case.manifest.default_host else "local-disk"
-    if default not in told.variables.get("default", ()):
+    if default not in {value.split(">")[-1] for value in told.variables.get("default", ())}:
         faults.append(f"the timeout does not start {default}, which the manifest names")
     if str(case.manifest.timeout_s) not in told.variables.get("timeout", ()):
         faults.append(f"the timeout is not {case.manifest.timeout_s} s, which the manifest says")
@@ -188,6 +188,9 @@ def _in_hosts(told: BootMenu, hosts: tuple[HostFacts, ...]) -> Iterator[str]:
             yield f"the entry of {host.name} starts {' and '.join((entry.linux[0], *entry.initrd))}"
         if entry.title != host.title:
             yield f"the entry of {host.name} is called {entry.title!r}, the manifest says {host.title!r}"
+        if entry.inside != host.submenu:
+            where = " > ".join(entry.inside) or "no submenu"
+            yield f"the entry of {host.name} lies in {where}, the manifest says {' > '.join(host.submenu) or 'in none'}"
     for line, entries in lines.items():
         folders = list(filter(None, map(seed_folder, line.split())))
         if "autoinstall" in line.split() and not any(map(is_reserved, folders)):
@@ -198,6 +201,8 @@ def _in_default(told: BootMenu) -> Iterator[str]:
     """A default that names no entry makes GRUB start the first one."""
     known = {name for entry in told.entries for name in (entry.title, entry.entry_id, *entry.inside)}
     for value in told.variables.get("default", ()):
-        name = value.split(">")[-1]
-        if name and not name.isdigit() and "$" not in name and name not in known | {"saved"}:
+        *ways, name = value.split(">")
+        if name and not name.isdigit() and "$" not in name and name not in known | told.submenus | {"saved"}:
             yield f"the default {value!r} names no entry of the menu"
+        elif strange := [way for way in ways if not way.isdigit() and way not in known | told.submenus]:
+            yield f"the default {value!r} leads through {strange[0]!r}, which is no submenu of the menu"

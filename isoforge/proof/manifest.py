@@ -40,7 +40,8 @@ class BaseFacts:
 class HostFacts:
     """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests.
 
-    ``guarded`` says whether its seed refuses a machine that its match keys do not fit.
+    ``guarded`` says whether its seed refuses a machine that its match keys do not fit; ``submenu`` are the titles of
+    the submenus that its entry lies in, outermost first.
     """
 
     name: str
@@ -53,6 +54,7 @@ class HostFacts:
     meta_data_sha256: str
     vendor_data_sha256: str
     guarded: bool = False
+    submenu: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +62,8 @@ class Manifest:
     """What one ISO holds.
 
     ``hosts`` are in menu order; ``default_host`` is what the timeout starts on a machine that the menu does not know
-    (None: the local disk, or with ``auto`` "Detect this machine"); ``guard`` is False if seeds without guards were
+    (None: the local disk, or with ``auto`` "Detect this machine"); ``detect`` says whether there is that entry;
+    ``guard`` is False if seeds without guards were
     asked for; ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
     ``replaced`` are the base's files that the build laid its own over, by their path on the ISO; ``source_date_epoch``
     is what the variable of that name gave, None if it was not set; ``unpacked`` says that the base was taken apart,
@@ -82,6 +85,7 @@ class Manifest:
     source_commit: str | None = None
     medium: str = ""
     guard: bool = True
+    detect: bool = False
     auto: bool = False
     menu_password: bool = False
     source_date_epoch: int | None = None
@@ -108,7 +112,7 @@ def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
         **told,
         "iso": told["iso"] and ImageFile(**told["iso"]),
         "base_iso": BaseFacts(**told["base_iso"]),
-        "hosts": tuple(HostFacts(**host) for host in told["hosts"]),
+        "hosts": tuple(HostFacts(**{**host, "submenu": tuple(host.get("submenu", ()))}) for host in told["hosts"]),
         "replaced": tuple(told["replaced"]),
     }
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from isoforge.image.menu import MARK
+from isoforge.image.entry import MARK
 
 _TOKEN = re.compile(
     r"""
@@ -35,13 +35,15 @@ _WITH_VALUE = frozenset({"--id", "--class", "--users", "--hotkey"})
 class Entry:
     """One entry of a boot menu.
 
-    ``line`` is where it begins; ``inside`` are the titles of the submenus around it; ``linux`` are the words of the
-    kernel command as the kernel gets them, the file first (empty if it starts no kernel), ``initrd`` the files of the
-    initrd; ``cut`` is what a bare ``;`` took off the kernel command. Variables stay as they are written.
+    ``line`` is where it begins, in ``file`` if that is not the menu's own; ``inside`` are the titles of the submenus
+    around it; ``linux`` are the words of the kernel command as the kernel gets them, the file first (empty if it starts
+    no kernel), ``initrd`` the files of the initrd; ``cut`` is what a bare ``;`` took off the kernel command. Variables
+    stay as they are written.
     """
 
     title: str
     line: int
+    file: str = ""
     entry_id: str = ""
     inside: tuple[str, ...] = ()
     linux: tuple[str, ...] = ()
@@ -56,15 +58,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootMenu:
-    """A boot menu: its entries in their order, and every value that ``set`` gives to a variable outside of them."""
+    """A boot menu: its entries in their order, and every value that ``set`` gives to a variable outside of them.
+
+    ``submenus`` are the ids of its submenus, ``sourced`` the files that it was read from beside its own.
+    """
 
     entries: tuple[Entry, ...]
+    submenus: frozenset[str] = frozenset()
+    sourced: tuple[str, ...] = ()
     variables: dict[str, tuple[str, ...]] = field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Command:
+class Command:
+    """A command of a GRUB script without its quotes, and the token that ended it."""
+
     words: tuple[str, ...]
     line: int
     ended_by: str
@@ -78,25 +87,65 @@ class _Block:
     title: str
     entry_id: str
     line: int
+    file: str = ""
     linux: tuple[str, ...] = ()
     initrd: tuple[str, ...] = ()
     cut: str = ""
 
 
-def read_grub(config: str) -> BootMenu:
-    """The menu that a GRUB configuration describes; what it sources or loads from elsewhere is not followed."""
-    entries: list[Entry] = []
-    variables: dict[str, tuple[str, ...]] = {}
-    blocks: list[_Block] = []
-    top = _Block(kind="", title="", entry_id="", line=1)
-    problems: list[str] = []
-    before: _Command | None = None
-    for command in _commands(config):
-        block = blocks[-1] if blocks else top
+def read_grub(config: str, sourced: Callable[[str], str | None] = lambda _file: "") -> BootMenu:
+    """The menu that a GRUB configuration describes.
+
+    ``sourced`` gives the text of a file that it sources, None if that is missing; without it none is followed. What a
+    variable names is not followed either.
+    """
+    reader = _Reader(sourced)
+    reader.read(config, "")
+    reader.problems += [f"line {block.line}: a {{ that is never closed" for block in reader.blocks]
+    if reader.top.linux:
+        reader.entries.append(_entry(reader.top, ()))
+    return BootMenu(
+        entries=tuple(reader.entries),
+        submenus=frozenset(reader.submenus),
+        sourced=tuple(reader.files),
+        variables=reader.variables,
+        problems=tuple(reader.problems),
+    )
+
+
+class _Reader:
+    """Reads a menu and the files that it sources, each at its place in the menu."""
+
+    def __init__(self, sourced: Callable[[str], str | None]) -> None:
+        self.sourced = sourced
+        self.entries: list[Entry] = []
+        self.submenus: set[str] = set()
+        self.files: list[str] = []
+        self.variables: dict[str, tuple[str, ...]] = {}
+        self.problems: list[str] = []
+        self.blocks: list[_Block] = []
+        self.top = _Block(kind="", title="", entry_id="", line=1)
+
+    def read(self, config: str, file: str) -> None:
+        """Take in the commands of ``config``, which stands in ``file``."""
+        before: Command | None = None
+        for command in commands(config):
+            self._command(command, before, file)
+            if command.ended_by == "}":
+                if self.blocks:
+                    self.entries += _closed(self.blocks.pop(), self.blocks)
+                else:
+                    self.problems.append(f"{file and f'{file} '}line {command.line}: a }} that closes nothing")
+            before = command if command.words else before
+
+    def _command(self, command: Command, before: Command | None, file: str) -> None:
+        block = self.blocks[-1] if self.blocks else self.top
         words = command.words
         name = words[0] if words else ""
         if command.ended_by == "{":
-            blocks.append(_opened(command))
+            self.blocks.append(_opened(command, file))
+            if self.blocks[-1].kind == "submenu":
+                self.submenus.add(self.blocks[-1].entry_id)
         elif before and before.ended_by == ";" and before.words[0] in _LINUX and _is_rest(words):
             block.cut = " ".join(words)
         elif name in _LINUX:
@@ -106,17 +155,19 @@ def read_grub(config: str) -> BootMenu:
             block.initrd = words[1:]
         elif name == "set" and len(words) > 1 and not block.kind:
             variable, _, value = words[1].partition("=")
-            variables[variable] = (*variables.get(variable, ()), value)
-        if command.ended_by == "}":
-            if blocks:
-                entries += _closed(blocks.pop(), blocks)
-            else:
-                problems.append(f"line {command.line}: a }} that closes nothing")
-        before = command if words else before
-    problems += [f"line {block.line}: a {{ that is never closed" for block in blocks]
-    if top.linux:
-        entries.append(_entry(top, ()))
-    return BootMenu(entries=tuple(entries), variables=variables, problems=tuple(problems))
+            self.variables[variable] = (*self.variables.get(variable, ()), value)
+        elif name == "source" and len(words) == 2 and "$" not in words[1]:
+            self._source(words[1], f"{file and f'{file} '}line {command.line}")
+
+    def _source(self, file: str, where: str) -> None:
+        text = self.sourced(file)
+        if file in self.files:
+            self.problems.append(f"{where}: {file} is read a second time")
+        elif text is None:
+            self.problems.append(f"{where}: {file} is not on the ISO, its entries are missing")
+        elif text:
+            self.files.append(file)
+            self.read(text, file)
 
 
 def _is_rest(words: Sequence[str]) -> bool:
@@ -124,7 +175,7 @@ def _is_rest(words: Sequence[str]) -> bool:
     return bool(words) and ("=" in words[0] or "---" in words)
 
 
-def _opened(command: _Command) -> _Block:
+def _opened(command: Command, file: str) -> _Block:
     kind = command.words[0] if command.words else ""
     named = iter(command.words[1:])
     title = entry_id = ""
@@ -135,7 +186,7 @@ def _opened(command: _Command) -> _Block:
             entry_id = value if option == "--id" else entry_id
         elif not word.startswith("--") and not title:
             title = MARK.sub("", word)
-    return _Block(kind=kind or "{", title=title, entry_id=entry_id, line=command.line)
+    return _Block(kind=kind or "{", title=title, entry_id=entry_id, line=command.line, file=file)
 
 
 def _closed(block: _Block, around: Sequence[_Block]) -> Iterator[Entry]:
@@ -150,6 +201,7 @@ def _entry(block: _Block, inside: tuple[str, ...]) -> Entry:
     return Entry(
         title=block.title,
         line=block.line,
+        file=block.file,
         entry_id=block.entry_id,
         inside=inside,
         linux=block.linux,
@@ -158,7 +210,7 @@ def _entry(block: _Block, inside: tuple[str, ...]) -> Entry:
     )
 
 
-def _commands(config: str) -> Iterator[_Command]:
+def commands(config: str) -> Iterator[Command]:
     """The commands of a GRUB script in their order, with the token that ended each; braces end one too."""
     words: list[str] = []
     line, started = 1, 1
@@ -168,10 +220,10 @@ def _commands(config: str) -> Iterator[_Command]:
         if kind == "word" and not (not words and text in _KEYWORDS):
             words.append(_unquoted(text))
         elif kind in ("end", "brace", "other"):
-            yield _Command(words=tuple(words), line=started, ended_by=text)
+            yield Command(words=tuple(words), line=started, ended_by=text)
             words = []
         line += text.count("\n")
-    yield _Command(words=tuple(words), line=started, ended_by="")
+    yield Command(words=tuple(words), line=started, ended_by="")
 
 
 def _unquoted(word: str) -> str:

@@ -19,6 +19,9 @@ from isoforge.proof.menus import BootMenu, read_grub, read_isolinux
 MANIFEST = OUR_FOLDER / "manifest.json"
 """The manifest that an ISO of ours carries."""
 
+GRUBS = (GRUB_CFG, LOOPBACK_CFG)
+"""The menus that GRUB shows."""
+
 TEXT_LIMIT = 16 << 20
 """Bytes: no menu and no seed is longer, and a broken directory may say so."""
 
@@ -89,10 +92,17 @@ class Image:
     @functools.cached_property
     def menus(self) -> Mapping[PurePosixPath, BootMenu]:
         """Its boot menus by the file that they are read from."""
-        grub = {place: read_grub(self.text(place)) for place in (GRUB_CFG, LOOPBACK_CFG) if place in self.tree}
+        grub = {place: read_grub(self.text(place), self._sourced) for place in GRUBS if place in self.tree}
         folder = PurePosixPath("/isolinux")
         names = sorted(place for place in self.tree if place.parent == folder and place.suffix == ".cfg")
         return {**grub, **{place: read_isolinux(self.text(place)) for place in names}}
+
+    def _sourced(self, file: str) -> str | None:
+        """The text of a file that a menu of ours sources; of other menus' files nothing is known."""
+        place = PurePosixPath(file)
+        if OUR_FOLDER not in place.parents:
+            return ""
+        return self.text(place) if place in self.tree else None
 
     def bytes_at(self, start: int, size: int) -> bytes:
         """``size`` bytes from byte ``start`` on, fewer at the end of the image."""

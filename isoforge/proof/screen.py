@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import pyte
 
+from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
 from isoforge.proof.machine import Firmware
 
 UNFINISHED = re.compile(r"\x1b\[?[0-9;:?]*\Z")
@@ -96,5 +97,11 @@ def read_menu(lines: list[str]) -> Menu | None:
 
 
 def names(title: str, shown: str) -> bool:
-    """Whether ``shown``, a row of the menu, is the entry ``title``; GRUB ends a row that is too long with ``..``."""
-    return shown == title or (shown.endswith("..") and title.startswith(shown.removesuffix("..")))
+    """Whether ``shown``, a row of the menu, is the entry ``title``, with a mark behind it or without.
+
+    GRUB ends a row that is too long with ``..``.
+    """
+    for whole in (title, title + THIS_MACHINE, title + BY_ITSELF):
+        if shown == whole or (shown.endswith("..") and whole.startswith(shown.removesuffix(".."))):
+            return True
+    return False

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
 from isoforge.image.tree import Node
-from isoforge.proof import lines, records, trees
+from isoforge.proof import lines, machines, records, trees
 from isoforge.proof.case import Case
 from isoforge.proof.checks import Check, Found, Outcome, SkipError, check
 from isoforge.proof.manifest import Manifest
@@ -27,6 +27,7 @@ STRUCTURE: Mapping[str, Callable[[Case], Found]] = {
     "shadowing": trees.shadowing,
     "kernel-lines": lines.kernel_lines,
     "menu": lines.menu,
+    "machines": machines.machines,
     "seeds": trees.seeds,
     "md5sum": trees.md5sum,
     "base-files": trees.base_files,

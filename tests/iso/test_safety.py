@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -10,12 +11,15 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from isoforge.forge import Built, multi
-from isoforge.image.base import BaseIso, read_base
+from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, BaseIso, read_base
+from isoforge.image.entry import MenuEntry, one_line
 from isoforge.image.match import Match
-from isoforge.image.menu import HOST_NAME, Menu, MenuEntry, grub_cfg, loopback_cfg, one_line
+from isoforge.image.menu import HOST_NAME, Menu, menu_files
+from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
 from isoforge.plan import built_as
+from isoforge.proof.machines import read_cases
 from isoforge.proof.menus import read_grub
 from isoforge.run import run
 from tests.iso.conftest import Cli
@@ -40,14 +44,16 @@ def base(noble: Path, tmp_path_factory: pytest.TempPathFactory) -> BaseIso:
 @given(
     st.lists(
         st.tuples(host_names, st.one_of(hostile, long), printable), min_size=1, max_size=3, unique_by=lambda t: t[0]
-    )
+    ),
+    st.booleans(),
 )
-@example([("h", "it's ${isoforge} $(reboot) `x` }\n}; \\", "it's $HOME \" ] ; } \\")])
-@example([("h", "x" * 10_000, "'")])
+@example([("h", "it's ${isoforge} $(reboot) `x` }\n}; \\", "it's $HOME \" ] ; } \\")], False)
+@example([("h", "it's ${isoforge} $(reboot) `x` }\n}; \\", "it's $HOME \" ] ; } \\")], True)
+@example([("h", "x" * 10_000, "'")], True)
 def test_no_description_and_no_match_key_breaks_out_of_the_menu(
-    base: BaseIso, tmp_path: Path, hosts: list[tuple[str, str, str]]
+    base: BaseIso, tmp_path: Path, hosts: list[tuple[str, str, str]], folded: bool
 ) -> None:
-    entries = tuple(
+    entries = [
         MenuEntry(
             host=name,
             description=description,
@@ -55,12 +61,13 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
             match=Match(texts=(("serial", (serial,)), ("product", (serial,)))),
         )
         for name, description, serial in hosts
-    )
+    ]
+    others = [replace(entries[0], host=f"other-{number}", match=None) for number in range(FLAT)] if folded else []
     menu = built_as(
         Menu(
             name="hostile",
             build_id="",
-            entries=entries,
+            entries=in_menu_order([*entries, *others]),
             default_host=None,
             timeout_s=5,
             about=tuple(one_line(description)[:160] for _, description, _ in hosts),
@@ -68,18 +75,24 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
         ),
         "0123456789ab",
     )
-    for text in (grub_cfg(menu, base), loopback_cfg(menu, base)):
+    files = {str(file): text for file, text in menu_files(menu, base).items()}
+    for text in files.values():
         place = tmp_path / "hostile.cfg"
         place.write_text(text, "utf-8")
         run("grub-script-check", place)
-        told = read_grub(text)
+    for machine in entries:
+        assert machine.match
+        cases = [case for file in machine.match.files for case in read_cases(files[str(file)])]
+        assert dict(machine.match.texts)["serial"] in [(case.values["serial"],) for case in cases]
+    for start in (GRUB_CFG, LOOPBACK_CFG):
+        told = read_grub(files[str(start)], files.get)
         assert told.problems == ()
         found = {entry.entry_id: entry for entry in told.entries if entry.entry_id.startswith("host-")}
         assert [found[entry.entry_id].title for entry in menu.entries] == [entry.title for entry in menu.entries]
         for entry in menu.entries:
             words = [word for word in found[entry.entry_id].linux[1:] if not word.startswith("iso-scan/")]
             assert " ".join(words) == entry.kernel_line
-        assert len(found) == len(hosts)
+        assert len(found) == len(menu.entries)
 
 
 def built(fleet: Path, noble: Path, **wishes: object) -> Built:

@@ -26,9 +26,9 @@ from tests.iso.conftest import Cli
 
 NAMES = [
     "volume", "directories", "partitions", "system-area", "el-torito", "esp", "views", "shadowing", "kernel-lines",
-    "menu", "seeds", "md5sum", "base-files", "manifest", "digest",
+    "menu", "machines", "seeds", "md5sum", "base-files", "manifest", "digest",
 ]  # fmt: skip
-NEED_A_MANIFEST = {"seeds", "manifest", "digest"}
+NEED_A_MANIFEST = {"machines", "seeds", "manifest", "digest"}
 
 
 def faults(iso: Path, base: Path | None = None) -> list[str]:
@@ -199,7 +199,7 @@ def test_command_gives_8_and_one_line_on_stderr(cli: Cli, noble: Path, tmp_path:
     outcome = cli("verify", iso)
     assert outcome.code == 8
     assert "\n          /autoinstall.yaml lies at the root" in outcome.out
-    assert outcome.err == ("isoforge: other.iso is not what it should be: 1 of 15 checks failed (shadowing)\n")
+    assert outcome.err == ("isoforge: other.iso is not what it should be: 1 of 16 checks failed (shadowing)\n")
 
 
 def test_command_prints_json(cli: Cli, noble: Path, tmp_path: Path) -> None:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from isoforge.image.base import BaseIso
+from isoforge.image.entry import TITLE_LIMIT, MenuEntry, grub_word, one_line
 from isoforge.image.match import Match
-from isoforge.image.menu import (
-    TITLE_LIMIT,
-    Menu,
-    MenuEntry,
-    grub_cfg,
-    grub_word,
-    loopback_cfg,
-    on_this_medium,
-    one_line,
-)
+from isoforge.image.menu import Menu, grub_cfg, loopback_cfg, menu_files, on_this_medium
+from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.plan import built_as
 from isoforge.proof.menus import read_grub
 from tests.unit.image.conftest import GA, HWE
@@ -52,12 +46,35 @@ def kernel_lines(config: str) -> list[str]:
     return [" ".join(entry.linux) for entry in read_grub(config).entries if entry.linux]
 
 
-def test_menu_is_the_golden_one(base: BaseIso) -> None:
-    assert grub_cfg(menu(Q1, Q2, default_host="site-a-m710q1"), base) == (GOLDEN / "grub.cfg").read_text()
+FEW = menu(Q1, Q2, default_host="site-a-m710q1")
+MANY = menu(
+    *in_menu_order(
+        [
+            MenuEntry(
+                host=f"site-a-{number}",
+                description="",
+                kernel=GA,
+                group="rack_1" if number < 14 else "",
+                match=Match(texts=(("product", ("m710q",)),) if number < 3 else (("serial", (f"pc0{number}",)),)),
+            )
+            for number in range(1, FLAT + 2)
+        ]
+    ),
+    default_host="site-a-7",
+)
 
 
-def test_loopback_menu_is_the_golden_one(base: BaseIso) -> None:
-    assert loopback_cfg(menu(Q1, Q2), base) == (GOLDEN / "loopback.cfg").read_text()
+@pytest.mark.parametrize(("name", "shown"), [("few", FEW), ("many", MANY)])
+def test_what_grub_reads_is_the_golden_text(base: BaseIso, name: str, shown: Menu) -> None:
+    """After a change that is meant: ISOFORGE_WRITE_GOLDEN=1 pytest tests/unit/image/test_menu.py, and read the diff."""
+    files = {GOLDEN / name / file.relative_to("/"): text for file, text in menu_files(shown, base).items()}
+    if os.environ.get("ISOFORGE_WRITE_GOLDEN"):
+        for file, text in files.items():
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+    assert files.keys() == {file for file in (GOLDEN / name).rglob("*") if file.is_file()}
+    for file, text in files.items():
+        assert text == file.read_text(), file
 
 
 def test_without_a_default_host_the_timeout_starts_the_local_disk(base: BaseIso) -> None:

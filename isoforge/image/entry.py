@@ -1,0 +1,94 @@
+"""An entry of the GRUB menu, and how its words are written so that GRUB hands them on unchanged."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from isoforge.image.base import SEEDS_FOLDER, Kernel
+from isoforge.image.match import Match
+
+CMDLINE_LIMIT = 900
+"""Bytes a kernel line may have: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own
+parameters included (casper, casper-md5check.c, parse_cmdline)."""
+
+TITLE_LIMIT = 160
+"""Characters of a title that are kept: no screen shows more, and a word beyond 8 KiB ends GRUB (YYLMAX)."""
+
+THIS_MACHINE, BY_ITSELF = " (this machine)", " (starts by itself)"
+"""What the menu writes behind a title: the machine is known to be that host's, or it is what the timeout starts."""
+
+MARK = re.compile(r"\$\{isoforge_here_\d+\}")
+"""What stands behind a title in grub.cfg, and becomes one of the two above."""
+
+_PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MenuEntry:
+    """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``.
+
+    ``group`` is the host's own, "" without one. ``medium`` is the casper UUID of the ISO; without one casper takes what
+    the initrd was made with. ``match`` is how the menu knows the host's machine. ``called`` is the title of an entry
+    that is no host's.
+    """
+
+    host: str
+    description: str
+    kernel: Kernel
+    group: str = ""
+    args: tuple[str, ...] = ()
+    medium: str = ""
+    match: Match | None = None
+    called: str = ""
+
+    @property
+    def title(self) -> str:
+        """What the menu shows: one line of bearable length, whatever the inventory holds."""
+        about = one_line(self.description)
+        title = self.called or f"Install {self.host}" + (f" - {about}" if about else "")
+        return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 3] + "..."
+
+    @property
+    def entry_id(self) -> str:
+        """What ``set default`` names; no title of the base's own entries can be equal to it."""
+        return f"host-{self.host}"
+
+    @property
+    def kernel_line(self) -> str:
+        """The kernel's arguments as /proc/cmdline is to show them, the ``---`` that ends the installer's part last.
+
+        ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
+        23.1 needs), ``nopersistent`` keeps the stick as it is, ``fsck.mode=skip`` spares reading the whole medium,
+        ``uuid=`` names the one medium that casper may take.
+        """
+        return " ".join([*self._words, "---"])
+
+    @property
+    def _words(self) -> tuple[str, ...]:
+        seed = f"ds=nocloud;s=/cdrom{SEEDS_FOLDER}/{self.host}/"
+        medium = (f"uuid={self.medium}",) if self.medium else ()
+        return ("autoinstall", seed, "nopersistent", "fsck.mode=skip", *medium, *self.args)
+
+    @property
+    def grub_line(self) -> str:
+        """The same arguments without the ``---``, written so that GRUB hands them on unchanged."""
+        return " ".join(grub_word(word) for word in self._words)
+
+
+def grub_word(text: str) -> str:
+    """``text`` as one word of a GRUB script: every character that GRUB could read otherwise is escaped.
+
+    Without blanks each such character gets a backslash, with blanks the whole is put in single quotes (GRUB manual,
+    16.1.1 Quoting). A newline cannot be escaped by a backslash, so it may only stand in quotes.
+    """
+    if _PLAIN.fullmatch(text):
+        return text
+    if text and not re.search(r"\s", text):
+        return "".join(char if _PLAIN.fullmatch(char) or not char.isascii() else f"\\{char}" for char in text)
+    return "'" + text.replace("'", r"'\''") + "'"
+
+
+def one_line(text: str) -> str:
+    """``text`` without line breaks and control characters, which a menu cannot show."""
+    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -1,0 +1,43 @@
+"""An inventory of as many hosts as wanted, in groups of so many."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from tests.conftest import ROOT
+
+OWN = """\
+description: Site A, number {number}
+match:
+  serial: PC{number:05}
+storage:
+  disk:
+    serial: S4EXAMPLE{number:05}
+network:
+  ethernets:
+    enp0s31f6:
+      addresses: ["2001:db8::{number:x}/64"]
+      gateway: "2001:db8::fffe"
+"""
+
+
+def large_fleet(baremetal: Path, hosts: int, *, a_group: int = 40) -> tuple[str, ...]:
+    """Write an inventory into ``baremetal`` and return the names of its hosts.
+
+    They are of one type, site-a-00001 and so on, each with a serial number that ends in its number, in the groups
+    rack_1, rack_2 … of ``a_group`` hosts each.
+    """
+    examples, inventory = ROOT / "baremetal/inventory", baremetal / "inventory"
+    for name in ("group_vars/all", "group_vars/site_a", "profiles"):
+        shutil.copytree(examples / name, inventory / name)
+    names = [f"site-a-{number:05}" for number in range(1, hosts + 1)]
+    lines = ["all:", "  children:", "    site_a:", "      children:"]
+    for rack, first in enumerate(range(0, hosts, a_group), start=1):
+        lines += [f"        rack_{rack}:", "          hosts:"]
+        lines += [f"            {name}:" for name in names[first : first + a_group]]
+    (inventory / "hosts.yml").write_text("\n".join(lines) + "\n")
+    (inventory / "host_vars").mkdir()
+    for number, name in enumerate(names, start=1):
+        (inventory / "host_vars" / f"{name}.yml").write_text(OWN.format(number=number))
+    return tuple(names)
