@@ -8,18 +8,19 @@
 #   scripts/setup.sh ci       test, and what a machine of one's own is better without: cloud-init would act at its
 #                             next start. Tests that ask cloud-init, netplan and sshd are skipped where these are missing.
 #
-# Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel is not installed: it is unpacked
-# into .cache/guest-kernel/. When nothing is missing, nothing is done and no network is needed.
+# Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel and a second xorriso are not
+# installed: they are unpacked into .cache/. When nothing is missing, nothing is done and no network is needed.
 set -eu
 
 here=$(dirname -- "$0")
 cache=$(cd -- "$here/.." && pwd)/.cache
 kernel=$cache/guest-kernel
+xorriso=$cache/xorriso-debian-13
 
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
-test="age buildah debootstrap fdisk gpgv mandoc shellcheck"
+test="age buildah debian-archive-keyring debootstrap e2fsprogs fdisk gpgv mandoc shellcheck strace"
 ci="cloud-init netplan.io openssh-server"
 
 say() {
@@ -112,11 +113,7 @@ fetch_kernel() {
         packages=$(kernel_packages)
     fi
     [ -n "$packages" ] || give_up "apt knows neither linux-image-amd64 nor linux-image-generic"
-    mkdir -p "$cache"
-    new=$(mktemp -d "$cache/guest-kernel.XXXXXX")
-    trap 'rm -rf "$new"' EXIT
-    trap 'exit 130' INT
-    trap 'exit 143' TERM
+    make_room
     mkdir "$new/debs" "$new/tree"
     # shellcheck disable=SC2086  # a list of package names
     (cd "$new/debs" && fetch $packages)
@@ -126,6 +123,52 @@ fetch_kernel() {
     printf '%s\n' "$packages" 'with a network card' >"$new/tree/stamp"
     rm -rf "$kernel"
     mv "$new/tree" "$kernel"
+}
+
+# A folder that is gone when this ends, in whatever way.
+make_room() {
+    [ -z "${new:-}" ] || return 0
+    mkdir -p "$cache"
+    new=$(mktemp -d "$cache/setup.XXXXXX")
+    trap 'rm -rf "$new"' EXIT
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+}
+
+# apt as it would be on Debian 13, with nothing installed.
+debian_13() {
+    program=$1
+    shift
+    "$program" -qq -o APT::Architecture=amd64 -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Dir::State="$new/apt" -o Dir::State::status="$new/apt/status" -o Dir::Cache="$new/apt" \
+        -o Dir::Etc::sourcelist="$new/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
+}
+
+# Debian 13's xorriso and the libraries that it runs on: the tests build with it, too.
+fetch_xorriso() {
+    [ ! -x "$xorriso/xorriso" ] || return 0
+    say "fetching the xorriso of Debian 13"
+    make_room
+    mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial" "$new/xorriso" "$new/xorriso-debs"
+    touch "$new/apt/status"
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keys] http://deb.debian.org/debian trixie main" >"$new/apt/sources.list"
+    debian_13 apt-get update
+    needed=$(debian_13 apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+        --no-replaces --no-enhances xorriso | grep -E '^(xorriso|lib)' | sort -u)
+    # shellcheck disable=SC2086  # a list of package names
+    (cd "$new/xorriso-debs" && debian_13 apt-get download $needed)
+    for deb in "$new"/xorriso-debs/*.deb; do
+        dpkg-deb -x "$deb" "$new/xorriso"
+    done
+    cat >"$new/xorriso/xorriso" <<'END'
+#!/bin/sh
+root=$(dirname -- "$0")/usr
+exec "$root/lib64/ld-linux-x86-64.so.2" --library-path "$root/lib/x86_64-linux-gnu" "$root/bin/xorriso" "$@"
+END
+    chmod +x "$new/xorriso/xorriso"
+    rm -rf "$xorriso"
+    mv "$new/xorriso" "$xorriso"
 }
 
 fetch() {
@@ -142,14 +185,14 @@ download() {
 }
 
 [ $# -gt 0 ] || usage
-packages='' with_kernel=''
+packages='' with_kernel='' with_xorriso=''
 for what in "$@"; do
     case $what in
     build) packages="$packages $build" ;;
     demo) packages="$packages $build $demo" with_kernel=yes ;;
     boot) packages="$packages $boot" ;;
-    test) packages="$packages $build $demo $boot $test" with_kernel=yes ;;
-    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes ;;
+    test) packages="$packages $build $demo $boot $test" with_kernel=yes with_xorriso=yes ;;
+    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_xorriso=yes ;;
     *) usage ;;
     esac
 done
@@ -160,3 +203,4 @@ command -v apt-get >/dev/null ||
 # shellcheck disable=SC2086  # a list of package names
 install_missing $packages
 [ -z "$with_kernel" ] || fetch_kernel
+[ -z "$with_xorriso" ] || fetch_xorriso
