@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -70,6 +71,12 @@ def test_json_tells_what_failed(tmp_path: Path) -> None:
     ]
     page_of(EVIDENCE, tmp_path)
     assert json.loads((tmp_path / "report.json").read_text())["versions"]["QEMU"] == "7.2"
+
+
+def test_the_page_about_the_library_names_the_keys_of_the_evidence() -> None:
+    page = (Path(__file__).parents[3] / "docs/library.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `boot-test --json` \| (.*) \|$", page, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(json.loads(to_json(EVIDENCE)))
 
 
 def test_what_an_earlier_round_left_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
