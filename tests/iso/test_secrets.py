@@ -129,6 +129,22 @@ def test_nothing_of_a_secret_is_logged(baremetal: Path, caplog: pytest.LogCaptur
 
 
 @pytest.mark.usefixtures("secrets")
+def test_what_sops_says_is_not_logged(
+    baremetal: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "isoforge")
+    (tmp_path / "bin").mkdir()
+    talkative = tmp_path / "bin/sops"
+    talkative.write_text(f"#!/bin/sh\necho '{PASSPHRASE}' >&2\nexit 1\n")
+    talkative.chmod(0o755)
+    monkeypatch.setenv("PATH", str(talkative.parent), prepend=":")
+    assert PASSPHRASE not in str(refused(baremetal))
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("isoforge")]
+    assert any(line.startswith("running: ") and "sops" in line for line in told)
+    assert PASSPHRASE not in "".join(told)
+
+
+@pytest.mark.usefixtures("secrets")
 def test_listing_hosts_decrypts_nothing(baremetal: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SOPS_AGE_KEY_FILE")
     assert not survey(baremetal).host("web-1").is_revealed
