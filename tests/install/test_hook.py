@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -14,6 +15,11 @@ import yaml
 
 from isoforge.run import run
 from tests.conftest import ROOT
+
+HOW_TO = ROOT / "docs/howto/ci.md"
+
+LEAKY = "baremetal/inventory/host_vars/site-b-luks/main.yml"
+"""The example with a passphrase in clear, which the hook as that page writes it refuses."""
 
 WRONG = "baremetal/inventory/host_vars/site-a-m710q1/main.yml"
 
@@ -29,13 +35,18 @@ def hooked(pristine: Path, tmp_path: Path) -> Callable[[], tuple[int, str]]:
         (hook / name).parent.mkdir(exist_ok=True)
         shutil.copy2(pristine / name, hook / name)
     shutil.copytree(ROOT / "baremetal/inventory", fleet / "baremetal/inventory")
+    leaky = (fleet / LEAKY).read_text("utf-8")
+    (fleet / LEAKY).write_text(re.sub(r"(?m)^  passphrase: .*$", "", leaky), "utf-8")
     (fleet / "README").write_text("mine")
     for repository in (hook, fleet):
         run("git", "-C", repository, *identity, "init", "-q")
         run("git", "-C", repository, "add", ".")
         run("git", "-C", repository, *identity, "commit", "-q", "-m", "all")
     rev = run("git", "-C", hook, "rev-parse", "HEAD").strip()
-    config = {"repos": [{"repo": os.fspath(hook), "rev": rev, "hooks": [{"id": "isoforge-check"}]}]}
+    (block,) = re.findall(r"^```yaml\n(repos:\n.*?)^```$", HOW_TO.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    config = yaml.safe_load(block)
+    config["repos"][0] |= {"repo": os.fspath(hook), "rev": rev}
+    del config["repos"][0]["hooks"][0]["additional_dependencies"]  # sops: nothing is encrypted here
     (fleet / ".pre-commit-config.yaml").write_text(yaml.safe_dump(config))
     names = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
     env = {**names, "PATH": os.environ["PATH"], "HOME": str(tmp_path), "PRE_COMMIT_HOME": str(tmp_path / "cache")}
