@@ -83,7 +83,7 @@ def test_another_base_iso_is_refused_before_anything_is_built(cli: Cli, fleet: P
     "typed",
     [
         ("--name", "n"), ("--host", Q1), ("--group", "site_a"), ("--all",), ("--default-host", Q1),
-        ("--timeout", "30"), ("--auto",), ("--no-guard",), ("--unpack",),
+        ("--timeout", "30"), ("--auto",), ("--no-guard",), ("--unpack",), ("--fast",),
     ],
 )  # fmt: skip
 def test_what_the_manifest_decides_cannot_be_typed_too(cli: Cli, typed: tuple[str, ...]) -> None:
