@@ -100,11 +100,9 @@ def collect_hosts(order: Order) -> tuple[Host, ...]:
 
 def concerning(hosts: Iterable[Host], problems: Iterable[Problem]) -> list[Problem]:
     """Those of ``problems`` that are about one of ``hosts``, or about no host in particular."""
-    names = [host.name for host in hosts]
+    names = {host.name for host in hosts}
     return [
-        problem
-        for problem in problems
-        if not problem.address.startswith("hosts.") or any(problem.is_about(name) for name in names)
+        problem for problem in problems if not problem.address.startswith("hosts.") or any(problem.hosts_among(names))
     ]
 
 

@@ -117,10 +117,10 @@ def _overlapping(fleet: list[FleetEntry]) -> Iterator[Problem]:
         for pair in pairs:
             having.setdefault(pair, []).append(index)
     for index, pairs in enumerate(keys):
-        near = {other for pair in pairs for other in having[pair] if other != index}
-        for other in sorted(near):
+        # Whoever has all of them has the rarest: a serial number is one host's, a product's name that of thousands.
+        for other in min((having[pair] for pair in pairs), key=len, default=[]):
             same = keys[other] == pairs
-            if not pairs <= keys[other] or (same and other > index):
+            if other == index or not pairs <= keys[other] or (same and other > index):
                 continue
             host, met = fleet[index], fleet[other].name
             said = f"are those of hosts.{met} too" if same else f"fit every machine that hosts.{met} is written for too"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -80,8 +81,14 @@ def early_script(seed: Seed) -> bytes:
 
 
 def _section(seed: Seed) -> dict[str, Any]:
-    document = load(seed.user_data.decode("utf-8"))
+    document = _loaded(seed.user_data)
     section = document.get("autoinstall") if isinstance(document, dict) else None
     if not isinstance(section, dict):
         raise InventoryError(f"host {seed.host}: its user-data has no autoinstall section")
     return section
+
+
+@lru_cache(maxsize=1)
+def _loaded(user_data: bytes) -> Any:
+    """The document in ``user_data``, remembered for whoever asks for the next part of it."""
+    return load(user_data.decode("utf-8"))

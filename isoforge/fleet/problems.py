@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+import itertools
+from collections.abc import Iterable, Iterator, Set
 from dataclasses import dataclass, replace
 
 from isoforge.errors import InventoryError
@@ -35,9 +36,13 @@ class Problem:
     also: tuple[str, ...] = ()
     leak: bool = False
 
-    def is_about(self, host: str) -> bool:
-        """Whether the problem is one of ``host``."""
-        return any(f"{address}.".startswith(f"hosts.{host}.") for address in (self.address, *self.also))
+    def hosts_among(self, names: Set[str]) -> Iterator[str]:
+        """Those of ``names`` that the problem is about."""
+        for address in (self.address, *self.also):
+            first, *steps = address.split(".")
+            if first == "hosts":
+                # A name may have dots in it, and so may what follows.
+                yield from names & set(itertools.accumulate(steps, "{}.{}".format))
 
     def __str__(self) -> str:
         place = self.file if self.line is None else f"{self.file}:{self.line}"

@@ -27,10 +27,12 @@ def review_inventory(
     Nothing is written, and no part of a secret is told.
     """
     problems = list(inventory.problems)
-    errors = [problem for problem in problems if problem.severity is Severity.ERROR]
+    hosts = list(hosts)
+    names = {host.name for host in hosts}
+    wrong = {name for one in problems if one.severity is Severity.ERROR for name in one.hosts_among(names)}
     seeds, sound = [], []
     for host in hosts:
-        if any(error.is_about(host.name) for error in errors):
+        if host.name in wrong:
             continue
         try:
             seeds.append(render_seed(host, templates=templates, release=release))

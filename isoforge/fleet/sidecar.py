@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -101,11 +102,24 @@ def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, Path, int], .
     """
     found: dict[str, tuple[str, Path, int]] = {}
     for folder in templates:
-        for path in folder.rglob("*.j2"):
-            name = path.relative_to(folder).as_posix()
-            if "." not in path.stem:
-                found.setdefault(name, (name, path, path.stat().st_mtime_ns))
+        for path, changed in _below(str(folder)):
+            name = path[len(str(folder)) + 1 :]
+            if "." not in os.path.basename(path).removesuffix(".j2"):  # noqa: PTH119  it is asked for each host
+                found.setdefault(name, (name, Path(path), changed))
     return tuple(found[name] for name in sorted(found))
+
+
+def _below(folder: str) -> Iterator[tuple[str, int]]:
+    """Each template in ``folder`` and below it, and when it was changed."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from _below(entry.path)
+                elif entry.name.endswith(".j2"):
+                    yield entry.path, entry.stat().st_mtime_ns
+    except FileNotFoundError:  # a folder that the user may have, and has not
+        return
 
 
 @lru_cache(maxsize=16)

@@ -44,7 +44,8 @@ def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | No
             if name == "early-commands":
                 _check_early(found, list(scripts(command)) or [line], route)
             elif name == "late-commands":
-                _check_late(found, line, route)
+                words = [command] if isinstance(command, str) else items(command)
+                _check_late(found, " ".join(unquoted(str(word))[0] for word in words), route)
                 _check_home(found, line, route, user, release)
 
 
@@ -76,8 +77,8 @@ def _check_early(found: Findings, lines: list[str], route: Route) -> None:
         found.warning(route, "/target is not there yet: early-commands run before the disks are touched")
 
 
-def _check_late(found: Findings, line: str, route: Route) -> None:
-    code, _ = unquoted(line)
+def _check_late(found: Findings, code: str, route: Route) -> None:
+    """``code`` is a command without what is in quotes, word by word: hosts share their scripts, and not the words."""
     inside = _IN_TARGET.search(code)
     program = _FOR_THE_TARGET.search(code)
     if program and "/target" not in program[2]:

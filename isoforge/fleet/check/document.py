@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import yaml
@@ -64,8 +65,12 @@ class Document:
         return self.places.get(route) or Place(line=self.line(route))
 
 
+@lru_cache(maxsize=2)
 def read(text: str) -> Document:
-    """Parse ``text`` as one YAML 1.1 document, as cloud-init does; every fault is in the result, none is raised."""
+    """Parse ``text`` as one YAML 1.1 document, as cloud-init does; every fault is in the result, none is raised.
+
+    The last two are remembered: a host's user-data and meta-data are checked alone, and then against other hosts'.
+    """
     try:
         nodes = list(yaml.compose_all(text, Loader=FastLoader))
     except yaml.YAMLError as error:
