@@ -33,7 +33,7 @@ WEAK = {
 PUBLISHED_SALTS = frozenset({"exDY1mhS4KUYCE/2", "wdAcoXrU039hKYPd", "FhcddHFVZ7ABA4Gi"})
 """Salts of hashes that stand in well-known documentation: the password behind them is known to everybody."""
 
-MAKE_ONE = "make one with: openssl passwd -6"
+MAKE_ONE = "make one with: isoforge passwd"
 
 
 def locked(hashed: str) -> bool:

@@ -129,7 +129,7 @@ REFERENCE: tuple[Key, ...] = (
     ),
     _text(
         "identity.password_hash",
-        "crypt(3) hash of the password, as mkpasswd -m yescrypt gives it; left out: no password opens the account",
+        "crypt(3) hash of the password, as isoforge passwd prints it; left out: no password opens the account",
         secret=True,
     ),
     _text(
