@@ -24,6 +24,7 @@ RENDER ?=
 PROFILE ?=
 GROUP ?=
 FACTS ?=
+BENCH ?=
 
 each_host = $(foreach host,$(HOSTS),--host '$(host)')
 base_iso = $(if $(UBUNTU_ISO),--ubuntu-iso '$(UBUNTU_ISO)')
@@ -51,6 +52,7 @@ help: ## Say what there is
 	@echo
 	@echo 'make lint                 style, types, import rules, shell scripts'
 	@echo 'make docs                 renew the pages that are made from the code: verbs, man page, inventory keys'
+	@echo 'make bench                how long builds take on this machine, into docs/benchmarks.md; about ten minutes'
 	@echo 'make lock                 renew requirements*.lock from pyproject.toml'
 
 # Setting up: only what is missing.
@@ -140,6 +142,11 @@ lint: setup
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
 	shellcheck scripts/*.sh templates/*.sh
+
+.PHONY: bench
+bench: setup
+	@scripts/setup.sh demo
+	@$(VENV)/bin/python -m scripts.bench --page docs/benchmarks.md $(BENCH)
 
 .PHONY: test
 test: setup

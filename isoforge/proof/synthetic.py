@@ -208,12 +208,15 @@ def _put_kernel(tree: Path, *, release: Release, flavour: str, guest: Guest | No
 
 
 def _put_layer(casper: Path, layer: str, *, filler_bytes: int) -> None:
-    """A file that starts as squashfs does, its size and its manifest; ``filler_bytes`` differ from MiB to MiB."""
-    block = hashlib.shake_128(layer.encode()).digest(MIB)
+    """A file that starts as squashfs does, its size and its manifest; ``filler_bytes`` are such as nothing shortens."""
+
+    def block(start: int) -> bytes:
+        return hashlib.shake_128(f"{layer} {start}".encode()).digest(MIB)
+
     with (casper / f"{layer}.squashfs").open("wb") as squashfs:
-        squashfs.write(b"hsqs" + block[:4092])
+        squashfs.write(b"hsqs" + block(0)[:4092])
         for start in range(0, filler_bytes, MIB):
-            squashfs.write((start.to_bytes(8, "big") + block[8:])[: filler_bytes - start])
+            squashfs.write(block(start)[: filler_bytes - start])
     _put(casper / f"{layer}.size", f"{1 * MIB}\n")
     _put(casper / f"{layer}.manifest", "base-files\t0\n")
 

@@ -1,0 +1,116 @@
+"""`make bench`: how long isoforge takes and what it needs, as ratios to a copy of the base ISO in the same run."""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+import tempfile
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from time import perf_counter
+
+from isoforge.proof.synthetic import make_base
+from isoforge.run import run
+from scripts.bench.measure import Peak, seconds, watched
+from scripts.bench.methods import COPY, METHODS, Bench, isoforge, write_fleet
+from scripts.bench.page import Numbers, insert, tables
+
+GB = 10**9
+FEWEST = 5
+"""Repetitions below which a median says little."""
+
+
+def main() -> None:
+    """Measure, print the tables, and write them into the page if there is one."""
+    options = _options()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".bench.", dir=options.folder) as folder:
+        numbers = measure(
+            Path(folder), sizes=options.sizes, repeat=options.repeat, hosts=options.hosts, startups=options.startups
+        )
+        text = tables(numbers)
+    sys.stdout.write(text)
+    if options.page:
+        options.page.write_text(insert(options.page.read_text("utf-8"), text), "utf-8")
+
+
+def measure(
+    folder: Path, *, sizes: tuple[float, ...], repeat: int, hosts: tuple[int, ...], startups: int = 11
+) -> Numbers:
+    """All numbers: bases of ``sizes`` (GB) and fleets of so many ``hosts`` are made in the empty directory ``folder``.
+
+    The fleets are built on the smallest base. Methods take turns, so that whatever else the machine does meets all.
+    """
+    times: dict[float, Mapping[str, list[float]]] = {}
+    peaks: dict[str, Peak] = {}
+    fleets: dict[int, list[float]] = {}
+    write_fleet(folder / "fleet", 2)
+    for size in sorted(sizes):
+        base = folder / "base.iso"
+        _tell(f"making a base ISO of {size:g} GB")
+        make_base(base, filler_bytes=int(size * GB))
+        bench = Bench(base=base, folder=folder / "work", baremetal=folder / "fleet")
+        times[size] = _in_turn(bench, size, repeat)
+        if size == max(sizes):
+            _tell("memory and disk")
+            peaks = {name: watched(bench, method) for name, method in METHODS.items() if name != COPY}
+        if size == min(sizes):
+            fleets = _fleets(bench, hosts, repeat)
+        base.unlink()
+    return Numbers(folder=folder, times=times, peaks=peaks, fleets=fleets, startup=_startup(startups))
+
+
+def _in_turn(bench: Bench, size: float, repeat: int) -> Mapping[str, list[float]]:
+    taken: dict[str, list[float]] = {name: [] for name in METHODS}
+    for number in range(1, repeat + 1):
+        for name, method in METHODS.items():
+            taken[name].append(seconds(bench, method))
+            _tell(f"{size:g} GB, {number} of {repeat}: {name} {taken[name][-1]:.2f} s")
+    return taken
+
+
+def _fleets(bench: Bench, hosts: tuple[int, ...], repeat: int) -> dict[int, list[float]]:
+    taken: dict[int, list[float]] = {count: [] for count in hosts}
+    fleets = {count: replace(bench, baremetal=bench.folder.with_name(f"fleet-{count}")) for count in hosts}
+    for count, fleet in fleets.items():
+        write_fleet(fleet.baremetal, count)
+    for number in range(1, repeat + 1):
+        for count, fleet in fleets.items():
+            taken[count].append(seconds(fleet, isoforge()))
+            _tell(f"{count} hosts, {number} of {repeat}: {taken[count][-1]:.2f} s")
+    return taken
+
+
+def _startup(repeat: int) -> float:
+    """The median of so many times of ``isoforge --help``, in seconds."""
+    taken = []
+    for _ in range(repeat):
+        begun = perf_counter()
+        run(sys.executable, "-m", "isoforge", "--help")
+        taken.append(perf_counter() - begun)
+    return statistics.median(taken)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--sizes", type=_numbers(float), default=(0.1, 1.0, 3.0), help="of the bases, in GB")
+    parser.add_argument("--repeat", type=int, default=FEWEST, help="how often everything is measured")
+    parser.add_argument("--hosts", type=_numbers(int), default=(1, 10, 100, 1000), help="sizes of the fleets")
+    parser.add_argument("--startups", type=int, default=11, help="how often --help is started")
+    parser.add_argument("--folder", type=Path, default=Path(".cache/bench"), help="a folder on the disk to measure")
+    parser.add_argument("--page", type=Path, help="the page that the tables go into, for example docs/benchmarks.md")
+    return parser.parse_args()
+
+
+def _numbers(kind: Callable[[str], float]) -> Callable[[str], tuple[float, ...]]:
+    return lambda text: tuple(kind(word) for word in text.split(","))
+
+
+def _tell(words: str) -> None:
+    sys.stderr.write(f"{words}\n")
+
+
+if __name__ == "__main__":
+    main()

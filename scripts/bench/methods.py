@@ -1,0 +1,127 @@
+"""The ways to put a fleet's seeds onto an ISO that are measured against each other, and against a copy."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoforge.image.base import replay_args
+from isoforge.image.sectors import read_volume
+from isoforge.run import run
+
+COPY = "cp + sync"
+
+EXAMPLES = Path(__file__).parents[2] / "baremetal/inventory"
+
+HOST = """\
+description: Number {number}
+match:
+  serial: PC{number:05}
+storage:
+  disk:
+    serial: S4EXAMPLE{number:05}
+network:
+  ethernets:
+    enp0s31f6:
+      addresses: ["2001:db8::{number:x}/64"]
+      gateway: "2001:db8::fffe"
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bench:
+    """Where a method works: the base ISO, the inventory, and a folder of its own that is emptied after it."""
+
+    base: Path
+    baremetal: Path
+    folder: Path
+
+    @property
+    def iso(self) -> Path:
+        """The ISO that comes out."""
+        return self.folder / "out.iso"
+
+
+Method = Callable[[Bench], None]
+"""Writes ``bench.iso``, synced; what it needs besides lies in ``bench.folder`` while it works."""
+
+
+def write_fleet(baremetal: Path, hosts: int) -> None:
+    """Write an inventory of so many machines of one type."""
+    inventory = baremetal / "inventory"
+    for name in ("group_vars/all", "group_vars/site_a", "profiles"):
+        shutil.copytree(EXAMPLES / name, inventory / name)
+    (inventory / "host_vars").mkdir()
+    names = [f"site-a-{number:05}" for number in range(1, hosts + 1)]
+    for number, name in enumerate(names, start=1):
+        (inventory / "host_vars" / f"{name}.yml").write_text(HOST.format(number=number), "utf-8")
+    lines = ["all:", "  children:", "    site_a:", "      hosts:", *(f"        {name}:" for name in names)]
+    (inventory / "hosts.yml").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def copy(bench: Bench) -> None:
+    """What everything is measured by."""
+    run("cp", bench.base, bench.iso)
+    run("sync", bench.iso)
+
+
+def isoforge(*options: str) -> Method:
+    """The whole of `isoforge multi`: seeds rendered and checked, ISO written, read back, synced and named."""
+
+    def build(bench: Bench) -> None:
+        generated = bench.baremetal / "autoinstall"
+        generated.symlink_to(bench.folder)  # so that all that it writes lies where disk use is looked at
+        try:
+            words = ("--all", "--name", "bench", "--render", "--ubuntu-iso", bench.base, "--baremetal", bench.baremetal)
+            run(sys.executable, "-m", "isoforge", "multi", *words, *options)
+            (bench.folder / "generated/_multi/bench/ubuntu-autoinstall-bench.iso").rename(bench.iso)
+        finally:
+            generated.unlink()
+
+    return build
+
+
+def replay(bench: Bench) -> None:
+    """xorriso as it is: a folder more on the ISO, the boot records replayed. No menu, no checks, no digests."""
+    seeds = bench.baremetal / "inventory"
+    words = ("-outdev", bench.iso, "-map", seeds, "/nocloud", "-boot_image", "any", "replay")
+    run("xorriso", "-no_rc", "-indev", bench.base, *words)
+    run("sync", bench.iso)
+
+
+def extract(bench: Bench) -> None:
+    """What most scripts do: unpack everything, add a folder, make an ISO of it. No checks, no digests."""
+    tree = bench.folder / "tree"
+    run("xorriso", "-no_rc", "-osirrox", "on", "-indev", bench.base, "-extract", "/", tree)
+    run("chmod", "-R", "u+w", tree)
+    shutil.copytree(bench.baremetal / "inventory", tree / "nocloud")
+    volume = read_volume(bench.base)
+    report = run("xorriso", "-no_rc", "-indev", bench.base, "-report_el_torito", "as_mkisofs")
+    words = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3", "-V", volume.volume_id if volume else "")
+    run("xorriso", "-no_rc", "-as", "mkisofs", *words, "-o", bench.iso, *replay_args(bench.base, report), tree)
+    run("sync", bench.iso)
+
+
+def clear(folder: Path) -> None:
+    """Make ``folder`` an empty directory, whatever modes the files have that were unpacked into it."""
+    if folder.is_dir():
+        for path in folder.rglob("*"):
+            if path.is_dir() and not path.is_symlink():
+                path.chmod(stat.S_IRWXU)
+        shutil.rmtree(folder)
+    folder.mkdir()
+
+
+METHODS: Mapping[str, Method] = {
+    COPY: copy,
+    "isoforge multi": isoforge(),
+    "isoforge multi --fast": isoforge("--fast"),
+    "isoforge multi --unpack": isoforge("--unpack"),
+    "xorriso -boot_image any replay": replay,
+    "extract everything, mkisofs": extract,
+}
+"""What is measured, by the name that the table gives it."""

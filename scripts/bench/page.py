@@ -1,0 +1,119 @@
+"""What was measured, in tables, and how they get into a page."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import statistics
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+from time import perf_counter
+
+from isoforge import __version__
+from isoforge.image.xorriso import require_xorriso
+from isoforge.run import run
+from scripts.bench.measure import Peak
+from scripts.bench.methods import COPY
+
+BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Numbers:
+    """What was measured in ``folder``, times in seconds.
+
+    ``times`` by the size of the base (GB) and the method, one for each round; ``peaks`` by the method, on the largest
+    base; ``fleets`` by the number of hosts, on the smallest base; ``startup`` of ``isoforge --help``.
+    """
+
+    folder: Path
+    times: Mapping[float, Mapping[str, Sequence[float]]]
+    peaks: Mapping[str, Peak]
+    fleets: Mapping[int, Sequence[float]]
+    startup: float
+
+
+def tables(numbers: Numbers) -> str:
+    """The numbers and the machine as Markdown; times are medians, ratios those of the same round."""
+    rounds = len(next(iter(next(iter(numbers.times.values())).values())))
+    sizes = list(numbers.times)
+    needs = [(_named(name), _mb(peak.memory), _mb(peak.disk)) for name, peak in numbers.peaks.items()]
+    return "\n".join(
+        [
+            _table(("the machine", ""), _machine(numbers.folder)),
+            f"Time as a ratio to `{COPY}` in the same round; in brackets seconds. Medians of {rounds}.\n",
+            _table(("", *(f"{size:g} GB" for size in sizes)), _ratios(numbers.times)),
+            f"The most that was needed on the base of {max(sizes):g} GB: memory of all processes together (PSS), and",
+            "disk beyond the ISO that comes out.\n",
+            _table(("", "memory", "disk"), needs),
+            f"`isoforge multi` with more hosts, on the base of {min(sizes):g} GB; seeds are rendered and checked.\n",
+            _table(("hosts", "seconds", "for each host more"), _hosts(numbers.fleets)),
+            f"`isoforge --help` takes {numbers.startup:.2f} s.\n",
+        ]
+    )
+
+
+def insert(page: str, text: str) -> str:
+    """``page`` with ``text`` between its two markers, in place of what was there."""
+    before, _, rest = page.partition(BEGIN)
+    _, there, after = rest.partition(END)
+    if not there:
+        raise ValueError(f"the page has no {BEGIN} and {END}")
+    return f"{before}{BEGIN}\n\n{text}\n{END}{after}"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def _ratios(times: Mapping[float, Mapping[str, Sequence[float]]]) -> Iterator[Sequence[str]]:
+    for name in next(iter(times.values())):
+        cells = []
+        for taken in times.values():
+            ratios = [mine / copy for mine, copy in zip(taken[name], taken[COPY], strict=True)]
+            cells.append(f"{statistics.median(ratios):.2f} ({statistics.median(taken[name]):.2f})")
+        yield (_named(name), *cells)
+
+
+def _named(method: str) -> str:
+    """A command as code, words as words."""
+    return f"`{method}`" if method.startswith(("isoforge", "xorriso", "cp")) else method
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:.0f} MB"
+
+
+def _hosts(fleets: Mapping[int, Sequence[float]]) -> Iterator[Sequence[str]]:
+    fewest, least = next(iter(fleets)), statistics.median(next(iter(fleets.values())))
+    for count, taken in fleets.items():
+        median = statistics.median(taken)
+        more = f"{(median - least) / (count - fewest) * 1000:.1f} ms" if count > fewest else ""
+        yield (f"{count:,}", f"{median:.2f}", more)
+
+
+def _machine(folder: Path) -> Iterator[Sequence[str]]:
+    """What the numbers depend on; nothing that tells whose machine it is."""
+    cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
+    memory = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
+    cores = len(os.sched_getaffinity(0))
+    yield ("processor", f"{cpu.group(1) if cpu else platform.machine()}, {cores} cores")
+    yield ("SHA-256 on one core", f"{_sha256_speed() / 1e6:.0f} MB/s")
+    yield ("memory", f"{int(memory.group(1)) / 1e6:.0f} GB" if memory else "unknown")
+    yield ("file system", run("df", "--output=fstype", folder).split()[-1])
+    yield ("kernel", ".".join(platform.release().split(".")[:2]))
+    yield ("versions", f"isoforge {__version__}, xorriso {require_xorriso()}, Python {platform.python_version()}")
+
+
+def _sha256_speed() -> float:
+    """Bytes a second."""
+    chunk, rounds = bytes(1 << 20), 256
+    begun = perf_counter()
+    digest = sha256()
+    for _ in range(rounds):
+        digest.update(chunk)
+    return len(chunk) * rounds / (perf_counter() - begun)
