@@ -270,6 +270,35 @@ def test_an_output_folder_that_is_taken_away(
     assert at_work_in(fleet) == []
 
 
+OVERWRITE = "printf X | dd of={base} bs=1 seek=9000000 conv=notrunc 2>/dev/null"
+
+
+@pytest.mark.parametrize(
+    ("change", "moment"),
+    [
+        (OVERWRITE, "before"),
+        (OVERWRITE, "behind"),
+        ("truncate -s -1M {base}", "before"),
+        ("truncate -s 40000 {base}", "before"),
+        ("cp -p {base} {base}.new; mv {base}.new {base}", "behind"),
+        ("rm {base}", "before"),
+    ],
+)
+def test_a_base_iso_that_changes_while_it_is_read(
+    cli: Cli, noble: Path, fleet: Path, goal: Path, tmp_path: Path, change: str, moment: str
+) -> None:
+    base = tmp_path / "base.iso"
+    shutil.copy(noble, base)
+    assert cli(*words(base, 1, "--render")).code == 0
+    before = outputs(goal)
+    does = change.format(base=base)
+    if moment == "behind":
+        does = f'/usr/bin/xorriso "$@"; {does}; exit 0'
+    said(cli(*words(base, 2), PATH=real_xorriso_but(tmp_path / "bin", does)), 5, "base.iso changed while it was read")
+    assert outputs(goal) == before
+    assert at_work_in(fleet) == []
+
+
 def test_a_kill_takes_xorriso_along(start: Start, noble: Path, fleet: Path, tmp_path: Path) -> None:
     path = real_xorriso_but(tmp_path / "bin", f"echo $$ > {tmp_path}/pid; trap '' TERM INT; exec sleep 60")
     build = start(*words(noble, 1, "--render"), PATH=path)
