@@ -293,6 +293,11 @@ def test_a_greeting_around_the_answer_does_no_harm(machine: Machine) -> None:
     assert read_facts(f"Welcome!\ndmi\tproduct_serial\tX\n{told}bye\n").match == {"serial": "PC0EXMP3"}
 
 
+def test_of_what_a_far_side_says_only_plain_text_is_taken() -> None:
+    facts = read_facts("isoforge-facts\t1\ndmi\tproduct_serial\tA\x1b[2JB\N{LATIN SMALL LETTER E WITH ACUTE}\nend\n")
+    assert facts.match == {"serial": "A[2JB"}
+
+
 @pytest.mark.parametrize("shell", ["dash", "bash --posix", "busybox sh"])
 def test_any_posix_shell_says_the_same(m710q: Machine, shell: str) -> None:
     name, *words = shell.split()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -14,8 +15,10 @@ import pytest
 import sh
 import yaml
 
+from isoforge import newcomer
 from isoforge.errors import OutputError
 from isoforge.fleet.hashes import flaw
+from isoforge.fleet.inventory import Inventory, survey
 from isoforge.image.tree import read_file, read_tree
 from isoforge.newcomer import Newcomer, add_host
 from isoforge.run import run
@@ -212,6 +215,22 @@ def test_if_hosts_yml_cannot_be_put_in_place_the_hosts_file_goes_again(
     with pytest.raises(OutputError, match="No space left on device; nothing has changed"):
         add_host(fleet / "baremetal", Newcomer(name="web-1", overlay=overlay))
     assert (everything(fleet), sorted(fleet.rglob("*"))) == (before, folders)
+
+
+def test_while_a_host_is_added_nobody_else_adds_one(fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    waited = []
+
+    def second_comer(baremetal: Path) -> Inventory:
+        folder = os.open(baremetal, os.O_RDONLY)
+        with pytest.raises(BlockingIOError):
+            fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.close(folder)
+        waited.append(baremetal)
+        return survey(baremetal)
+
+    monkeypatch.setattr(newcomer, "survey", second_comer)
+    add_host(fleet / "baremetal", Newcomer(name="web-1"))
+    assert waited == [fleet / "baremetal"]
 
 
 def test_two_who_add_at_once_both_have_their_host(cli: Cli, fleet: Path) -> None:
