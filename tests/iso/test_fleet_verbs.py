@@ -182,7 +182,7 @@ def test_first_secret_of_a_new_fleet_reaches_its_seed(cli: Cli, fleet: Path, tmp
     assert SALT not in explained.out + explained.err
 
 
-def test_multi_takes_the_words_that_plan_prints(cli: Cli, fleet: Path, noble: Path) -> None:
+def test_multi_takes_the_words_that_plan_prints(cli: Cli, noble: Path) -> None:
     told = cli("plan", "--format", "github", "--size", "3")
     assert (told.code, told.err) == (0, "")
     rows = json.loads(told.out)["include"]
