@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from isoforge.image.entry import BY_ITSELF
 from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.manifest import HostFacts
@@ -74,7 +75,7 @@ def test_timeout_starts_the_default_host(iso_with_default: Path, firmware: Firmw
     host = host_facts(iso_with_default, HOSTS[1])
     seen = boot(Trial(iso=iso_with_default, firmware=firmware, medium=medium))
     assert seen.menu.counting
-    assert seen.menu.highlighted == host.title
+    assert seen.menu.highlighted == host.title + BY_ITSELF
     assert differences(seen, host) == []
 
 
