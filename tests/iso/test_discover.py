@@ -382,7 +382,8 @@ def test_a_real_ssh_server_answers_to_a_key(cli: Cli, tmp_path: Path) -> None:
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / key)
     known = (tmp_path / "host.pub").read_text().split()[:2]
     (tmp_path / "known").write_text(f"[127.0.0.1]:{port} {' '.join(known)}\n")
-    Path("/run/sshd").mkdir(exist_ok=True)
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where root's server gives its privileges up; no service has made it
     (tmp_path / "sshd_config").write_text(
         f"ListenAddress 127.0.0.1:{port}\nHostKey {tmp_path}/host\nAuthorizedKeysFile {tmp_path}/user.pub\n"
         "StrictModes no\nUsePAM no\nPasswordAuthentication no\nPermitRootLogin yes\nPidFile none\n"
