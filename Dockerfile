@@ -1,5 +1,8 @@
 # isoforge as a container: docker run --rm -v "$PWD:/work" isoforge multi …
 #
+#   docker build -t isoforge .                        builds, checks and verifies ISOs
+#   docker build -t isoforge-boot --target boot .     boots them too: the same, with QEMU and firmware (make docker/boot-test)
+#
 # Debian's Python, xorriso, age and gpgv; isoforge and what it needs from a lock with hashes, in a virtual environment.
 
 FROM debian:trixie-slim AS build
@@ -19,7 +22,7 @@ COPY baremetal/inventory /src/baremetal/inventory
 RUN /opt/isoforge/bin/pip install --no-cache-dir --no-deps /src \
     && /opt/isoforge/bin/pip uninstall -y pip
 
-FROM debian:trixie-slim
+FROM debian:trixie-slim AS tool
 RUN apt-get update \
     && apt-get install -y --no-install-recommends age ca-certificates git gpgv python3 xorriso \
     && rm -rf /var/lib/apt/lists/* \
@@ -32,3 +35,13 @@ USER isoforge
 WORKDIR /work
 ENTRYPOINT ["isoforge"]
 CMD ["--help"]
+
+FROM tool AS boot
+USER root
+RUN apt-get update \
+    && apt-get install -y --no-install-recommends busybox-static ovmf qemu-system-x86 \
+    && rm -rf /var/lib/apt/lists/*
+USER isoforge
+
+# Without --target: the small one.
+FROM tool

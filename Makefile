@@ -14,8 +14,10 @@ READY := $(VENV)/.ready
 DEMO_BASE := .cache/demo/ubuntu-24.04-live-server-amd64.iso
 GENERATED := baremetal/autoinstall/generated
 
+ENGINE ?= docker
 HOST ?=
 HOSTS ?=
+ISO ?=
 UBUNTU_ISO ?=
 NAME ?=
 DEFAULT_HOST ?=
@@ -49,6 +51,9 @@ help: ## Say what there is
 	@echo 'make baremetal/validate                       everything that is wrong with them'
 	@echo 'make doctor                                   what this machine lacks'
 	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
+	@echo
+	@echo 'make docker/image             the container image, from which ISOs are built'
+	@echo 'make docker/boot-test ISO=…   every entry of an ISO booted in QEMU, in a container'
 	@echo
 	@echo 'make lint                 style, types, import rules, shell scripts'
 	@echo 'make docs                 renew the pages that are made from the code: verbs, man page, inventory keys'
@@ -128,6 +133,20 @@ doctor: setup
 .PHONY: baremetal/clean
 baremetal/clean:
 	rm -rf $(GENERATED)
+
+# In a container, as whoever calls; ENGINE=podman does as well.
+
+mounted = --rm --user "$$(id -u):$$(id -g)" -v "$$PWD:/work"
+
+.PHONY: docker/image
+docker/image:
+	$(ENGINE) build -t isoforge .
+
+.PHONY: docker/boot-test
+docker/boot-test:
+	$(call needs,ISO)
+	$(ENGINE) build -t isoforge-boot --target boot .
+	$(ENGINE) run $(mounted) isoforge-boot boot-test '$(ISO)'
 
 .PHONY: docs
 docs: setup ## Write the pages that are made from the code
