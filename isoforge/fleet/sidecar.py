@@ -95,17 +95,17 @@ def _series(release: str | None) -> str:
     return known[0] if known else ""
 
 
-def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, Path, int], ...]:
+def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ...]:
     """Name, path and time of change of each template a seed may use: the first of a name wins.
 
     Templates of other texts on the ISO have an ending of their own (``SUMMARY.txt.j2``) and do not count.
     """
-    found: dict[str, tuple[str, Path, int]] = {}
+    found: dict[str, tuple[str, str, int]] = {}
     for folder in templates:
         for path, changed in _below(str(folder)):
             name = path[len(str(folder)) + 1 :]
             if "." not in os.path.basename(path).removesuffix(".j2"):  # noqa: PTH119  it is asked for each host
-                found.setdefault(name, (name, Path(path), changed))
+                found.setdefault(name, (name, path, changed))
     return tuple(found[name] for name in sorted(found))
 
 
@@ -123,5 +123,5 @@ def _below(folder: str) -> Iterator[tuple[str, int]]:
 
 
 @lru_cache(maxsize=16)
-def _templates_digest(files: tuple[tuple[str, Path, int], ...]) -> str:
-    return digest(json.dumps([[name, digest(path.read_bytes())] for name, path, _ in files]).encode())
+def _templates_digest(files: tuple[tuple[str, str, int], ...]) -> str:
+    return digest(json.dumps([[name, digest(Path(path).read_bytes())] for name, path, _ in files]).encode())
