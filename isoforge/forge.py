@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.errors import ProofError, ToolError
-from isoforge.fleet.seeds import read_seed, render_seed, write_seed
 from isoforge.image.base import BaseIso, read_base, unchanged
 from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
@@ -17,7 +16,7 @@ from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
 from isoforge.muster import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.order import Order, refuse_order, the_only_base_iso
-from isoforge.plan import Plan, make_plan
+from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
 from isoforge.proof.again import refuse_difference, refuse_other_base
 from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify import structural
@@ -118,15 +117,18 @@ def write_and_prove(
 
 
 def seed_iso(order: Order) -> Path:
-    """Build the CIDATA ISO of the one host of ``order`` beside its seed, and return its path."""
+    """Build the CIDATA ISO of the one host of ``order`` beside its seed, and return its path.
+
+    The seed is rendered or read, and checked, as for an ISO of all; raises what `multi` raises for that.
+    """
     refuse_order(order)
     require_xorriso()
-    (host,) = collect_hosts(order)
+    hosts = collect_hosts(order)
+    (host,) = hosts
     goal = order.generated / host.name / f"seed-{host.name}.iso"
     with workshop(goal) as shop:
-        if order.render:
-            write_seed(render_seed(host, templates=order.templates), order.generated)
-        seed = read_seed(order.generated, host.name)
+        (seed,) = collect_seeds(order, hosts, release=None)
+        refuse_unwanted_guards(order, (seed,))
         draft = shop / goal.name
         write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))
         publish({draft: goal})
@@ -136,7 +138,8 @@ def seed_iso(order: Order) -> Path:
 def prove(draft: Path, base: BaseIso, plan: Plan) -> None:
     """Raise ``ProofError`` with every difference between what was meant and what the draft turned out to be."""
     staged = {graft.target: graft.content for graft in plan.grafts}
-    checks = structural(draft, base=base.path, manifest=plan.manifest, staged=staged)
+    records = {file.stem: file.read_bytes() for file in base.boot_records.iterdir()}
+    checks = structural(draft, base=base.path, manifest=plan.manifest, staged=staged, boot_records=records)
     faults = [f"{check.name}: {fault}" for check in checks for fault in check.faults]
     if faults:
         raise ProofError("the ISO did not turn out as it was meant; nothing was kept", problems=faults)

@@ -114,8 +114,8 @@ def chosen_hosts(inventory: Inventory, order: Order) -> tuple[Host, ...]:
     return tuple({host.name: host for host in (*named, *grouped, *every)}.values())
 
 
-def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[Seed, ...]:
-    """The seed of each host, checked: rendered for the base's release and kept, or as it lies in ``generated/``."""
+def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str | None) -> tuple[Seed, ...]:
+    """The seed of each host, checked: rendered for the base's release (None: not known) and kept, or as it is."""
     if order.render:
         seeds = [render_seed(host, templates=order.templates, release=release, guard=order.guard) for host in hosts]
     else:
@@ -130,7 +130,7 @@ def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str) -> tuple[
     return tuple(seeds)
 
 
-def stale(order: Order, hosts: tuple[Host, ...], release: str) -> list[Problem]:
+def stale(order: Order, hosts: tuple[Host, ...], release: str | None) -> list[Problem]:
     """A warning for each host whose rendered seed is not what would be rendered now."""
     reasons = {host.name: is_stale(host, order.generated, order.templates, release=release) for host in hosts}
     return [

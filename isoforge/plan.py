@@ -25,7 +25,8 @@ from isoforge.image.menu import Menu, menu_files, spots
 from isoforge.image.repack import Graft, volume_date
 from isoforge.image.submenus import in_menu_order
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, HostFacts, Manifest
+from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest
+from isoforge.proof.trees import SEED_DIGESTS
 
 LONGEST = 255
 """Characters of a match key that the menu compares; no firmware has longer ones."""
@@ -225,6 +226,7 @@ def describe(
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
 
     known = spots(menu)
+    seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_DIGESTS}
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
     return Manifest(
         name=menu.name,
@@ -259,6 +261,11 @@ def describe(
         xorriso_version=xorriso_version,
         medium=menu.medium,
         detect=menu.detect is not None,
+        detect_files=tuple(
+            FileFacts(path=str(path), sha256=hashlib.sha256(content).hexdigest())
+            for path, content in seed_files.items()
+            if path not in seeds
+        ),
         auto=menu.auto,
         menu_password=bool(menu.password_hash),
     )

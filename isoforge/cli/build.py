@@ -202,6 +202,7 @@ def full(
 def seed(
     host: OneHost,
     render: Render = False,
+    no_guard: NoGuard = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Build one host's small CIDATA ISO, to be attached beside the untouched official ISO.
@@ -212,7 +213,7 @@ def seed(
     from isoforge.forge import seed_iso
     from isoforge.order import Order
 
-    typer.echo(seed_iso(Order(baremetal=baremetal, name=host, hosts=(host,), render=render)))
+    typer.echo(seed_iso(Order(baremetal=baremetal, name=host, hosts=(host,), render=render, guard=not no_guard)))
 
 
 def menu_password() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import re
 import shlex
 from collections.abc import Collection, Iterator
@@ -11,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.sectors import LBA, missing_bytes, read_volume
+from isoforge.image.sectors import missing_bytes, read_volume
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 
@@ -34,12 +33,6 @@ _DISK_INFO = re.compile(
 )
 _APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+d:all::")
 
-_ADDRESSES = {
-    "eltorito_img1_bios": ((8, 64), (2548, 2556)),
-    "mbr_code_grub2": ((432, 440),),
-    "systemarea": ((432, 34 * LBA),),
-}
-
 _SHADOWING = {
     PurePosixPath("/boot/grub/x86_64-efi/grub.cfg"): "GRUB would read it in place of the menu",
     PurePosixPath("/autoinstall.yaml"): "every entry would install by it without asking",
@@ -56,15 +49,6 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootRecord:
-    """A boot record as the image carries it: ``name`` is xorriso's, ``size`` in bytes (see `read_boot_records`)."""
-
-    name: str
-    size: int
-    sha256: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseIso:
     """An official Ubuntu ISO, read.
 
@@ -72,6 +56,7 @@ class BaseIso:
     digits, ``replay_args`` what ``xorriso -as mkisofs`` needs to write the same boot records again (without volume
     id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files; the last two may be empty.
     ``casper_uuids`` are the files, one a kernel flavour, by which casper tells its medium from others.
+    ``boot_records`` is the folder that xorriso has taken them out into, for the proof.
     """
 
     path: Path
@@ -81,7 +66,7 @@ class BaseIso:
     volume_id: str
     modified: str
     kernels: tuple[Kernel, ...]
-    boot_records: tuple[BootRecord, ...]
+    boot_records: Path
     replay_args: tuple[str, ...]
     menu: str
     loopback_menu: str
@@ -122,7 +107,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         volume_id=volume.volume_id,
         modified=volume.modified,
         kernels=_kernels(path, paths),
-        boot_records=read_boot_records(scratch / "boot-records"),
+        boot_records=scratch / "boot-records",
         replay_args=replay_args(path, xorriso("-indev", path, "-report_el_torito", "as_mkisofs")),
         menu=taken[GRUB_CFG],
         loopback_menu=taken.get(LOOPBACK_CFG, ""),
@@ -221,25 +206,6 @@ def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]
         if there:
             kernels.append(Kernel(flavour=flavour, vmlinuz=pair[0], initrd=pair[1]))
     return tuple(kernels)
-
-
-def read_boot_records(folder: Path) -> tuple[BootRecord, ...]:
-    """The boot records that ``xorriso -extract_boot_images`` laid into ``folder``, by name.
-
-    A repack moves things, so digests leave out where a record speaks of addresses: the partition tables, GRUB's
-    pointer in the MBR (bytes 432 to 439), the boot information in the El Torito image (8 to 63, and 2548 to 2555 for
-    GRUB), and the catalog, which holds nothing else.
-    """
-    records = []
-    for file in sorted(folder.iterdir()):
-        if file.stem == "eltorito_catalog":
-            continue
-        content = bytearray(file.read_bytes())
-        for first, last in _ADDRESSES.get(file.stem, ()):
-            content[first:last] = bytes(len(content[first:last]))
-        digest = hashlib.sha256(content).hexdigest()
-        records.append(BootRecord(name=file.stem, size=len(content), sha256=digest))
-    return tuple(records)
 
 
 def replay_args(path: Path, report: str) -> tuple[str, ...]:

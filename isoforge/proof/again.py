@@ -9,7 +9,7 @@ from pathlib import Path
 from isoforge.errors import BaseIsoError, ProofError
 from isoforge.proof.manifest import HostFacts, Manifest, sha256_of
 
-_NOT_COMPARED = {"hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso"}
+_NOT_COMPARED = {"hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso", "detect_files"}
 """Keys that follow from others, or speak of the place where a build was made."""
 
 _WORDS = {"isoforge_version": "isoforge", "xorriso_version": "xorriso"}

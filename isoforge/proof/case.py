@@ -20,7 +20,8 @@ class Case:
     """An ISO, and what it is held against.
 
     ``base`` is the base ISO if it is at hand; ``manifest`` is what the ISO is to hold, if anything says it: ``beside``
-    it or ``inside``; ``staged`` are the files that a build has just written; ``reading`` is what reading the whole
+    it or ``inside``; ``staged`` are the files that a build has just written, ``boot_records`` those
+    that xorriso took out of the base for it, by name; ``reading`` is what reading the whole
     ISO gave, None where only its structure is asked.
     """
 
@@ -30,6 +31,7 @@ class Case:
     beside: Manifest | None = None
     manifest_faults: tuple[str, ...] = ()
     staged: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
+    boot_records: Mapping[str, bytes] = field(default_factory=dict)
     reading: Reading | None = None
 
     @property

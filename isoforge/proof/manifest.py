@@ -37,6 +37,14 @@ class BaseFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FileFacts:
+    """A file on the ISO by its path, and its SHA-256."""
+
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests.
 
@@ -62,9 +70,9 @@ class Manifest:
     """What one ISO holds.
 
     ``hosts`` are in menu order; ``default_host`` is what the timeout starts on a machine that the menu does not know
-    (None: the local disk, or with ``auto`` "Detect this machine"); ``detect`` says whether there is that entry;
-    ``guard`` is False if seeds without guards were
-    asked for; ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
+    (None: the local disk, or with ``auto`` "Detect this machine"); ``detect`` says whether there is that entry,
+    ``detect_files`` are what it reads and hands on; ``guard`` is False if seeds without guards were asked for;
+    ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
     ``replaced`` are the base's files that the build laid its own over, by their path on the ISO; ``source_date_epoch``
     is what the variable of that name gave, None if it was not set; ``unpacked`` says that the base was taken apart,
     which orders files otherwise. What speaks of whole files and of the way and the place in which the build was made
@@ -86,6 +94,7 @@ class Manifest:
     medium: str = ""
     guard: bool = True
     detect: bool = False
+    detect_files: tuple[FileFacts, ...] = ()
     auto: bool = False
     menu_password: bool = False
     source_date_epoch: int | None = None
@@ -114,6 +123,7 @@ def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
         "base_iso": BaseFacts(**told["base_iso"]),
         "hosts": tuple(HostFacts(**{**host, "submenu": tuple(host.get("submenu", ()))}) for host in told["hosts"]),
         "replaced": tuple(told["replaced"]),
+        "detect_files": tuple(FileFacts(**file) for file in told.get("detect_files", ())),
     }
 
 

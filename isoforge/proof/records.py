@@ -192,6 +192,35 @@ def esp(case: Case) -> Found:
     return Found(compared=f"{against}, {counted(size, 'byte')}, SHA-256 {digest[:12]}…", faults=tuple(faults))
 
 
+def taken_out(case: Case) -> Found:
+    """The boot records are those that xorriso took out of the base: it reads them by other code than ours.
+
+    xorriso fills the last block of a boot image that it takes out.
+    """
+    part, catalog = _esp(case.iso), case.iso.boot_catalog
+    image = catalog.image("BIOS") if catalog else None
+    bios = _bios_image(case.iso, image) if image else None
+    now = {
+        "mbr_code_grub2": _without_pointer(case.iso.system_area[:446]),
+        "eltorito_img1_bios": _without_place(bios) if bios else b"",
+        "gpt_part2_efi": case.iso.bytes_at(part.start, part.end - part.start) if part else b"",
+    }
+    bare = {"mbr_code_grub2": _without_pointer, "eltorito_img1_bios": _without_place}
+    faults = []
+    for name, content in now.items():
+        before = case.boot_records.get(name)
+        if before is None:
+            faults.append(f"{name} was not taken out of the base")
+        elif not content or content != (bare[name](before) if name in bare else before)[: len(content)]:
+            faults.append(f"{name} is not what was taken out of the base")
+    return Found(compared=f"{counted(len(now), 'record')} that xorriso took out of the base", faults=tuple(faults))
+
+
+def _without_pointer(boot_code: bytes) -> bytes:
+    start, end = _GRUB_POINTER
+    return boot_code[:start] + bytes(end - start) + boot_code[end:]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Booting:
     """What firmware finds on an ISO, without the addresses that every writer chooses: short digests and names."""

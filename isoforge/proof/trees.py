@@ -143,11 +143,12 @@ def is_reserved(path: PurePosixPath) -> bool:
 
 
 def seeds(case: Case) -> Found:
-    """Every seed is the manifest's to the byte, and there is no other."""
+    """Every seed is the manifest's to the byte, with what finds out which is the machine's, and there is no other."""
     wanted = {}
     for host in case.the_manifest.hosts:
         for name, key in SEED_DIGESTS.items():
             wanted[PurePosixPath(host.seed) / name] = getattr(host, key)
+    wanted |= {PurePosixPath(file.path): file.sha256 for file in case.the_manifest.detect_files}
     faults = []
     for place, digest in wanted.items():
         if place not in case.iso.tree:

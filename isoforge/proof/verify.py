@@ -58,13 +58,19 @@ def verify(
 
 
 def structural(
-    iso: Path, *, base: Path, manifest: Manifest, staged: Mapping[PurePosixPath, bytes]
+    iso: Path,
+    *,
+    base: Path,
+    manifest: Manifest,
+    staged: Mapping[PurePosixPath, bytes],
+    boot_records: Mapping[str, bytes],
 ) -> tuple[Check, ...]:
     """Ask ``iso``, which a build has just written, whatever does not take reading its large files.
 
     ``base`` is the ISO that it was made from, ``manifest`` what it should hold, ``staged`` the files that were laid
-    over the base. Of the base's files kind and size are compared, of the staged ones every byte. Raises
-    ``BaseIsoError`` if ``base`` is no ISO image; if ``iso`` is none, that is a failed check.
+    over the base, ``boot_records`` those of the base as xorriso took them out. Of the base's files kind and size are
+    compared, of the staged ones and the boot records every byte. Raises ``BaseIsoError`` if ``base`` is no ISO image;
+    if ``iso`` is none, that is a failed check.
     """
     with ExitStack() as stack:
         old = stack.enter_context(Image(base))
@@ -73,8 +79,8 @@ def structural(
         except BaseIsoError as failure:
             told = (failure.message,)
             return (Check(name="volume", outcome=Outcome.FAILED, compared="volume descriptor", faults=told),)
-        case = Case(iso=image, base=old, manifest=manifest, staged=staged)
-        return tuple(_ask({**STRUCTURE, "staged": trees.staged}, case))
+        case = Case(iso=image, base=old, manifest=manifest, staged=staged, boot_records=boot_records)
+        return tuple(_ask({**STRUCTURE, "staged": trees.staged, "boot-records": records.taken_out}, case))
 
 
 def _ask(questions: Mapping[str, Callable[[Case], Found]], case: Case) -> Iterator[Check]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import hashlib
 import os
 import re
 import struct
@@ -52,6 +53,11 @@ def rewrite(iso: Path, path: str, old: str, new: str) -> None:
         text = re.sub(r"^\s*echo.*\n", "", text, flags=re.MULTILINE)
     assert len(text) <= there.size, "there is no room for it"
     put(iso, there.extent, text.ljust(there.size, "\n").encode())
+
+
+def md5(iso: Path, path: str) -> str:
+    """The MD5 of a file, as md5sum.txt has it."""
+    return hashlib.md5(read_file(iso, node(iso, path)), usedforsecurity=False).hexdigest()
 
 
 def menu(iso: Path, old: str, new: str) -> None:

@@ -43,7 +43,7 @@ def test_tables_go_into_the_page_and_its_prose_stays(numbers: Numbers) -> None:
 
 def test_memory_of_children_and_disk_that_is_freed_again_are_seen(tmp_path: Path) -> None:
     def method(bench: Bench) -> None:
-        hungry = "import time; kept = bytes(80_000_000); open('spare', 'wb').write(kept[:20_000_000]); time.sleep(1)"
+        hungry = "import time; kept = b'x' * 80_000_000; open('spare', 'wb').write(kept[:20_000_000]); time.sleep(1)"
         run("sh", "-c", f'"{sys.executable}" -c "$0"', hungry, cwd=bench.folder)
         (bench.folder / "spare").unlink()
         bench.iso.write_bytes(os.urandom(1 << 20))

@@ -371,6 +371,30 @@ def test_seed_that_no_host_has_is_found(good: Path, noble: Path, tmp_path: Path)
     assert "/nocloud/stranger/user-data is on the ISO, and no host of the manifest has it" in told(checks)
 
 
+@pytest.mark.parametrize(
+    "place",
+    [
+        "/nocloud/site-a-m710q1/autoinstall.yaml",
+        "/nocloud/site-a-m710q2/early-commands",
+        "/nocloud/isoforge-detect/user-data",
+        "/isoforge/hosts.tsv",
+    ],
+)
+def test_what_detects_a_machine_is_the_manifests_even_if_md5sum_txt_says_otherwise(
+    good: Path, noble: Path, tmp_path: Path, place: str
+) -> None:
+    iso = tmp_path / "other.iso"
+    shutil.copyfile(good, iso)
+    before = m.md5(iso, place)
+    m.flip_in(iso, place)
+    m.rewrite(iso, "/md5sum.txt", before, m.md5(iso, place))
+    shutil.copyfile(good.with_name("manifest.json"), tmp_path / "manifest.json")
+    checks = verify(iso, base=noble)
+    assert {"seeds", "digest"} <= failed(checks)
+    assert "md5sum" not in failed(checks)
+    assert f"{place} is not the manifest's" in told(checks)
+
+
 def test_menu_that_shadows_and_goes_on_to_the_menu_is_sound(noble: Path, tmp_path: Path) -> None:
     files = {"/boot/grub/x86_64-efi/grub.cfg": "insmod part_gpt\nsource /boot/grub/grub.cfg\n"}
     assert failed(verify(m.remaster(noble, tmp_path / "other.iso", files), base=noble)) == set()

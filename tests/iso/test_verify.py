@@ -160,19 +160,27 @@ def test_draft_is_asked_without_reading_its_large_files(good: Path, noble: Path,
     m.flip_in(draft, "/casper/ubuntu-server-minimal.squashfs", 9)
     m.flip_in(draft, "/nocloud/site-a-m710q2/user-data", 99)
     m.menu(draft, " autoinstall ", " autoinstalX ")
+    run("xorriso", "-no_rc", "-osirrox", "on", "-indev", noble, "-extract_boot_images", tmp_path / "records")
+    records = {file.stem: file.read_bytes() for file in (tmp_path / "records").iterdir()}
+    records["mbr_code_grub2"] = bytes(446)
+    del records["gpt_part2_efi"]
     faults = {
         check.name: check.faults
-        for check in structural(draft, base=noble, manifest=manifest, staged=staged)
+        for check in structural(draft, base=noble, manifest=manifest, staged=staged, boot_records=records)
         if check.faults
     }
     assert {"seeds", "staged", "menu", "md5sum"} <= faults.keys()
+    assert faults["boot-records"] == (
+        "mbr_code_grub2 is not what was taken out of the base",
+        "gpt_part2_efi was not taken out of the base",
+    )
     assert "/casper/ubuntu-server-minimal.squashfs is not the base's" not in faults.get("base-files", ())
 
 
 def test_draft_that_is_no_iso_is_a_failed_check(good: Path, noble: Path, tmp_path: Path) -> None:
     (tmp_path / "draft.iso").write_bytes(bytes(1 << 20))
     manifest = Manifest.from_json(good.with_name("manifest.json").read_text())
-    (check,) = structural(tmp_path / "draft.iso", base=noble, manifest=manifest, staged={})
+    (check,) = structural(tmp_path / "draft.iso", base=noble, manifest=manifest, staged={}, boot_records={})
     assert check.outcome is Outcome.FAILED
     assert "is not an ISO image" in check.faults[0]
 

@@ -47,7 +47,7 @@ def base() -> BaseIso:
         volume_id="Ubuntu-Server 24.04 LTS amd64",
         modified="2024042312000000",
         kernels=(GA, HWE),
-        boot_records=(),
+        boot_records=Path("boot-records"),
         replay_args=(),
         menu=BASE_MENU,
         loopback_menu=BASE_LOOPBACK,
