@@ -257,7 +257,7 @@ def test_signal_stops_xorriso_and_leaves_nothing(
     started = time.monotonic()
     child.signal(number)
     child.wait()
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 5
     assert not Path(f"/proc/{xorriso}").exists(), Path(f"/proc/{xorriso}/stat").read_text()
     assert {path: path.read_bytes() for path in (fleet / FOLDER).iterdir()} == before
 

@@ -104,7 +104,7 @@ def test_a_signal_at_any_moment_loses_nothing(
         sent = time.monotonic()
         build.wait()
         told = f"moment {count} of {moments}: {moment} s: {build.stderr.decode()}"
-        assert time.monotonic() - sent < 2, told
+        assert time.monotonic() - sent < 10, told
         assert after(number, build.exit_code), told
         assert at_work_in(fleet) == [], told
         if number == signal.SIGKILL:
