@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from isoforge.errors import InventoryError, ToolError
@@ -116,11 +116,18 @@ def chosen_hosts(inventory: Inventory, order: Order) -> tuple[Host, ...]:
 
 def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str | None) -> tuple[Seed, ...]:
     """The seed of each host, checked: rendered for the base's release (None: not known) and kept, or as it is."""
-    if order.render:
-        seeds = [render_seed(host, templates=order.templates, release=release, guard=order.guard) for host in hosts]
-    else:
-        seeds = [read_seed(order.generated, host.name) for host in hosts]
-    problems = review_seeds(hosts, seeds, generated=order.generated, release=release, rendered=order.render)
+    seeds: list[Seed] = []
+
+    def one_by_one() -> Iterator[Seed]:
+        for host in hosts:
+            if order.render:
+                seeds.append(render_seed(host, templates=order.templates, release=release, guard=order.guard))
+            else:
+                seeds.append(read_seed(order.generated, host.name))
+            yield seeds[-1]
+
+    # Each is reviewed as soon as it is there, while it is known what its text holds.
+    problems = review_seeds(hosts, one_by_one(), generated=order.generated, release=release, rendered=order.render)
     if not order.render:
         problems += [*stale(order, hosts, release), *unguarded(order, hosts, seeds)]
     refuse_problems(problems, order)

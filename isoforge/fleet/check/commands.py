@@ -73,7 +73,7 @@ def _check_words(found: Findings, command: Any, route: Route) -> None:
 
 def _check_early(found: Findings, lines: list[str], route: Route) -> None:
     code = "\n".join(unquoted(line)[0] for line in lines)
-    if "in-target" in code or re.search(r"(?:^|[\s=>])/target(/|\s|$)", code):
+    if "in-target" in code or ("/target" in code and re.search(r"(?:^|[\s=>])/target(/|\s|$)", code)):
         found.warning(route, "/target is not there yet: early-commands run before the disks are touched")
 
 
@@ -104,7 +104,7 @@ def _check_late(found: Findings, code: str, route: Route) -> None:
 
 def _check_home(found: Findings, line: str, route: Route, user: str, release: Release | None) -> None:
     """Until 26.04 the account of `identity` is made on the first boot, after the late-commands."""
-    if not user or (release is not None and not release.before("26.04")):
+    if not user or user not in line or (release is not None and not release.before("26.04")):
         return
     name = re.escape(user)
     if re.search(
