@@ -99,9 +99,8 @@ def read_menu(lines: list[str]) -> Menu | None:
 def names(title: str, shown: str) -> bool:
     """Whether ``shown``, a row of the menu, is the entry ``title``, with a mark behind it or without.
 
-    GRUB ends a row that is too long with ``..``.
+    GRUB ends a row that is too long with ``..`` or an arrow.
     """
-    for whole in (title, title + THIS_MACHINE, title + BY_ITSELF):
-        if shown == whole or (shown.endswith("..") and whole.startswith(shown.removesuffix(".."))):
-            return True
-    return False
+    seen = shown.removesuffix("..").removesuffix("→")
+    wholes = (title, title + THIS_MACHINE, title + BY_ITSELF)
+    return shown in wholes or (seen != shown and any(whole.startswith(seen) for whole in wholes))

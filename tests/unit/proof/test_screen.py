@@ -52,6 +52,9 @@ def test_what_is_no_finished_menu_is_none(lines: list[str]) -> None:
 def test_a_title_that_grub_cut_is_known_by_its_start() -> None:
     assert names("Install web-2 with a long name", TITLES[2])
     assert names("Install web-1", "Install web-1")
+    assert names("Install web-1", "Install web-1 (this machine)")
+    assert names("Install web-1", "Install web-1 (starts by itse→")
+    assert not names("Install web-1", "Install web-1 (starts by itse")
     assert not names("Install web-10", "Install web-1")
     assert not names("Install web-3 with a long name", TITLES[2])
 
