@@ -48,7 +48,9 @@ def boot_test(
     timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds that one boot may take.")] = 300,
     json: Json = False,
 ) -> None:
-    """Boot entries of an ISO in QEMU and compare what each machine got with the manifest; exit code 8 if it differs.
+    """Boot an ISO's entries in QEMU and compare what came.
+
+    What each machine got is held against the manifest: exit code 8 if it differs.
 
     Example: isoforge boot-test ubuntu-autoinstall-prod.iso --all --report evidence
     """

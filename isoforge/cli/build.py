@@ -178,7 +178,7 @@ def full(
     json: Json = False,
     json_events: JsonEvents = False,  # noqa: ARG001 - its callback has done it
 ) -> None:
-    """Build an ISO for one host that installs it hands-free: the timeout starts the installation.
+    """Build an ISO that installs one host hands-free. The timeout starts the installation.
 
     Example: isoforge full --host site-a-m710q1 --render
     """
@@ -205,10 +205,11 @@ def seed(
     no_guard: NoGuard = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
-    """Build one host's small CIDATA ISO, to be attached beside the untouched official ISO.
+    """Build a host's small CIDATA ISO: its seed, nothing else.
 
-    Ubuntu's installer finds it by its volume id and asks once before it installs, unless the word `autoinstall` is
-    added to the kernel line. Example: isoforge seed --host site-a-m710q1 --render
+    It is attached beside the untouched official ISO. Ubuntu's installer finds it by its volume id, and asks once before
+    it installs, unless the word `autoinstall` is added to the kernel line.
+    Example: isoforge seed --host site-a-m710q1 --render
     """
     from isoforge.forge import seed_iso
     from isoforge.order import Order
@@ -217,7 +218,9 @@ def seed(
 
 
 def menu_password() -> None:
-    """Ask for a password and print its hash, for multi's --menu-password; the user that GRUB asks for is operator.
+    """Ask for a password and print its hash for the menu.
+
+    The hash goes into the file of multi's --menu-password; the user that GRUB asks for is operator.
 
     Example: isoforge menu-password > menu-password.hash
     """

@@ -41,7 +41,9 @@ def gen(
     no_guard: NoGuard = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
-    """Render user-data and meta-data of hosts into baremetal/autoinstall/generated/.
+    """Render the seeds of hosts.
+
+    Their user-data and meta-data go into baremetal/autoinstall/generated/.
 
     Example: isoforge gen --host site-a-m710q1
     """
@@ -67,7 +69,9 @@ def check(
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
-    """Tell every problem in inventory, secrets and seeds at once, each with its address; exit code 3 if there is one.
+    """Tell every problem in inventory, secrets and seeds.
+
+    All at once, each with its address; exit code 3 if there is one.
 
     Without hosts, all are checked. Example: isoforge check --strict
     """
@@ -112,7 +116,9 @@ def hosts(
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
-    """List the hosts of the inventory: group, profile, address, match keys, and whether a seed is rendered.
+    """List the hosts of the inventory.
+
+    With group, profile, address, match keys, and whether a seed is rendered.
 
     Example: isoforge hosts site-a-m710q1 --explain
     """
@@ -144,7 +150,9 @@ def plan(
     group: Groups = None,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
-    """Split the fleet into builds for a CI system: one ISO for each group, each with the words that multi needs.
+    """Split the fleet into builds for a CI system.
+
+    One ISO for each group, each with the words that multi needs.
 
     github prints a matrix in one line, gitlab a child pipeline. Without hosts, all are taken.
     Example: isoforge plan --format github --size 50

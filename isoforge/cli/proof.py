@@ -44,7 +44,9 @@ def verify(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check an ISO by reading it once: boot records, both views of the tree, seeds, menu, checksums.
+    """Check an ISO by reading it: the proof before booting.
+
+    Boot records, both views of the tree, seeds, menu, checksums, in one read.
 
     One line a check, with what was compared; exit code 8 if any failed. Nothing is unpacked, no root is needed.
     Example: isoforge verify ubuntu-autoinstall-prod-2025-03.iso --base ubuntu-24.04-live-server-amd64.iso
@@ -78,7 +80,9 @@ def inspect(
     ] = False,
     json: Json = False,
 ) -> None:
-    """Say what an ISO is: release, kernels, boot layout, menu with kernel lines, hosts with seed digests.
+    """Say what an ISO is, and what is on it.
+
+    Release, kernels, boot layout, menu with kernel lines, hosts with seed digests.
 
     Works on official ISOs and on everybody's remasters. Example: isoforge inspect ubuntu-24.04-live-server-amd64.iso
     """
@@ -108,7 +112,9 @@ def diff(
     show_secrets: ShowSecrets = False,
     json: Json = False,
 ) -> None:
-    """Say in what two ISOs differ: boot records, hosts, seeds, menu, files.
+    """Say in what two ISOs differ.
+
+    Boot records, hosts, seeds, menu, files.
 
     Exit code 0 if nothing differs, 8 if something does. Seeds are shown as a unified diff with secrets masked.
     Addresses and dates are not compared. Example: isoforge diff prod-2025-02.iso prod-2025-03.iso

@@ -31,7 +31,9 @@ def init(
         str | None, typer.Option("--age-recipient", help="Your public age key: secrets are encrypted for it.")
     ] = None,
 ) -> None:
-    """Lay out a first fleet: example hosts, the rule for secrets, and what git must not see.
+    """Lay out a first fleet in a folder.
+
+    Example hosts, the rule for secrets, what git must not see, and a Makefile.
 
     Example: isoforge init my-fleet
     """
@@ -67,7 +69,9 @@ def new_host(
     overlay: Annotated[bool, typer.Option("--overlay", help="Into inventory-local/, which git does not see.")] = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
-    """Add a host to the inventory: its line in hosts.yml, and a commented file of its own.
+    """Add a host to the inventory.
+
+    Its line goes into hosts.yml, and it gets a commented file of its own.
 
     Example: isoforge new-host site-a-m710q3 --profile lenovo-m710q --group site_a --from-facts facts.yml
     """
@@ -111,7 +115,9 @@ def discover(
     ] = "",
     json: Json = False,
 ) -> None:
-    """Tell what a machine is, as host_vars for new-host: serial number, UUID, disks, network cards.
+    """Tell what a machine is, as facts for new-host.
+
+    Serial number, UUID, disks and network cards, written as host_vars.
 
     Run it on the machine itself (as root, which alone may read serial numbers), or let ssh do so.
     Example: isoforge discover --ssh ubuntu@192.0.2.11 > facts.yml
@@ -131,7 +137,9 @@ def discover(
 def passwd(
     method: Annotated[str, typer.Option("--method", help="Out of sha512, yescrypt.")] = "sha512",
 ) -> None:
-    """Ask for a password and print its hash, for identity.password_hash; from stdin where that is no terminal.
+    """Ask for a password and print its hash for a host's user.
+
+    The hash is for identity.password_hash. Where stdin is no terminal, the password comes from it.
 
     Example: isoforge passwd --method yescrypt
     """
@@ -158,7 +166,9 @@ def _one_line() -> str:
 
 
 def doctor(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
-    """Say what this machine lacks, and the command that installs it; exit code 6 if the main job cannot be done.
+    """Say what this machine lacks, and how to install it.
+
+    Exit code 6 if the main job cannot be done.
 
     Example: isoforge doctor
     """

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from isoforge.cli.main import app
 from isoforge.errors import ForgeError
@@ -34,6 +35,14 @@ def test_every_verb_has_an_example_that_can_be_typed(verb: Verb) -> None:
 @pytest.mark.parametrize("verb", VERBS, ids=lambda verb: verb.name)
 def test_every_option_is_explained(verb: Verb) -> None:
     assert [word.typed for word in verb.words if word.is_option and not word.meaning] == []
+
+
+def test_the_list_of_verbs_tells_each_in_a_whole_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    told = CliRunner().invoke(app, ["--help"]).stdout
+    _, heading, commands = told.partition("Commands:")
+    assert heading
+    assert "..." not in commands
 
 
 def test_a_verb_is_on_the_page_once_with_its_words_and_its_other_names() -> None:
