@@ -14,8 +14,9 @@ from time import perf_counter
 from isoforge.proof.synthetic import make_base
 from isoforge.run import run
 from scripts.bench.measure import Peak, seconds, watched
-from scripts.bench.methods import COPY, METHODS, Bench, isoforge, write_fleet
+from scripts.bench.methods import COPY, METHODS, Bench, isoforge
 from scripts.bench.page import Numbers, insert, tables
+from scripts.large_fleet import large_fleet
 
 GB = 10**9
 FEWEST = 5
@@ -46,7 +47,7 @@ def measure(
     times: dict[float, Mapping[str, list[float]]] = {}
     peaks: dict[str, Peak] = {}
     fleets: dict[int, list[float]] = {}
-    write_fleet(folder / "fleet", 2)
+    large_fleet(folder / "fleet", 2)
     for size in sorted(sizes):
         base = folder / "base.iso"
         _tell(f"making a base ISO of {size:g} GB")
@@ -75,7 +76,7 @@ def _fleets(bench: Bench, hosts: tuple[int, ...], repeat: int) -> dict[int, list
     taken: dict[int, list[float]] = {count: [] for count in hosts}
     fleets = {count: replace(bench, baremetal=bench.folder.with_name(f"fleet-{count}")) for count in hosts}
     for count, fleet in fleets.items():
-        write_fleet(fleet.baremetal, count)
+        large_fleet(fleet.baremetal, count)
     for number in range(1, repeat + 1):
         for count, fleet in fleets.items():
             taken[count].append(seconds(fleet, isoforge()))

@@ -15,22 +15,6 @@ from isoforge.run import run
 
 COPY = "cp + sync"
 
-EXAMPLES = Path(__file__).parents[2] / "baremetal/inventory"
-
-HOST = """\
-description: Number {number}
-match:
-  serial: PC{number:05}
-storage:
-  disk:
-    serial: S4EXAMPLE{number:05}
-network:
-  ethernets:
-    enp0s31f6:
-      addresses: ["2001:db8::{number:x}/64"]
-      gateway: "2001:db8::fffe"
-"""
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
@@ -48,19 +32,6 @@ class Bench:
 
 Method = Callable[[Bench], None]
 """Writes ``bench.iso``, synced; what it needs besides lies in ``bench.folder`` while it works."""
-
-
-def write_fleet(baremetal: Path, hosts: int) -> None:
-    """Write an inventory of so many machines of one type."""
-    inventory = baremetal / "inventory"
-    for name in ("group_vars/all", "group_vars/site_a", "profiles"):
-        shutil.copytree(EXAMPLES / name, inventory / name)
-    (inventory / "host_vars").mkdir()
-    names = [f"site-a-{number:05}" for number in range(1, hosts + 1)]
-    for number, name in enumerate(names, start=1):
-        (inventory / "host_vars" / f"{name}.yml").write_text(HOST.format(number=number), "utf-8")
-    lines = ["all:", "  children:", "    site_a:", "      hosts:", *(f"        {name}:" for name in names)]
-    (inventory / "hosts.yml").write_text("\n".join(lines) + "\n", "utf-8")
 
 
 def copy(bench: Bench) -> None:

@@ -13,9 +13,9 @@ from isoforge.proof.boot import Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.screen import names
+from scripts.large_fleet import large_fleet
 from tests.boot.conftest import manifest_of
 from tests.conftest import Once
-from tests.large_fleet import large_fleet
 
 pytestmark = pytest.mark.boots
 

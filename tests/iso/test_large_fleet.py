@@ -15,9 +15,9 @@ from isoforge.proof.contents import extract, inspect
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.menus import read_grub
 from isoforge.proof.verify import verify
+from scripts.large_fleet import large_fleet
 from tests.conftest import Once
 from tests.iso import mutation as m
-from tests.large_fleet import large_fleet
 
 SHELF = "/isoforge/menu/site-a-00001.cfg"
 SEED = "/cdrom/nocloud/site-a-00007/"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from tests.conftest import ROOT
+EXAMPLES = Path(__file__).parents[1] / "baremetal/inventory"
 
 OWN = """\
 description: Site A, number {number}
@@ -28,9 +28,9 @@ def large_fleet(baremetal: Path, hosts: int, *, a_group: int = 40) -> tuple[str,
     They are of one type, site-a-00001 and so on, each with a serial number that ends in its number, in the groups
     rack_1, rack_2 … of ``a_group`` hosts each.
     """
-    examples, inventory = ROOT / "baremetal/inventory", baremetal / "inventory"
+    inventory = baremetal / "inventory"
     for name in ("group_vars/all", "group_vars/site_a", "profiles"):
-        shutil.copytree(examples / name, inventory / name)
+        shutil.copytree(EXAMPLES / name, inventory / name)
     names = [f"site-a-{number:05}" for number in range(1, hosts + 1)]
     lines = ["all:", "  children:", "    site_a:", "      children:"]
     for rack, first in enumerate(range(0, hosts, a_group), start=1):
