@@ -275,8 +275,9 @@ def test_an_iso_without_a_manifest_cannot_be_compared(bootable_base: Path) -> No
 
 def test_without_the_probe_the_live_system_starts_its_own_init(live_iso: Path) -> None:
     manifest = json.loads((live_iso.parent / "manifest.json").read_text())
-    title = manifest["hosts"][0]["title"]
+    host = manifest["hosts"][0]
+    way = (*host["submenu"], host["title"])
     trial = Trial(
-        iso=live_iso, firmware=Firmware.BIOS, medium=Medium.CD, choose=(title,), timeout_s=200, local_disk_says=SAYS
+        iso=live_iso, firmware=Firmware.BIOS, medium=Medium.CD, choose=way, timeout_s=200, local_disk_says=SAYS
     )
     assert boot(trial).went_on == SAYS
