@@ -29,7 +29,11 @@ def main() -> None:
     options.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".bench.", dir=options.folder) as folder:
         numbers = measure(
-            Path(folder), sizes=options.sizes, repeat=options.repeat, hosts=options.hosts, startups=options.startups
+            Path(folder).absolute(),
+            sizes=options.sizes,
+            repeat=options.repeat,
+            hosts=options.hosts,
+            startups=options.startups,
         )
         text = tables(numbers)
     sys.stdout.write(text)
