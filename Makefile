@@ -171,4 +171,4 @@ bench: setup
 test: setup
 	@scripts/setup.sh test
 	@$(MAKE) --no-print-directory lint
-	$(VENV)/bin/pytest -n 2 --dist loadgroup
+	$(VENV)/bin/pytest -n 2 --dist loadgroup --durations=20
