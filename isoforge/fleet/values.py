@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from isoforge.fleet.problems import Problem
+from isoforge.nesting import refuse_depth
 
 Path_: TypeAlias = tuple[str | int, ...]
 """Where a value lies in a tree: keys, and numbers for the items of lists."""
@@ -160,6 +161,7 @@ def read(text: str, file: str, problems: list[Problem]) -> Node | None:
     """
     loader = _Loader(text)
     try:
+        refuse_depth(text)
         root = loader.get_single_node()
         if root is None:
             return None

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import yaml
 
+from isoforge.nesting import refuse_depth
+
 MASK = "***"
 
 UNREADABLE = "# Nothing of it is shown: it cannot be read as YAML, so nobody can tell its secrets from the rest.\n"
@@ -65,6 +67,7 @@ def masked(text: str) -> str:
     if not text.strip():
         return text
     try:
+        refuse_depth(text)
         documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
         comments = list(_comments(text))
     except yaml.YAMLError:

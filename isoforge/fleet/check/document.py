@@ -10,6 +10,8 @@ from typing import Any
 
 import yaml
 
+from isoforge.nesting import refuse_depth
+
 Route = tuple[str | int, ...]
 """The way to a value from the top of the document: keys, and positions in lists (from 0)."""
 
@@ -72,6 +74,7 @@ def read(text: str) -> Document:
     The last two are remembered: a host's user-data and meta-data are checked alone, and then against other hosts'.
     """
     try:
+        refuse_depth(text)
         nodes = list(yaml.compose_all(text, Loader=FastLoader))
     except yaml.YAMLError as error:
         return Document(faults=(_syntax_fault(error, text),), readable=False)

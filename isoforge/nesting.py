@@ -1,0 +1,35 @@
+"""How deep YAML may be nested: readers call themselves for each level, and libyaml's crashes the whole program."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+DEEPEST = 100
+"""How many mappings and lists may lie in one another; Ubuntu's own documents have about ten."""
+
+_INDENTED = re.compile(rf"^[ ?-]{{{DEEPEST}}}", re.MULTILINE)
+"""A line that could begin so deep in block style: each level takes a column at least."""
+
+_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def refuse_depth(text: str) -> None:
+    """Raise ``yaml.MarkedYAMLError`` if ``text`` is nested deeper than `DEEPEST`, or no YAML up to there.
+
+    Only a text that has the brackets or the indentation for it is gone through.
+    """
+    if text.count("[") + text.count("{") < DEEPEST and not _INDENTED.search(text):
+        return
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEEPEST:
+            raise yaml.MarkedYAMLError(
+                problem=f"more than {DEEPEST} lists and mappings in one another", problem_mark=event.start_mark
+            )
