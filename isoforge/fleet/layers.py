@@ -28,6 +28,8 @@ class Tree:
     root: Path
     problems: list[Problem]
     _read: dict[Path, Node | None] = field(default_factory=dict)
+    _values: dict[tuple[str, str], list[Node]] = field(default_factory=dict)
+    _secrets: dict[tuple[str, str], Path | None] = field(default_factory=dict)
 
     @property
     def hosts_file(self) -> Path:
@@ -52,25 +54,20 @@ class Tree:
 
     def values(self, kind: str, name: str, address: str) -> list[Node]:
         """The values that ``kind`` has for ``name``: ``NAME.yml``, then every file of the directory ``NAME/``."""
-        nodes = []
-        for path in _value_files(self.root / kind, name):
-            fresh = path not in self._read
-            node = self.document(path)
-            if node is None:
-                continue
-            if fresh:
+        if (kind, name) not in self._values:
+            found = map(self.document, _value_files(self.root / kind, name))
+            nodes = [node for node in found if node is not None]
+            for node in nodes:
                 self.problems += check_values(node, address)
-            if isinstance(node.value, dict):
-                nodes.append(node)
-        return nodes
+            self._values[kind, name] = [node for node in nodes if isinstance(node.value, dict)]
+        return self._values[kind, name]
 
     def secrets(self, kind: str, name: str) -> Path | None:
         """The encrypted file of ``name``, or None."""
-        for file_name in SECRETS_NAMES:
-            path = self.root / kind / name / file_name
-            if path.is_file():
-                return path
-        return None
+        if (kind, name) not in self._secrets:
+            places = (self.root / kind / name / file_name for file_name in SECRETS_NAMES)
+            self._secrets[kind, name] = next((path for path in places if path.is_file()), None)
+        return self._secrets[kind, name]
 
     def document(self, path: Path) -> Node | None:
         """What ``path`` holds; None if it is empty or cannot be read."""
