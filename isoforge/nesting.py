@@ -24,6 +24,7 @@ def refuse_depth(text: str) -> None:
     if text.count("[") + text.count("{") < DEEPEST and not _INDENTED.search(text):
         return
     depth = 0
+    event: Any
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1

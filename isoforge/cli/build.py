@@ -39,6 +39,10 @@ IN_THE_MANIFEST = frozenset(
 """Parameters of multi that a manifest decides."""
 
 
+LONGEST_MANIFEST = 64 << 20
+"""How many bytes of a manifest are read: a host takes about one KiB."""
+
+
 def add_to(app: typer.Typer) -> None:
     """Give ``app`` the verbs of this module."""
     app.command()(multi)
@@ -160,7 +164,10 @@ def _manifest(file: Path) -> Manifest:
     from isoforge.proof.manifest import Manifest
 
     try:
-        return Manifest.from_json(file.read_text("utf-8"))
+        with file.open("rb") as stream:
+            return Manifest.from_json(stream.read(LONGEST_MANIFEST).decode("utf-8"))
+    except UnicodeDecodeError as failure:
+        raise UsageError(f"{file} is no UTF-8 text", hint="--from wants the manifest.json of an ISO") from failure
     except OSError as failure:
         raise UsageError(f"{file} cannot be read: {failure.strerror}", hint="--from wants a manifest.json") from failure
     except ValueError as failure:

@@ -46,7 +46,7 @@ def refuse_difference(wanted: Manifest | None, told: Manifest) -> None:
     if not found and wanted.build_id != told.build_id:
         found = ["the menu, a template or what detects machines: no key of the manifest tells which"]
     if not found and told.iso and wanted.iso and told.iso.sha256 != wanted.iso.sha256:
-        found = [f"only in its bytes: SHA-256 {told.iso.sha256}, not {wanted.iso.sha256}"]
+        found = [f"its bytes alone: SHA-256 {told.iso.sha256}, not {wanted.iso.sha256}"]
     if found:
         raise ProofError(
             f"the ISO {wanted.name} would not be the same again, so none was kept; it differs in {'; '.join(found)}"

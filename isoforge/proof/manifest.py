@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields, is_dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes away; a new key leaves it as it is."""
@@ -107,24 +108,48 @@ class Manifest:
     @staticmethod
     def from_json(text: str) -> Manifest:
         """The manifest that `to_json` wrote; ``ValueError`` if it is of another schema, or no manifest."""
-        told = json.loads(text)
-        if not isinstance(told, dict) or told.pop("schema_version", None) != SCHEMA_VERSION:
-            raise ValueError(f"not a manifest of schema version {SCHEMA_VERSION}")
         try:
-            return Manifest(**_parsed(told))
-        except (TypeError, KeyError) as failure:
-            raise ValueError(f"not a manifest: {failure}") from failure
+            told = json.loads(text)
+        except json.JSONDecodeError as failure:
+            raise ValueError(f"no JSON, or cut off: line {failure.lineno}: {failure.msg}") from failure
+        except RecursionError:
+            raise ValueError("no manifest: too many lists in one another") from None
+        if not isinstance(told, dict) or told.pop("schema_version", None) != SCHEMA_VERSION:
+            raise ValueError(f"no manifest of schema version {SCHEMA_VERSION}")
+        made: Manifest = _made(Manifest, told, "the manifest")
+        return made
 
 
-def _parsed(told: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        **told,
-        "iso": told["iso"] and ImageFile(**told["iso"]),
-        "base_iso": BaseFacts(**told["base_iso"]),
-        "hosts": tuple(HostFacts(**{**host, "submenu": tuple(host.get("submenu", ()))}) for host in told["hosts"]),
-        "replaced": tuple(told["replaced"]),
-        "detect_files": tuple(FileFacts(**file) for file in told.get("detect_files", ())),
-    }
+def _made(kind: Any, told: object, name: str) -> Any:
+    """What JSON has ``told`` as a ``kind``, one of the dataclasses above; ``ValueError`` names what is wrong."""
+    if not isinstance(told, dict):
+        raise ValueError(f"{name} is of the wrong kind")  # noqa: TRY004 - the file's fault, not the caller's
+    wanted = _kinds(kind)
+    optional = {each.name for each in fields(kind) if each.default is not MISSING}
+    if odd := [*(wanted.keys() - optional - told.keys()), *(told.keys() - wanted.keys())]:
+        raise ValueError(
+            f"{name} has no {odd[0]}" if odd[0] in wanted else f"{name} has a key {odd[0]!r}, unknown here"
+        )
+    return kind(**{key: _value(wanted[key], value, key) for key, value in told.items()})
+
+
+@cache
+def _kinds(kind: Any) -> dict[str, Any]:
+    """The type of each key of a dataclass."""
+    return get_type_hints(kind)
+
+
+def _value(kind: Any, told: object, key: str) -> Any:
+    """``told`` as the value of ``key``, which is of that ``kind``: a type, one of several, a tuple, or a dataclass."""
+    choices = get_args(kind) if get_origin(kind) is UnionType else (kind,)
+    if type(told) in choices:  # not isinstance: True is no number here
+        return told
+    for choice in choices:
+        if is_dataclass(choice) and isinstance(told, dict):
+            return _made(choice, told, key)
+        if get_origin(choice) is tuple and isinstance(told, list):
+            return tuple(_value(get_args(choice)[0], one, key) for one in told)
+    raise ValueError(f"{key} is of the wrong kind")
 
 
 def image_file(path: Path) -> ImageFile:
