@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import inspect
 import json
 import logging
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -29,6 +31,9 @@ LogFile = Annotated[
     Path | None,
     typer.Option("--log-file", metavar="FILE", help="Add the whole story to this file, with times in UTC."),
 ]
+
+_TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
+"""How every log begins."""
 
 _story = logging.getLogger("isoforge")
 
@@ -63,9 +68,13 @@ class _File(logging.StreamHandler[TextIO]):
 
     def __init__(self, file: Path) -> None:
         try:
-            handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            _refuse_other_files(file)
+            # a pipe that nobody reads would stop us here for ever
+            handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+            os.set_blocking(handle, True)
         except OSError as failure:
-            raise OutputError(f"log file {file} cannot be written: {failure.strerror}") from failure
+            reason = "nobody reads this pipe" if failure.errno == errno.ENXIO else failure.strerror
+            raise OutputError(f"log file {file} cannot be written: {reason}") from failure
         super().__init__(os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace"))
         self.file = file
         form = logging.Formatter("%(asctime)sZ %(message)s", "%Y-%m-%dT%H:%M:%S")
@@ -82,6 +91,16 @@ class _File(logging.StreamHandler[TextIO]):
         _story.removeHandler(self)
         self.close()
         _story.warning("isoforge: log file %s ends here: %s", self.file, sys.exception())
+
+
+def _refuse_other_files(file: Path) -> None:
+    """``OutputError`` for a file that holds anything but a log: lines added to an ISO or a manifest would spoil it."""
+    if not file.is_file() or file.is_relative_to("/dev"):  # /dev/stderr may be a file that the shell writes into
+        return
+    with file.open("rb") as there:
+        first = there.read(len("2025-01-01T00:00:00Z "))
+    if first and not _TIME.fullmatch(first):
+        raise OutputError(f"{file} is there already and is no log of isoforge", hint="give another --log-file")
 
 
 def begin() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -143,6 +144,20 @@ def test_log_file_named_before_and_behind_the_verb_is_written_once(tmp_path: Pat
 def test_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=r"log file .* cannot be written"):
         story.tell(verbose=False, log_file=tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"\x00" * 100, b"{\n", b"all:\n  hosts:\n    web-1:\n"])
+def test_file_that_is_no_log_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "prod.iso").write_bytes(content)
+    with pytest.raises(OutputError, match="is there already and is no log of isoforge"):
+        story.tell(verbose=False, log_file=tmp_path / "prod.iso")
+    assert (tmp_path / "prod.iso").read_bytes() == content
+
+
+def test_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OutputError, match="cannot be written: nobody reads this pipe"):
+        story.tell(verbose=False, log_file=tmp_path / "pipe")
 
 
 def test_full_disk_ends_the_log_and_not_the_build(capsys: pytest.CaptureFixture[str]) -> None:
