@@ -24,7 +24,7 @@ _HINTS = {
 """What ssh complains of, and what helps."""
 
 
-def discover(destination: str = "") -> Facts:
+def discover(destination: str | None = None) -> Facts:
     """The facts of this machine, or of the one that ssh reaches at ``destination``.
 
     The far side needs a POSIX shell; nothing is written there. ssh never asks: neither for a password nor about an
@@ -32,7 +32,7 @@ def discover(destination: str = "") -> Facts:
     reached or gives no answer.
     """
     script = (shipped_templates() / "discover.sh").read_text("utf-8")
-    if not destination:
+    if destination is None:  # "" is a variable that was not set: this machine is not meant
         kept = {name: os.environ[name] for name in ("ISOFORGE_ROOT",) if name in os.environ}
         return read_facts(run("sh", "-s", stdin=script, env=kept))
     if not _DESTINATION.fullmatch(destination):

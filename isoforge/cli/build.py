@@ -25,6 +25,7 @@ from isoforge.cli.options import (
     Timeout,
     UbuntuIso,
 )
+from isoforge.cli.password import asked
 from isoforge.cli.progress import shown
 from isoforge.errors import UsageError
 
@@ -228,12 +229,13 @@ def menu_password() -> None:
     """Ask for a password and print its hash for the menu.
 
     The hash goes into the file of multi's --menu-password; the user that GRUB asks for is operator.
+    Where stdin is no terminal, the password comes from it.
 
     Example: isoforge menu-password > menu-password.hash
     """
     from isoforge.image.password import hashed
 
-    typer.echo(hashed(typer.prompt("Password for the menu", hide_input=True, confirmation_prompt=True, err=True)))
+    typer.echo(hashed(asked("Password for the menu")))
 
 
 def _build(order: Order, *, json: bool) -> None:

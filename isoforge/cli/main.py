@@ -69,6 +69,7 @@ def main() -> None:
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
             signal.signal(number, _leave)
+    _fill_streams()
     story.begin()
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
@@ -83,11 +84,35 @@ def main() -> None:
     except typer.Abort:  # no answer to a question
         _say("interrupted", 130)
     except SystemExit as end:
-        if end.code in ENDED:
-            story.say_failed(ENDED[end.code], int(str(end.code)))
+        _say_ended(end)
         raise
     except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
         _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
+
+
+def _say_ended(end: SystemExit) -> None:
+    """The last words after a signal; none if who read our stdout has gone, as in ``isoforge hosts | head -1``."""
+    if isinstance(end.__context__, BrokenPipeError):  # for which typer ends with 1
+        end.code = OutputError.exit_code
+    elif end.code in ENDED:
+        story.say_failed(ENDED[end.code], int(str(end.code)))
+
+
+def _fill_streams() -> None:
+    """Give stdin, stdout and stderr that came closed (``>&-``) to /dev/null; an ISO would take their numbers.
+
+    What stdout's encoding does not know is written as ``\\x…``, as stderr does; it is no reason to stop.
+    """
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        stream = getattr(sys, name)
+        if stream is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != number:
+                os.dup2(null, number)
+                os.close(null)
+            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
+        elif name == "stdout" and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
 
 
 def _say_usage(fault: Any) -> NoReturn:

@@ -12,8 +12,12 @@ import typer
 
 from isoforge.cli.completion import group_names, profile_names
 from isoforge.cli.options import BAREMETAL, Baremetal, Json
+from isoforge.cli.password import asked
 from isoforge.cli.tables import show
 from isoforge.errors import InventoryError, ToolError, UsageError
+
+LONGEST_FACTS = 1 << 20
+"""How many bytes facts may have: what comes without end tells of no machine."""
 
 
 def add_to(app: typer.Typer) -> None:
@@ -100,7 +104,11 @@ def new_host(
 def _told(file: str) -> str:
     """The text of ``file``, or of stdin for ``-``; ``UsageError`` if it cannot be read or says nothing."""
     try:
-        text = (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode("utf-8")
+        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as stream:
+            told = stream.read(LONGEST_FACTS + 1)
+        if len(told) > LONGEST_FACTS:
+            raise UsageError(f"--from-facts {file} holds more than facts about one machine")
+        text = told.decode("utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         reason = failure.strerror if isinstance(failure, OSError) else "it is no text"
         raise UsageError(f"--from-facts {file} cannot be read: {reason}") from failure
@@ -111,8 +119,8 @@ def _told(file: str) -> str:
 
 def discover(
     ssh: Annotated[
-        str, typer.Option("--ssh", metavar="USER@HOST", help="Ask another machine, by ssh with a key.")
-    ] = "",
+        str | None, typer.Option("--ssh", metavar="USER@HOST", help="Ask another machine, by ssh with a key.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Tell what a machine is, as facts for new-host.
@@ -147,22 +155,7 @@ def passwd(
 
     if method not in [one.value for one in Method]:
         raise UsageError(f"--method {method} is not known", hint=f"out of {', '.join(Method)}")
-    if sys.stdin.isatty():
-        password = typer.prompt("Password", hide_input=True, confirmation_prompt=True, err=True)
-    else:
-        password = _one_line()
-    typer.echo(hashed(password, Method(method)))
-
-
-def _one_line() -> str:
-    """The one line that stdin holds, without its end."""
-    try:
-        lines = sys.stdin.buffer.read().decode("utf-8").split("\n")
-    except UnicodeDecodeError:
-        raise UsageError("the password is no UTF-8 text") from None
-    if len(lines) > 2 or lines[1:] not in ([], [""]):
-        raise UsageError("the password has more than one line")
-    return lines[0]
+    typer.echo(hashed(asked("Password"), Method(method)))
 
 
 def doctor(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
