@@ -120,6 +120,13 @@ def _refuse_clashes(baremetal: Path, inventory: Inventory, new: Newcomer) -> Non
     for host in inventory.hosts:
         if host.name == new.name:
             raise InventoryError(f"there is a host {new.name} already, in {host.origin}", hint="nothing has changed")
+        if host.name.lower() == new.name.lower():
+            text = f"{new.name} differs from {host.name} in capitals only"
+            raise InventoryError(text, hint="people and file systems take them for the same")
+    groups = {"all", "ungrouped", new.group, *inventory.groups}
+    if new.name in groups or new.group in [host.name for host in inventory.hosts]:
+        name = new.name if new.name in groups else new.group
+        raise InventoryError(f"{name} would be both a host and a group", hint="take another name for one of them")
     trees = [Tree(root=baremetal / name, problems=[]) for name in TREES]
     for tree in trees:
         place = tree.names("host_vars").get(new.name)
