@@ -146,7 +146,7 @@ def refuse_unless_whole(path: Path) -> None:
     """Raise ``BaseIsoError`` unless a whole ISO 9660 image lies at ``path`` (xorriso takes a missing one for blank)."""
     try:
         if not path.is_file():
-            raise BaseIsoError(f"base ISO {path} {_instead_of_a_file(path)}", hint="get one from releases.ubuntu.com")
+            raise BaseIsoError(f"base ISO {path} {instead_of_a_file(path)}", hint="get one from releases.ubuntu.com")
         if read_volume(path) is None:
             raise BaseIsoError(f"{path} is not an ISO image", hint="get one from releases.ubuntu.com")
         missing = missing_bytes(path)
@@ -156,8 +156,8 @@ def refuse_unless_whole(path: Path) -> None:
         raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
 
 
-def _instead_of_a_file(path: Path) -> str:
-    """What the ``path`` of a base ISO is, if it is no file."""
+def instead_of_a_file(path: Path) -> str:
+    """What the ``path`` of an ISO is, if it is no file."""
     if re.match(r"[a-z]+:/", str(path)):
         return "is an address: download it first"
     if path.is_dir():

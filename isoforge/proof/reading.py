@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.base import DISK_INFO, GRUB_CFG, LOOPBACK_CFG, OUR_FOLDER
+from isoforge.image.base import DISK_INFO, GRUB_CFG, LOOPBACK_CFG, OUR_FOLDER, instead_of_a_file
 from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, Gpt, Volume, read_gpt, read_volume
 from isoforge.image.tree import Node, View, read_tree
 from isoforge.proof.checks import SkipError
@@ -35,7 +35,7 @@ class Image:
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():
-            raise BaseIsoError(f"{path} {'is a directory' if path.is_dir() else 'is not there'}")
+            raise BaseIsoError(f"{path} {instead_of_a_file(path)}")
         volume = read_volume(path)
         if volume is None:
             raise BaseIsoError(f"{path} is not an ISO image")
