@@ -95,7 +95,7 @@ def menu_files(menu: Menu, base: BaseIso) -> dict[PurePosixPath, str]:
     for submenu in submenus_of(menu.entries):
         for *_, leaf in submenu.leaves():
             spotted = [known[entry.host] for entry in leaf.entries]
-            shown = functools.partial(_rendered, "menu/entries.cfg.j2", menu=menu, spots=spotted)
+            shown = functools.partial(_rendered, "menu/entries.cfg.j2", menu=menu, submenu=leaf, spots=spotted)
             files[leaf.file] = shown(from_file=False)
             files[leaf.loopback_file] = shown(from_file=True)
     matches = sorted_by_file((spot.entry.match, spot) for spot in known.values() if spot.entry.match)

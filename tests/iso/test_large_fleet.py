@@ -108,7 +108,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "bare ; in a submenu": (
         lambda iso: m.rewrite(iso, SHELF, f"nocloud\\;s={SEED}", f"nocloud;s={SEED}"),
-        {"kernel-lines", "menu"}, f"{SHELF}:31 'Install site-a-00007 - Site A, number 7': a bare ; cuts",
+        {"kernel-lines", "menu"}, f"{SHELF}:34 'Install site-a-00007 - Site A, number 7': a bare ; cuts",
     ),
     "entry in another submenu than the manifest says": (
         lambda iso: m.menu(iso, "site-a-00001 to site-a-00065: 65 hosts", "site-a-00001 to site-a-00064: 65 hosts"),
