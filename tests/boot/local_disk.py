@@ -57,3 +57,18 @@ def as_second_device(disk: Path) -> tuple[str, ...]:
         "-drive", f"if=none,id=local,format=raw,snapshot=on,file={disk}",
         "-device", "ide-hd,drive=local,bus=ide.1,bootindex=1",
     )  # fmt: skip
+
+
+def ext4_disk(folder: Path, *files: str) -> tuple[str, ...]:
+    """QEMU's arguments for a second disk with a plain ext4 that holds ``files``, which are empty."""
+    tree = folder / "tree"
+    for file in files:
+        place = tree / file.lstrip("/")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    disk = folder / "disk.img"
+    run("/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "16M")
+    return (
+        "-drive", f"if=none,id=installed,format=raw,snapshot=on,file={disk}",
+        "-device", "ide-hd,drive=installed,bus=ide.1,bootindex=1",
+    )  # fmt: skip

@@ -8,13 +8,15 @@ import pytest
 
 from isoforge.forge import multi
 from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
+from isoforge.image.password import hashed
 from isoforge.order import Order
-from isoforge.proof.boot import Trial, boot
+from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.screen import names
 from scripts.large_fleet import large_fleet
 from tests.boot.conftest import manifest_of
+from tests.boot.local_disk import ext4_disk
 from tests.conftest import Once
 
 pytestmark = pytest.mark.boots
@@ -22,27 +24,55 @@ pytestmark = pytest.mark.boots
 HOSTS = 1000
 DEFAULT = "site-a-00321"
 LOCAL_DISK = "Boot from local disk (installs nothing)"
+DETECT = "Detect this machine, and install the host that it is"
+ASKS = "Enter username:"
+KNOWN = ("-smbios", "type=1,serial=PC00021")
+
+
+def built(once: Once, base: Path, name: str, hosts: int, a_group: int, **wishes: object) -> Path:
+    """An ISO of so many ``hosts``, in groups of ``a_group``."""
+
+    def make(folder: Path) -> None:
+        large_fleet(folder / "baremetal", hosts, a_group=a_group)
+        order = Order(
+            baremetal=folder / "baremetal",
+            every_host=True,
+            base_iso=base,
+            name=name,
+            timeout_s=5,
+            render=True,
+            folder=folder / "iso",
+            **wishes,  # type: ignore[arg-type]
+        )
+        multi(order)
+
+    return once(f"{name}-boot", make) / f"iso/ubuntu-autoinstall-{name}.iso"
 
 
 @pytest.fixture(scope="session")
 def large(once: Once, bootable_base: Path) -> Path:
     """An ISO of a thousand hosts, a group of 200 among them."""
+    return built(once, bootable_base, "large", HOSTS, 200, default_host=DEFAULT)
 
-    def make(folder: Path) -> None:
-        large_fleet(folder / "baremetal", HOSTS, a_group=200)
-        order = Order(
-            baremetal=folder / "baremetal",
-            every_host=True,
-            base_iso=bootable_base,
-            name="large",
-            default_host=DEFAULT,
-            timeout_s=5,
-            render=True,
-            folder=folder / "iso",
-        )
-        multi(order)
 
-    return once("large-boot", make) / "iso/ubuntu-autoinstall-large.iso"
+@pytest.fixture(scope="session")
+def guarded(once: Once, bootable_base: Path) -> Path:
+    """An ISO with a menu password, of hosts that are just too many for a flat menu."""
+    password_hash = hashed("open sesame", salt=b"salt" * 4, rounds=1000)
+    return built(once, bootable_base, "guarded", 30, 15, password_hash=password_hash)
+
+
+def on_bios(iso: Path, *, choose: tuple[str, ...] = (), machine: tuple[str, ...] = (), says: str = "") -> Sighting:
+    """What is seen of ``iso`` on a stick; ``says`` is what is waited for."""
+    trial = Trial(
+        iso=iso,
+        firmware=Firmware.BIOS,
+        medium=Medium.USB,
+        choose=choose,
+        extra_qemu_args=machine,
+        local_disk_says=says,
+    )
+    return boot(trial)
 
 
 def facts(iso: Path, number: int) -> HostFacts:
@@ -56,7 +86,7 @@ def test_a_host_in_the_middle_is_reached_through_its_submenus(large: Path) -> No
     seen = boot(Trial(iso=large, firmware=Firmware.SECUREBOOT, medium=Medium.CD, choose=choose))
     default = facts(large, 321)
     assert seen.menu.highlighted == default.title + BY_ITSELF
-    assert seen.menu.titles[2:4] == (LOCAL_DISK, "rack_1: 200 hosts, site-a-00001 to site-a-00200")
+    assert seen.menu.titles[2:5] == (LOCAL_DISK, DETECT, "rack_1: 200 hosts, site-a-00001 to site-a-00200")
     assert seen.report
     assert seen.report.secure_boot == "on"
     assert seen.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
@@ -65,16 +95,33 @@ def test_a_host_in_the_middle_is_reached_through_its_submenus(large: Path) -> No
 
 def test_a_machine_that_the_menu_knows_is_installed_from_the_top_of_it(large: Path) -> None:
     host = facts(large, 777)
-    trial = Trial(
-        iso=large,
-        firmware=Firmware.BIOS,
-        medium=Medium.USB,
-        extra_qemu_args=("-smbios", "type=1,serial= pc00777 "),
-    )
-    seen = boot(trial)
+    seen = on_bios(large, machine=("-smbios", "type=1,serial= pc00777 "))
     assert seen.menu.counting
     assert names("This machine: serial pc00777 -> site-a-00777", seen.menu.titles[0])
     assert seen.menu.highlighted == seen.menu.titles[1] == host.title + THIS_MACHINE
     assert seen.report
     assert seen.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
     assert seen.report.seed["user-data"] == host.user_data_sha256
+
+
+def test_with_auto_an_unknown_machine_detects_itself_from_the_top_of_the_menu(once: Once, bootable_base: Path) -> None:
+    seen = on_bios(built(once, bootable_base, "many-groups", 30, 2, auto=True))
+    assert seen.menu.titles[1] == LOCAL_DISK
+    assert seen.menu.highlighted == seen.menu.titles[2] == DETECT
+    assert seen.report
+    assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
+
+
+def test_a_menu_password_is_asked_for_by_submenu_and_shortcut(guarded: Path) -> None:
+    assert on_bios(guarded, choose=facts(guarded, 20).submenu, says=ASKS).went_on == ASKS
+    seen = on_bios(guarded, machine=KNOWN, says=ASKS)
+    assert seen.menu.highlighted == facts(guarded, 21).title + THIS_MACHINE
+    assert seen.went_on == ASKS
+
+
+def test_the_installed_system_comes_before_the_shortcut_and_needs_no_password(guarded: Path, tmp_path: Path) -> None:
+    disk = ext4_disk(tmp_path, f"/isoforge/{manifest_of(guarded).build_id}-site-a-00021")
+    seen = on_bios(guarded, machine=(*disk, *KNOWN), says=ASKS)
+    assert seen.menu.highlighted == seen.menu.titles[1] == "Boot the installed system (this build installed it)"
+    assert names(facts(guarded, 21).title, seen.menu.titles[2])
+    assert "No bootable device" in seen.went_on
