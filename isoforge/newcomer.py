@@ -105,12 +105,18 @@ def _refuse_words(new: Newcomer) -> None:
     try:
         interface = ipaddress.ip_interface(new.address) if new.address else None
         gateway = ipaddress.ip_address(new.gateway) if new.gateway else None
-        if interface is not None and "/" not in new.address:
+        if "%" in new.address + new.gateway:
+            wrong.append(f"{new.address} {new.gateway}".strip() + " names a card after %: leave that out")
+        elif gateway is not None and interface is None:
+            wrong.append(f"the gateway {gateway} needs an --address beside it")
+        elif interface is not None and "/" not in new.address:
             wrong.append(f"{new.address} lacks its prefix length, as in {new.address}/24")
-        elif gateway is not None and (interface is None or gateway not in interface.network):
-            wrong.append(f"the gateway {gateway} is not in the network of --address {new.address}".rstrip())
-    except ValueError as failure:
-        wrong.append(str(failure))
+        elif gateway is not None and interface is not None and gateway not in interface.network:
+            wrong.append(f"the gateway {gateway} is not in the network of --address {new.address}")
+    except ValueError:
+        wrong.append(
+            f"{new.address} {new.gateway}".strip() + " is no address: --address 192.0.2.11/24 --gateway 192.0.2.1"
+        )
     if wrong:
         raise UsageError("; ".join(wrong))
 

@@ -15,6 +15,9 @@ from isoforge.wording import shipped_templates
 
 BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
+LONGEST_TIMEOUT_S = 2**31 - 1
+"""GRUB keeps the timeout in an int of 32 bits (grub-core/normal/menu.c): 2**32 would be 0, and install at once."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
@@ -88,10 +91,16 @@ def refuse_order(order: Order) -> None:
             "--auto and a menu password contradict each other",
             hint="unattended machines have nobody who types the password",
         )
-    if order.timeout_s < 0:
-        raise UsageError(f"a timeout of {order.timeout_s} s is in the past", hint="give 0 or more seconds")
+    _refuse_timeout(order.timeout_s)
     if not (order.groups or order.every_host):
         refuse_default(order, order.hosts)
+
+
+def _refuse_timeout(timeout_s: int) -> None:
+    if timeout_s < 0:
+        raise UsageError(f"a timeout of {timeout_s} s is in the past", hint="give 0 or more seconds")
+    if timeout_s > LONGEST_TIMEOUT_S:
+        raise UsageError(f"a timeout of {timeout_s} s is more than GRUB can count", hint="give fewer seconds")
 
 
 def order_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import typer
 
 from isoforge import __version__
 from isoforge.cli import boot, build, demo, fleet, proof, start, story
-from isoforge.errors import ForgeError, OutputError
+from isoforge.errors import ForgeError, OutputError, ToolError
 
 app = typer.Typer(
     name="isoforge",
@@ -79,8 +80,8 @@ def main() -> None:
         problems = getattr(error, "problems", ())
         story.say_failed(error, error.exit_code, message=error.message, hint=error.hint, problems=problems)
         raise SystemExit(error.exit_code) from None
-    except OSError as error:
-        _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
+    except (OSError, MemoryError) as error:
+        _say_stopped(error)
     except typer.Abort:  # no answer to a question
         _say("interrupted", 130)
     except SystemExit as end:
@@ -113,6 +114,15 @@ def _fill_streams() -> None:
             setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - stays open
         elif name == "stdout" and stream.errors == "strict":
             stream.reconfigure(errors="backslashreplace")
+
+
+def _say_stopped(error: OSError | MemoryError) -> NoReturn:
+    """What the system did not give: memory, processes or open files, or else a place to write."""
+    if isinstance(error, MemoryError):
+        _say("this machine has no memory left (was something without end given to be read?)", ToolError.exit_code)
+    if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
+        _say(f"this machine gives no more: {error.strerror} (ulimit -a shows the limits)", ToolError.exit_code)
+    _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
 
 
 def _say_usage(fault: Any) -> NoReturn:

@@ -117,7 +117,7 @@ def tell(*, verbose: bool, log_file: Path | None) -> None:
 
     A file that is not there is made for its owner's eyes alone.
     """
-    if log_file is not None and log_file.absolute() not in {log.file.absolute() for log in _files()}:
+    if log_file is not None and os.path.normpath(log_file) not in {os.path.normpath(log.file) for log in _files()}:
         _story.addHandler(_File(log_file))
         _story.setLevel(logging.DEBUG)
     if verbose:

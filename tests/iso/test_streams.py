@@ -91,3 +91,38 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setattr("pwd.getpwuid", unknown)
     found = {finding.name: finding for finding in examine(tmp_path)}
     assert (found["age key"].verdict, found["age key"].cure) == (Verdict.OPTIONAL, "set HOME")
+
+
+@pytest.mark.parametrize(
+    "line", ["ulimit -n 9; $I check", "ulimit -v 3000000; $I multi --all --name n --menu-password /dev/zero"]
+)
+def test_machine_that_gives_no_more_is_no_bug(shell: Any, line: str) -> None:
+    code, said = shell(line)
+    assert (code, len(said.splitlines())) == (6, 1)
+    assert said.startswith("isoforge: this machine ")
+
+
+def test_folder_that_was_removed_under_our_feet_takes_no_log(shell: Any) -> None:
+    assert shell('mkdir gone && cd gone && rmdir "$PWD" && $I hosts --log-file l') == (
+        7,
+        "isoforge: log file l cannot be written: No such file or directory\n",
+    )
+
+
+def test_timeout_that_grub_would_take_for_another_is_refused(cli: Cli) -> None:
+    outcome = cli("multi", "--host", "site-a-m710q1", "--name", "n", "--timeout", "4294967296")
+    assert (outcome.code, outcome.err.count("more than GRUB can count")) == (2, 1)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--address", "192.0.2.11/33"], "192.0.2.11/33 is no address"),
+        (["--gateway", "192.0.2.1"], "needs an --address"),
+        (["--address", "fe80::1%eth0/64"], "names a card after %"),
+    ],
+)
+def test_address_that_is_none_is_told_with_one_that_is(cli: Cli, words: list[str], said: str) -> None:
+    outcome = cli("new-host", "web-1", *words)
+    assert outcome.code == 2
+    assert said in outcome.err
