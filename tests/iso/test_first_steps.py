@@ -138,9 +138,9 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["web-1", "--group", "a: {b"], 2, "is no name for a group"),
     (["web-1", "--profile", "../x"], 2, "is no name of a profile"),
     (["web-1", "--address", "192.0.2.13"], 2, "lacks its prefix length, as in 192.0.2.13/24"),
-    (["web-1", "--address", "192.0.2.300/24"], 2, "does not appear to be"),
+    (["web-1", "--address", "192.0.2.300/24"], 2, "is no address"),
     (["web-1", "--address", "192.0.2.13/24", "--gateway", "198.51.100.1"], 2, "is not in the network"),
-    (["web-1", "--gateway", "198.51.100.1"], 2, "is not in the network"),
+    (["web-1", "--gateway", "198.51.100.1"], 2, "needs an --address"),
     (["web-1", "--from-facts", "no-such-file"], 2, "cannot be read: No such file"),
     (["stray"], 3, "for a host that hosts.yml does not name"),
 ]
