@@ -11,13 +11,14 @@ import signal
 import sys
 import time
 from html.parser import HTMLParser
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
 import sh
 
 from isoforge.forge import multi
+from isoforge.image.tree import read_tree
 from isoforge.order import Order
 from isoforge.proof.boot import Trial, boot
 from isoforge.proof.guest import find_guest
@@ -32,6 +33,7 @@ from tests.iso.conftest import Outcome
 pytestmark = pytest.mark.boots
 
 TIMEOUT_S = "240"
+KERNEL = PurePosixPath("/casper/vmlinuz")
 """A boot takes ten seconds; on a machine with much else to do it may take this."""
 
 
@@ -203,22 +205,17 @@ def test_the_probe_rides_under_secure_boot_from_a_cd(live_iso: Path) -> None:
 def test_a_guest_that_stays_silent_fails_in_time(iso: Path, tmp_path: Path) -> None:
     dead = tmp_path / "dead.iso"
     shutil.copyfile(iso, dead)
-    damaged(dead, b"HdrS")
-    mode = ["--host", HOSTS[0], "--firmware", "bios", "--medium", "cd", "--timeout", "12"]
+    with dead.open("r+b") as image:  # without its boot sector no loader takes a kernel
+        image.seek(read_tree(dead)[KERNEL].extent)
+        image.write(bytes(2048))
+    mode = ["--host", HOSTS[0], "--firmware", "bios", "--medium", "cd", "--timeout", "30"]
     began = time.monotonic()
     ran = boot_test(dead, *mode, "--report", tmp_path / "evidence")
     assert ran.code == 8
-    assert time.monotonic() - began < 60
-    assert "no word from the guest in 12 s" in ran.out
+    assert time.monotonic() - began < 120
+    assert "no word from the guest in 30 s" in ran.out
     assert (tmp_path / f"evidence/serial/{HOSTS[0]}-bios-cd.log").stat().st_size > 0
     assert "no word from the guest" in (tmp_path / "evidence/report.html").read_text()
-
-
-def damaged(iso: Path, word: bytes) -> None:
-    """Overwrite ``word`` wherever it is in ``iso``: without its boot header no loader takes a kernel."""
-    content = iso.read_bytes()
-    assert word in content
-    iso.write_bytes(content.replace(word, b"\0" * len(word)))
 
 
 def test_terminated_it_leaves_no_machine_and_nothing_else_behind(iso: Path, tmp_path: Path) -> None:
