@@ -1,4 +1,7 @@
-"""How deep YAML may be nested: readers call themselves for each level, and libyaml's crashes the whole program."""
+"""What every reader of YAML starts from: the loader, and how deep a text may be nested.
+
+Readers call themselves for each level, and libyaml's crashes the whole program.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,8 @@ DEEPEST = 100
 _INDENTED = re.compile(rf"^[ ?-]{{{DEEPEST}}}", re.MULTILINE)
 """A line that could begin so deep in block style: each level takes a column at least."""
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""The YAML 1.1 loader that cloud-init has, in C where PyYAML was built with it: ten times faster."""
 
 
 def refuse_depth(text: str) -> None:
@@ -25,7 +29,7 @@ def refuse_depth(text: str) -> None:
         return
     depth = 0
     event: Any
-    for event in yaml.parse(text, Loader=_Loader):
+    for event in yaml.parse(text, Loader=FastLoader):
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):

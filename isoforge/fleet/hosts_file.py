@@ -7,11 +7,10 @@ from typing import Any
 import yaml
 
 from isoforge.fleet.templating import load
+from isoforge.nesting import FastLoader
 
 STEP = 2
 """How many blanks further in the next level stands."""
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def with_host(text: str, host: str, group: str) -> str | None:
@@ -22,7 +21,7 @@ def with_host(text: str, host: str, group: str) -> str | None:
     result would not say the same and the host.
     """
     try:
-        root = yaml.compose(text, Loader=_Loader)
+        root = yaml.compose(text, Loader=FastLoader)
         before = load(text)
     except yaml.YAMLError:
         return None

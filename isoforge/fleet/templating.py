@@ -13,6 +13,7 @@ import jinja2
 import yaml
 
 from isoforge.errors import TemplateError
+from isoforge.nesting import FastLoader
 
 _BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_/.-]*( [A-Za-z][A-Za-z0-9_/.-]*)*")
 """Texts that no YAML reader takes for anything else, if they are not one of `_TAKEN`."""
@@ -116,7 +117,6 @@ def _place(failure: BaseException, name: str, templates: Sequence[Path]) -> str:
     return place
 
 
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 
@@ -138,7 +138,7 @@ _Dumper.add_representer(str, _text)
 
 def load(text: str) -> Any:
     """The document in ``text``; raises ``yaml.YAMLError``."""
-    return yaml.load(text, Loader=_Loader)  # noqa: S506  it is the safe loader, libyaml's if there is one
+    return yaml.load(text, Loader=FastLoader)  # noqa: S506  it is the safe loader, libyaml's if there is one
 
 
 def dump(document: Any) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from isoforge.fleet.problems import Problem
-from isoforge.nesting import refuse_depth
+from isoforge.nesting import FastLoader, refuse_depth
 
 Path_: TypeAlias = tuple[str | int, ...]
 """Where a value lies in a tree: keys, and numbers for the items of lists."""
@@ -159,7 +159,7 @@ def read(text: str, file: str, problems: list[Problem]) -> Node | None:
     Problems (bad YAML, keys written twice or not text, aliases that hold themselves) are added to ``problems``
     under ``file``; a tree that could be read in spite of them is returned.
     """
-    loader = _Loader(text)
+    loader = FastLoader(text)
     try:
         refuse_depth(text)
         root = loader.get_single_node()
@@ -175,9 +175,6 @@ def read(text: str, file: str, problems: list[Problem]) -> Node | None:
     finally:
         loader.dispose()
     return None
-
-
-_Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml where there is one: ten times faster
 
 
 def _add(problems: list[Problem], file: str, line: int | None, address: str, text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from isoforge.nesting import refuse_depth
+from isoforge.nesting import FastLoader, refuse_depth
 
 Route = tuple[str | int, ...]
 """The way to a value from the top of the document: keys, and positions in lists (from 0)."""
@@ -20,9 +20,6 @@ MOST_VALUES = 200_000
 
 MOST_BYTES = 16 * 1024 * 1024
 """No seed is that large: more is a file given by mistake, and is not parsed."""
-
-FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The YAML 1.1 loader that cloud-init has, in C where PyYAML was built with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
