@@ -27,7 +27,13 @@ HELD_BACK = 8 << 20
 """Bytes at the draft's end that are not read before it is whole."""
 
 AHEAD = 64 << 20
-"""Bytes that the base's reader may be ahead of xorriso: what one has fetched from the disk, the other has in memory."""
+"""Bytes that the base's reader may be ahead of the draft's, which can read no faster than xorriso writes.
+
+So both end at about the same time; and what xorriso or this reader fetches from the disk, the other has in memory.
+"""
+
+KEPT = 64 << 20
+"""Bytes of the draft that stay in memory behind its reader; the disk has had time to take what is older."""
 
 PAUSE_S, LONGEST_STOP_S = 0.02, 0.5
 """Seconds between two looks at a file that grows, and until a reader whom the disk does not answer is left behind."""
@@ -81,13 +87,8 @@ class Digests:
         return self._read(self._base, BaseIsoError, self._keep_pace if self._paced else None)
 
     def _keep_pace(self) -> None:
-        while self.done[self._base] > self._written() + AHEAD and not self._whole.is_set():
+        while self.done[self._base] > self.done[self._draft] + AHEAD and not self._whole.is_set():
             self._pause()
-
-    def _written(self) -> int:
-        with contextlib.suppress(FileNotFoundError):
-            return self._draft.stat().st_size
-        return 0
 
     def _read(
         self, path: Path, shortened: type[BaseIsoError | OutputError], before_chunk: Callable[[], None] | None = None
@@ -147,8 +148,9 @@ class Digests:
         """The draft's handle, and place and size of each chunk once it is written; then it is sent to the disk.
 
         Without that the kernel would keep gigabytes in memory until the draft is synced at the end, while the disk is
-        idle now. The advice is that of one who does not need these pages: those that wait for the disk go there at
-        once, and stay in memory for the proof (posix_fadvise(2); Linux, mm/fadvise.c).
+        idle now. The advice is that of one who does not need these pages: given at once it sends them to the disk,
+        given again when they lie there it sets their memory free for what is written next, but for what `_as_seen`
+        compares (posix_fadvise(2); Linux, mm/fadvise.c).
         """
         while not self._draft.exists() and not self._whole.is_set():
             self._pause()
@@ -161,6 +163,8 @@ class Digests:
                 while place < end:
                     yield handle, place, min(CHUNK, end - place)
                     os.posix_fadvise(handle, place, CHUNK, os.POSIX_FADV_DONTNEED)
+                    if place - KEPT >= HEAD:
+                        os.posix_fadvise(handle, place - KEPT + SAMPLE, CHUNK - SAMPLE, os.POSIX_FADV_DONTNEED)
                     place = min(place + CHUNK, end)
                     self.done[self._draft] = place
                 if self._stop.is_set():

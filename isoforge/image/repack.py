@@ -68,13 +68,12 @@ def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool)
 
     Files that stay as they are go straight from the base to the draft, unless ``unpacked`` says that the staging tree
     holds all of them. ``modified`` (16 digits) becomes the file system's date and thereby its UUID; the GPT's GUID
-    follows from it. ``stdio_sync off``: the draft is synced once, by whoever names it. A small fifo stays in a core's
-    own cache. xorriso looks once in each interval of its pacifier whether it has ended.
+    follows from it. ``stdio_sync off``: the draft is synced once, by whoever names it. xorriso looks once in
+    each interval of its pacifier whether it has ended.
     """
     source = [] if unpacked else ["-indev", os.fspath(base.path)]
     return [
         "-stdio_sync", "off",
-        "-fs", "256k",
         "-pacifier", "interval=0.1",
         *source,
         "-outdev", f"stdio:{draft}",

@@ -18,7 +18,6 @@ WHEN = datetime(2024, 4, 23, 12, tzinfo=UTC)
 def test_command_replays_the_base_and_lays_the_staging_tree_over_it(base: BaseIso) -> None:
     assert repack_command(base, Path("/out/draft.iso"), modified="2024010100000042", unpacked=False) == [
         "-stdio_sync", "off",
-        "-fs", "256k",
         "-pacifier", "interval=0.1",
         "-indev", "base.iso",
         "-outdev", "stdio:/out/draft.iso",
