@@ -33,12 +33,11 @@ def discover(destination: str | None = None) -> Facts:
     """
     script = (shipped_templates() / "discover.sh").read_text("utf-8")
     if destination is None:  # "" is a variable that was not set: this machine is not meant
-        kept = {name: os.environ[name] for name in ("ISOFORGE_ROOT",) if name in os.environ}
-        return read_facts(run("sh", "-s", stdin=script, env=kept))
+        return read_facts(run("sh", "-s", stdin=script, env=_kept("ISOFORGE_ROOT")))
     if not _DESTINATION.fullmatch(destination):
         raise UsageError(f"--ssh {destination!r} is no USER@HOST")
-    try:
-        told = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_agent())
+    try:  # the person's ssh-agent holds their unlocked keys
+        told = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_kept("SSH_AUTH_SOCK"))
     except ToolError as failure:
         hint = next((hint for words, hint in _HINTS.items() if words in failure.message), "")
         said = failure.message.splitlines()[-1].removeprefix("ssh gave 255: ")
@@ -50,6 +49,6 @@ def _options() -> list[str]:
     return ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}", "-o", "ServerAliveInterval=5"]
 
 
-def _agent() -> dict[str, str]:
-    """Where the person's ssh-agent listens, which holds their unlocked keys."""
-    return {name: os.environ[name] for name in ("SSH_AUTH_SOCK",) if name in os.environ}
+def _kept(variable: str) -> dict[str, str]:
+    """That variable of this program's environment, if it is set there."""
+    return {variable: os.environ[variable]} if variable in os.environ else {}

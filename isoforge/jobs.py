@@ -10,13 +10,12 @@ from enum import StrEnum
 
 from isoforge.errors import InventoryError, UsageError
 from isoforge.fleet.inventory import Host, Inventory
+from isoforge.order import LONGEST_NAME
 
 GITHUB_JOBS = 256
 """The jobs that GitHub makes of one matrix at most ("Running variations of jobs in a workflow")."""
 
 _UNGROUPED = "ungrouped"
-_LONGEST_NAME = 64
-"""As `isoforge.order.BUILD_NAME` has it."""
 
 
 class By(StrEnum):
@@ -76,11 +75,11 @@ def _words(inventory: Inventory, site: str, names: Sequence[str], *, by: By) -> 
 def _free(wanted: str, taken: set[str]) -> str:
     """A name for an ISO, near to ``wanted`` and not among those ``taken``, to which it is added."""
     plain = re.sub(r"^[^A-Za-z0-9]+", "", wanted) or _UNGROUPED
-    name, number = plain[:_LONGEST_NAME], 1
+    name, number = plain[:LONGEST_NAME], 1
     while name.lower() in taken:
         number += 1
         ending = f".{number}"
-        name = plain[: _LONGEST_NAME - len(ending)] + ending
+        name = plain[: LONGEST_NAME - len(ending)] + ending
     taken.add(name.lower())
     return name
 

@@ -13,7 +13,10 @@ from isoforge.image.sectors import read_volume
 from isoforge.proof.manifest import Manifest
 from isoforge.wording import shipped_templates
 
-BUILD_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+LONGEST_NAME = 64
+"""Characters of a build's name."""
+
+BUILD_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
 
 LONGEST_TIMEOUT_S = 2**31 - 1
 """GRUB keeps the timeout in an int of 32 bits (grub-core/normal/menu.c): 2**32 would be 0, and install at once."""

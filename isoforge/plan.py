@@ -25,8 +25,7 @@ from isoforge.image.menu import Menu, menu_files, spots
 from isoforge.image.repack import Graft, volume_date
 from isoforge.image.submenus import in_menu_order
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest
-from isoforge.proof.trees import SEED_DIGESTS
+from isoforge.proof.manifest import SEED_DIGESTS, BaseFacts, FileFacts, HostFacts, Manifest
 
 LONGEST = 255
 """Characters of a match key that the menu compares; no firmware has longer ones."""
@@ -158,15 +157,7 @@ def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]
 
 def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
     """The files of each seed by their place on the ISO."""
-    return [
-        (SEEDS_FOLDER / seed.host / name, content)
-        for seed in seeds
-        for name, content in (
-            ("user-data", seed.user_data),
-            ("meta-data", seed.meta_data),
-            ("vendor-data", seed.vendor_data),
-        )
-    ]
+    return [(SEEDS_FOLDER / seed.host / name, content) for seed in seeds for name, content in seed.files.items()]
 
 
 def built_as(menu: Menu, build: str) -> Menu:

@@ -48,6 +48,11 @@ class Seed:
     guarded: bool = False
     source: Source | None = field(default=None, repr=False, compare=False)
 
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The content of each file, by its name."""
+        return {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
+
 
 def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None, guard: bool = True) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
@@ -152,9 +157,6 @@ def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
     return written.encode()
 
 
-FILES = {"user-data": "user_data", "meta-data": "meta_data", "vendor-data": "vendor_data"}
-
-
 def write_seed(seed: Seed, generated: Path) -> Path:
     """Write ``seed`` to ``generated/<host>/`` (0700, its files 0600) and return that directory.
 
@@ -165,11 +167,10 @@ def write_seed(seed: Seed, generated: Path) -> Path:
     try:
         generated.mkdir(parents=True, exist_ok=True, mode=0o700)
         with _draft_of(place) as draft:
-            for name, attribute in FILES.items():
-                _write_private(draft / name, getattr(seed, attribute))
+            for name, text in seed.files.items():
+                _write_private(draft / name, text)
             if seed.source is not None:
-                files = {name: getattr(seed, attribute) for name, attribute in FILES.items()}
-                _write_private(draft / SIDECAR, content(seed.source, files))
+                _write_private(draft / SIDECAR, content(seed.source, seed.files))
             _take_the_place(draft, place)
     except OSError as failure:
         raise OutputError(f"{failure.filename or place} cannot be written: {failure.strerror}") from None

@@ -73,14 +73,10 @@ def _hosts(wanted: Manifest, told: Manifest) -> Iterator[str]:
     if list(before) != list(now):
         yield f"the hosts ({_named(list(now))}, were {_named(list(before))})"
     both = [name for name in before if name in now]
-    if seeds := [name for name in both if _seed(before[name]) != _seed(now[name])]:
+    if seeds := [name for name in both if before[name].seed_digests != now[name].seed_digests]:
         yield f"the seed of {_named(seeds)}"
     if entries := [name for name in both if _entry(before[name]) != _entry(now[name])]:
         yield f"the menu's entry of {_named(entries)}"
-
-
-def _seed(host: HostFacts) -> tuple[object, ...]:
-    return (host.user_data_sha256, host.meta_data_sha256, host.vendor_data_sha256)
 
 
 def _entry(host: HostFacts) -> tuple[object, ...]:

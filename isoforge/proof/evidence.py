@@ -14,7 +14,6 @@ from isoforge import __version__
 from isoforge.errors import OutputError
 from isoforge.proof.boot_test import Booted, Evidence
 from isoforge.proof.machine import Firmware
-from isoforge.proof.promise import seed_of
 from isoforge.wording import render
 
 PAGE, FACTS = "report.html", "report.json"
@@ -41,7 +40,7 @@ def write_evidence(evidence: Evidence, folder: Path) -> Path:
             "report.html.j2",
             filters={"html": escaped},
             evidence=evidence,
-            hosts=[(host, seed_of(host)) for host in evidence.manifest.hosts if host.name in evidence.hosts],
+            hosts=[(host, host.seed_digests) for host in evidence.manifest.hosts if host.name in evidence.hosts],
             pictures=[(firmware, as_data(picture)) for firmware, picture in pictures if picture.is_file()],
             isoforge_version=__version__,
         ),

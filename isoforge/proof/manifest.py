@@ -45,6 +45,10 @@ class FileFacts:
     sha256: str
 
 
+SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256", "vendor-data": "vendor_data_sha256"}
+"""The files of a seed, and a host's key for the digest of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
     """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests.
@@ -64,6 +68,11 @@ class HostFacts:
     vendor_data_sha256: str
     guarded: bool = False
     submenu: tuple[str, ...] = ()
+
+    @property
+    def seed_digests(self) -> dict[str, str]:
+        """The SHA-256 of each file of the seed, by its name."""
+        return {file: getattr(self, key) for file, key in SEED_DIGESTS.items()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,16 +32,7 @@ def seed_files(manifest: Manifest) -> dict[str, str]:
     return {
         f"{host.seed.removeprefix(f'{SEEDS_FOLDER}/')}{name}": digest
         for host in manifest.hosts
-        for name, digest in seed_of(host).items()
-    }
-
-
-def seed_of(host: HostFacts) -> dict[str, str]:
-    """The SHA-256 of each file of a host's seed, by its name."""
-    return {
-        "user-data": host.user_data_sha256,
-        "meta-data": host.meta_data_sha256,
-        "vendor-data": host.vendor_data_sha256,
+        for name, digest in host.seed_digests.items()
     }
 
 
@@ -64,7 +55,7 @@ def _of_entry(report: Report, host: HostFacts) -> Iterator[str]:
     promised = {
         "kernel line": f"BOOT_IMAGE={host.kernel} {host.kernel_line}",
         "seed folder": f"/cdrom{host.seed}",
-        **seed_of(host),
+        **host.seed_digests,
     }
     found = {"kernel line": report.kernel_line, "seed folder": report.seed_folder, **report.seed}
     for what, value in promised.items():

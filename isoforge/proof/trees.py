@@ -12,7 +12,7 @@ from isoforge.image.checksums import NEVER_ADDED
 from isoforge.image.tree import Node, read_tree
 from isoforge.proof.case import Case
 from isoforge.proof.checks import Found, SkipError, counted
-from isoforge.proof.manifest import Manifest
+from isoforge.proof.manifest import SEED_DIGESTS, Manifest
 
 SHADOWING_MENU = PurePosixPath("/boot/grub/x86_64-efi/grub.cfg")
 ROOT_AUTOINSTALL = PurePosixPath("/autoinstall.yaml")
@@ -121,9 +121,6 @@ def _wanted(case: Case) -> frozenset[PurePosixPath]:
     return files | {folder for path in files for folder in path.parents}
 
 
-SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256", "vendor-data": "vendor_data_sha256"}
-"""The files of a seed, and the manifest's key for the digest of each."""
-
 DETECT_FILES = frozenset({"autoinstall.yaml", "early-commands"})
 """What the entry that detects the machine reads from a host's folder, beside the seed."""
 
@@ -144,10 +141,11 @@ def is_reserved(path: PurePosixPath) -> bool:
 
 def seeds(case: Case) -> Found:
     """Every seed is the manifest's to the byte, with what finds out which is the machine's, and there is no other."""
-    wanted = {}
-    for host in case.the_manifest.hosts:
-        for name, key in SEED_DIGESTS.items():
-            wanted[PurePosixPath(host.seed) / name] = getattr(host, key)
+    wanted = {
+        PurePosixPath(host.seed) / name: digest
+        for host in case.the_manifest.hosts
+        for name, digest in host.seed_digests.items()
+    }
     wanted |= {PurePosixPath(file.path): file.sha256 for file in case.the_manifest.detect_files}
     faults = []
     for place, digest in wanted.items():
