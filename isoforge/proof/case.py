@@ -20,15 +20,16 @@ class Case:
     """An ISO, and what it is held against.
 
     ``base`` is the base ISO if it is at hand; ``manifest`` is what the ISO is to hold, if anything says it: ``beside``
-    it or ``inside``; ``staged`` are the files that a build has just written, ``boot_records`` those
-    that xorriso took out of the base for it, by name; ``reading`` is what reading the whole
-    ISO gave, None where only its structure is asked.
+    it or ``inside``; ``staged`` are the files that a build has just written, ``boot_records`` those that xorriso took
+    out of the base for it, by name; ``reading`` is what reading the whole ISO gave, None where only its structure is
+    asked.
     """
 
     iso: Image
     base: Image | None = None
     manifest: Manifest | None = None
     beside: Manifest | None = None
+    inside: Manifest | None = None
     manifest_faults: tuple[str, ...] = ()
     staged: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
     boot_records: Mapping[str, bytes] = field(default_factory=dict)
