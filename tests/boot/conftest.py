@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,25 +18,28 @@ HOSTS = ("site-a-m710q1", "site-a-m710q2")
 TIMEOUT_S = 5
 
 
-def built(once: Once, base: Path, *, default_host: str | None) -> Path:
-    """The multi-host ISO of the two example hosts; its manifest lies beside it."""
-    name = "with-default" if default_host else "without-default"
+def built(once: Once, base: Path, name: str, lay_out: Callable[[Path], object], **wishes: object) -> Path:
+    """The ISO of that name, made of what ``lay_out`` puts into its baremetal folder; its manifest lies beside it."""
 
     def make(folder: Path) -> None:
-        shutil.copytree(ROOT / "baremetal/inventory", folder / "baremetal/inventory")
+        lay_out(folder / "baremetal")
         order = Order(
             baremetal=folder / "baremetal",
-            hosts=HOSTS,
             base_iso=base,
             name=name,
-            default_host=default_host,
             timeout_s=TIMEOUT_S,
             render=True,
             folder=folder / "iso",
+            **wishes,  # type: ignore[arg-type]
         )
         multi(order)
 
-    return once(name, make) / "iso" / f"ubuntu-autoinstall-{name}.iso"
+    return once(f"booted-{name}", make) / f"iso/ubuntu-autoinstall-{name}.iso"
+
+
+def example_inventory(baremetal: Path) -> None:
+    """The inventory that comes with isoforge."""
+    shutil.copytree(ROOT / "baremetal/inventory", baremetal / "inventory")
 
 
 def manifest_of(iso: Path) -> Manifest:
@@ -46,13 +50,13 @@ def manifest_of(iso: Path) -> Manifest:
 @pytest.fixture(scope="session")
 def iso(once: Once, bootable_base: Path) -> Path:
     """The ISO of both hosts; its timeout starts nothing."""
-    return built(once, bootable_base, default_host=None)
+    return built(once, bootable_base, "without-default", example_inventory, hosts=HOSTS)
 
 
 @pytest.fixture(scope="session")
 def iso_with_default(once: Once, bootable_base: Path) -> Path:
     """The ISO of both hosts; its timeout installs the second."""
-    return built(once, bootable_base, default_host=HOSTS[1])
+    return built(once, bootable_base, "with-default", example_inventory, hosts=HOSTS, default_host=HOSTS[1])
 
 
 @pytest.fixture(scope="session")

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.forge import multi
 from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
 from isoforge.image.password import hashed
-from isoforge.order import Order
 from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.screen import names
 from scripts.large_fleet import large_fleet
-from tests.boot.conftest import manifest_of
+from tests.boot.conftest import built, manifest_of
 from tests.boot.local_disk import ext4_disk
 from tests.conftest import Once
 
@@ -29,37 +27,26 @@ ASKS = "Enter username:"
 KNOWN = ("-smbios", "type=1,serial=PC00021")
 
 
-def built(once: Once, base: Path, name: str, hosts: int, a_group: int, **wishes: object) -> Path:
+def grouped(once: Once, base: Path, name: str, hosts: int, a_group: int, **wishes: object) -> Path:
     """An ISO of so many ``hosts``, in groups of ``a_group``."""
 
-    def make(folder: Path) -> None:
-        large_fleet(folder / "baremetal", hosts, a_group=a_group)
-        order = Order(
-            baremetal=folder / "baremetal",
-            every_host=True,
-            base_iso=base,
-            name=name,
-            timeout_s=5,
-            render=True,
-            folder=folder / "iso",
-            **wishes,  # type: ignore[arg-type]
-        )
-        multi(order)
+    def lay_out(baremetal: Path) -> None:
+        large_fleet(baremetal, hosts, a_group=a_group)
 
-    return once(f"{name}-boot", make) / f"iso/ubuntu-autoinstall-{name}.iso"
+    return built(once, base, name, lay_out, every_host=True, **wishes)
 
 
 @pytest.fixture(scope="session")
 def large(once: Once, bootable_base: Path) -> Path:
     """An ISO of a thousand hosts, a group of 200 among them."""
-    return built(once, bootable_base, "large", HOSTS, 200, default_host=DEFAULT)
+    return grouped(once, bootable_base, "large", HOSTS, 200, default_host=DEFAULT)
 
 
 @pytest.fixture(scope="session")
 def guarded(once: Once, bootable_base: Path) -> Path:
     """An ISO with a menu password, of hosts that are just too many for a flat menu."""
     password_hash = hashed("open sesame", salt=b"salt" * 4, rounds=1000)
-    return built(once, bootable_base, "guarded", 30, 15, password_hash=password_hash)
+    return grouped(once, bootable_base, "guarded", 30, 15, password_hash=password_hash)
 
 
 def on_bios(iso: Path, *, choose: tuple[str, ...] = (), machine: tuple[str, ...] = (), says: str = "") -> Sighting:
@@ -105,7 +92,7 @@ def test_a_machine_that_the_menu_knows_is_installed_from_the_top_of_it(large: Pa
 
 
 def test_with_auto_an_unknown_machine_detects_itself_from_the_top_of_the_menu(once: Once, bootable_base: Path) -> None:
-    seen = on_bios(built(once, bootable_base, "many-groups", 30, 2, auto=True))
+    seen = on_bios(grouped(once, bootable_base, "many-groups", 30, 2, auto=True))
     assert seen.menu.titles[1] == LOCAL_DISK
     assert seen.menu.highlighted == seen.menu.titles[2] == DETECT
     assert seen.report

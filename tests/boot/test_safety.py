@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 import pytest
 import yaml
 
-from isoforge.forge import multi
 from isoforge.image.password import hashed
-from isoforge.order import Order
 from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.screen import names
-from tests.boot.conftest import manifest_of
+from tests.boot.conftest import built, example_inventory, manifest_of
 from tests.boot.local_disk import SAYS, as_second_device, ext4_disk
-from tests.conftest import ROOT, Once
+from tests.conftest import Once
 
 pytestmark = pytest.mark.boots
 
@@ -29,7 +26,6 @@ MATCH = {
     BY_BOTH: {"serial": "it's $HOME; a }", "product": "Box 1"},
 }
 LOCAL_DISK = "Boot from local disk (installs nothing)"
-TIMEOUT_S = 4
 WHOLE_BOOT_S = 240
 
 Booted = tuple[Firmware, Medium]
@@ -37,33 +33,23 @@ BIOS: Booted = (Firmware.BIOS, Medium.USB)
 SECURE: Booted = (Firmware.SECUREBOOT, Medium.CD)
 
 
-def built(once: Once, base: Path, name: str, **wishes: object) -> Path:
+def safe(once: Once, base: Path, name: str, **wishes: object) -> Path:
     """An ISO of the three hosts, each known by other match keys."""
+    return built(once, base, name, with_match_keys, hosts=tuple(MATCH), **wishes)
 
-    def make(folder: Path) -> None:
-        shutil.copytree(ROOT / "baremetal/inventory", folder / "baremetal/inventory")
-        for host, match in MATCH.items():
-            overlay = folder / "baremetal/inventory/host_vars" / host / "main.yml"
-            written = yaml.safe_load(overlay.read_text())
-            overlay.write_text(yaml.safe_dump({**written, "match": match}))
-        order = Order(
-            baremetal=folder / "baremetal",
-            hosts=tuple(MATCH),
-            base_iso=base,
-            name=name,
-            timeout_s=TIMEOUT_S,
-            render=True,
-            folder=folder / "iso",
-            **wishes,  # type: ignore[arg-type]
-        )
-        multi(order)
 
-    return once(f"safety-{name}", make) / "iso" / f"ubuntu-autoinstall-{name}.iso"
+def with_match_keys(baremetal: Path) -> None:
+    """The inventory that comes with isoforge, with `MATCH` in it."""
+    example_inventory(baremetal)
+    for host, match in MATCH.items():
+        overlay = baremetal / "inventory/host_vars" / host / "main.yml"
+        written = yaml.safe_load(overlay.read_text())
+        overlay.write_text(yaml.safe_dump({**written, "match": match}))
 
 
 @pytest.fixture(scope="session")
 def matched(once: Once, bootable_base: Path) -> Path:
-    return built(once, bootable_base, "matched")
+    return safe(once, bootable_base, "matched")
 
 
 def left_alone(iso: Path, booted: Booted, *machine: str, choose: tuple[str, ...] = (), disk_says: str = "") -> Sighting:
@@ -152,7 +138,7 @@ def test_the_stamp_of_another_host_or_build_means_nothing(matched: Path, tmp_pat
 
 
 def test_with_auto_an_unknown_machine_detects_itself(once: Once, bootable_base: Path) -> None:
-    seen = left_alone(built(once, bootable_base, "auto", auto=True), SECURE)
+    seen = left_alone(safe(once, bootable_base, "auto", auto=True), SECURE)
     assert seen.menu.highlighted == "Detect this machine, and install the host that it is"
     assert seen.report
     assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
@@ -160,7 +146,7 @@ def test_with_auto_an_unknown_machine_detects_itself(once: Once, bootable_base: 
 
 
 def test_with_auto_a_machine_that_was_installed_is_left_alone(once: Once, bootable_base: Path, tmp_path: Path) -> None:
-    iso = built(once, bootable_base, "auto", auto=True)
+    iso = safe(once, bootable_base, "auto", auto=True)
     seen = left_alone(iso, SECURE, *ext4_disk(tmp_path, f"/isoforge/{manifest_of(iso).build_id}"))
     assert seen.menu.highlighted == "Boot the installed system (this build installed it)"
     assert seen.report is None
@@ -170,7 +156,7 @@ def test_with_auto_a_machine_that_was_installed_is_left_alone(once: Once, bootab
 def test_a_second_medium_with_an_older_build_is_not_taken(
     matched: Path, once: Once, bootable_base: Path, booted: Booted
 ) -> None:
-    older = built(once, bootable_base, "older")
+    older = safe(once, bootable_base, "older")
     assert manifest_of(older).medium != manifest_of(matched).medium
     second = (
         "-drive", f"if=none,id=second,format=raw,snapshot=on,file={older}",
@@ -190,7 +176,7 @@ def test_from_a_stick_the_second_disk_is_the_local_one(matched: Path, local_disk
 def test_a_menu_password_is_asked_for_before_anything_is_installed(
     once: Once, bootable_base: Path, booted: Booted
 ) -> None:
-    iso = built(once, bootable_base, "password", password_hash=hashed("open sesame", salt=b"salt" * 4, rounds=1000))
+    iso = safe(once, bootable_base, "password", password_hash=hashed("open sesame", salt=b"salt" * 4, rounds=1000))
     firmware, medium = booted
     trial = Trial(
         iso=iso,

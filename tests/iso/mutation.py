@@ -6,6 +6,7 @@ import binascii
 import hashlib
 import os
 import re
+import shutil
 import struct
 from pathlib import Path, PurePosixPath
 
@@ -18,6 +19,12 @@ MENU = "/boot/grub/grub.cfg"
 
 def node(iso: Path, path: str) -> Node:
     return read_tree(iso)[PurePosixPath(path)]
+
+
+def with_manifest(iso: Path, copy: Path) -> Path:
+    """``copy``, made of ``iso``, with the manifest beside it."""
+    shutil.copyfile(iso.with_name("manifest.json"), copy.with_name("manifest.json"))
+    return Path(shutil.copyfile(iso, copy))
 
 
 def put(iso: Path, place: int, content: bytes) -> None:

@@ -270,9 +270,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_verify_names_the_fault(good: Path, noble: Path, tmp_path: Path, fault: str) -> None:
     spoil, names, words = BROKEN[fault]
-    iso = tmp_path / "broken.iso"
-    shutil.copyfile(good, iso)
-    shutil.copyfile(good.with_name("manifest.json"), tmp_path / "manifest.json")
+    iso = m.with_manifest(good, tmp_path / "broken.iso")
     spoil(iso)
     checks = verify(iso, base=noble)
     unchanged = iso.read_bytes() == good.read_bytes()

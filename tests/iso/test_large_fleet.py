@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -148,9 +147,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
 @pytest.mark.parametrize("fault", BROKEN)
 def test_verify_names_the_fault(large: Path, noble: Path, tmp_path: Path, fault: str) -> None:
     spoil, names, words = BROKEN[fault]
-    iso = tmp_path / "broken.iso"
-    shutil.copyfile(large, iso)
-    shutil.copyfile(large.with_name("manifest.json"), tmp_path / "manifest.json")
+    iso = m.with_manifest(large, tmp_path / "broken.iso")
     spoil(iso)
     told = [(check.name, fault) for check in verify(iso, base=noble) for fault in check.faults]
     assert {name for name, _ in told} == {*names, "md5sum", "digest"}, told
