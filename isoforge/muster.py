@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isoforge.errors import InventoryError, ToolError
 from isoforge.fleet.check import check_meta_data, check_user_data
+from isoforge.fleet.check.document import MOST_BYTES
 from isoforge.fleet.guard import match_pairs
 from isoforge.fleet.inventory import Host, Inventory, load_inventory, survey
 from isoforge.fleet.problems import Problem, Severity, judged, refuse_if_any
@@ -55,7 +56,8 @@ def check_files(files: Iterable[Path], *, release: str | None = None, forbid_sec
     problems: list[Problem] = []
     for file in files:
         try:
-            content = file.read_bytes()
+            with file.open("rb") as opened:
+                content = opened.read(MOST_BYTES + 1)
         except OSError as failure:
             raise InventoryError(f"{file} cannot be read: {failure.strerror}") from failure
         if file.name == "meta-data":

@@ -13,6 +13,10 @@ ROUNDS = 10_000
 """What grub-mkpasswd-pbkdf2 takes: GRUB counts them again at each try, on the machine's one core."""
 
 SALT_BYTES = 64
+
+LONGEST_FILE = 65_536
+"""Characters that are read of a file in search of a hash: what is longer was given by mistake."""
+
 HASH = re.compile(r"grub\.pbkdf2\.sha512\.[1-9]\d{0,9}\.(?:[0-9A-Fa-f]{2})+\.[0-9A-Fa-f]{128}")
 
 
@@ -27,7 +31,8 @@ def read_hash(file: Path) -> str:
     """The hash in ``file``, as `hashed` or grub-mkpasswd-pbkdf2 made it; ``UsageError`` if there is none."""
     hint = "`isoforge menu-password` prints one"
     try:
-        text = file.read_text("utf-8")
+        with file.open(encoding="utf-8") as opened:
+            text = opened.read(LONGEST_FILE)
     except (OSError, UnicodeDecodeError) as failure:
         reason = failure.strerror if isinstance(failure, OSError) else "it is no text"
         raise UsageError(f"the menu password's hash cannot be read from {file}: {reason}", hint=hint) from failure

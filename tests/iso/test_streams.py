@@ -42,12 +42,25 @@ def test_reader_who_goes_away_hears_no_more(shell: Any) -> None:
     assert shell("{ sleep 1; $I hosts; } | true") == (7, "")
 
 
-@pytest.mark.parametrize("line", ["$I new-host web-1 --from-facts /dev/zero", "yes | tr -d '\\n' | $I passwd"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "$I new-host web-1 --from-facts /dev/zero",
+        "$I multi --all --name n --menu-password /dev/zero",
+        "yes | tr -d '\\n' | $I passwd",
+    ],
+)
 def test_input_without_end_is_refused(shell: Any, line: str) -> None:
     code, said = shell(f"ulimit -v 4000000; set +o pipefail; {line}")
     assert code == 2
     assert said.startswith("isoforge: ")
     assert len(said.splitlines()) == 1
+
+
+def test_seed_without_end_is_none(shell: Any) -> None:
+    code, said = shell("ulimit -v 4000000; $I check /dev/zero")
+    assert code == 3
+    assert "/dev/zero:1  document: has more than 16 MiB: that is no user-data" in said
 
 
 def test_menu_password_is_taken_from_a_pipe(shell: Any) -> None:
@@ -94,7 +107,11 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
 
 
 @pytest.mark.parametrize(
-    "line", ["ulimit -n 9; $I check", "ulimit -v 3000000; $I multi --all --name n --menu-password /dev/zero"]
+    "line",
+    [
+        "ulimit -n 9; $I check",
+        "ulimit -v 3000000; truncate -s 5G baremetal/inventory/group_vars/all/main.yml; $I hosts",
+    ],
 )
 def test_machine_that_gives_no_more_is_no_bug(shell: Any, line: str) -> None:
     code, said = shell(line)

@@ -36,12 +36,11 @@ def decoded(found: Findings, raw: bytes) -> str:
 
 def check_size(found: Findings, raw: bytes) -> bool:
     """Whether the file is of a size that is worth reading; a large one is said."""
-    size = f"has {len(raw) / LARGE_BYTES:.1f} MiB"
     if len(raw) > MOST_BYTES:
-        found.error((), f"{size}: that is no user-data", line=1)
+        found.error((), f"has more than {MOST_BYTES >> 20} MiB: that is no user-data", line=1)
         return False
     if len(raw) > LARGE_BYTES:
-        found.warning((), f"{size}: fetch large files in a command instead", line=1)
+        found.warning((), f"has {len(raw) / LARGE_BYTES:.1f} MiB: fetch large files in a command instead", line=1)
     return True
 
 

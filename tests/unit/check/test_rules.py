@@ -128,7 +128,7 @@ def test_alias_to_itself_is_refused() -> None:
 
 def test_huge_file_is_refused_unread_and_a_large_one_is_warned_of() -> None:
     huge = check_user_data(b"#" * (17 * 1024 * 1024), file="user-data")
-    assert [str(one) for one in huge] == ["user-data:1  document: has 17.0 MiB: that is no user-data"]
+    assert [str(one) for one in huge] == ["user-data:1  document: has more than 16 MiB: that is no user-data"]
     large = check_user_data(HEAD + "  user-data: {}\n#" + "x" * 1_100_000, file="user-data")
     assert [str(one.severity) for one in large] == ["warning"]
 
