@@ -28,6 +28,9 @@ app = typer.Typer(
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
 """What typer raises for words that cannot be meant; typer itself gives no name to it."""
 
+_NO_THREAD = "can't start new thread"
+"""How Python's RuntimeError says that the system gave no thread (CPython, _thread.start_new_thread)."""
+
 ENDINGS = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
@@ -88,6 +91,8 @@ def main() -> None:
         _say_ended(end)
         raise
     except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
+        if str(bug) == _NO_THREAD:
+            _say("this machine starts no more threads (ulimit -a shows the limits)", ToolError.exit_code)
         _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
 
 

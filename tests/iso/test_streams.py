@@ -110,6 +110,7 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
     "line",
     [
         "ulimit -n 9; $I check",
+        "ulimit -s 4000000; ulimit -v 3000000; $I check",
         "ulimit -v 3000000; truncate -s 5G baremetal/inventory/group_vars/all/main.yml; $I hosts",
     ],
 )
