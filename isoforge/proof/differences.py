@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
+from isoforge.image.base import OUR_FOLDER
 from isoforge.proof.checks import SkipError
-from isoforge.proof.contents import Contents, EntryFacts, HostSeed, SeedFile, contents
+from isoforge.proof.contents import Contents, EntryFacts, HostSeed, SeedFile, contents, manifest_inside
+from isoforge.proof.manifest import Manifest
 from isoforge.proof.masking import masked
 from isoforge.proof.onepass import Other, read_once
 from isoforge.proof.reading import Image
@@ -41,20 +43,24 @@ def differences(
     """Everything in which the ISO ``two`` differs from ``one``; empty if nothing does that matters.
 
     Addresses do not matter, nor do dates: what is compared is what firmware starts, what the menu shows, and the
-    names and the content of all files. Both are read once. ``listen`` hears how much of it is done (0 to 1). Raises
+    names and the content of all files. That two builds are two is told once, not for each entry whose kernel line
+    names its own medium. Both are read once. ``listen`` hears how much of it is done (0 to 1). Raises
     ``BaseIsoError`` if either is no ISO image that can be read.
     """
     with ExitStack() as stack:
         images = [stack.enter_context(Image(path)) for path in (one, two)]
         try:
             before, after = (contents(image) for image in images)
+            builds = tuple(manifest_inside(image) for image in images)
+            marks = {f"{OUR_FOLDER}/build-{build.build_id}" for build in builds if build} if all(builds) else set()
             return (
                 *_in_volume(before, after),
+                *_in_build(*builds),
                 *_in_boot_records(booting(images[0]), booting(images[1])),
                 *_in_hosts(before, after),
                 *_in_seeds(images, before, after, show_secrets=show_secrets),
-                *_in_menu(before, after),
-                *_in_files(images, listen),
+                *_in_menu(_neutral(before, builds[0]), _neutral(after, builds[1])),
+                *(found for found in _in_files(images, listen) if found.subject not in marks),
             )
         except SkipError as reason:
             raise BaseIsoError(f"{one} and {two} cannot be compared: {reason}") from reason
@@ -65,6 +71,29 @@ def _in_volume(before: Contents, after: Contents) -> Iterator[Difference]:
         old, new = getattr(before, key), getattr(after, key)
         if old != new:
             yield Difference(part="volume", subject=key, what=f"{old!r} → {new!r}")
+
+
+def _in_build(before: Manifest | None, after: Manifest | None) -> Iterator[Difference]:
+    """That the two are two builds of isoforge, which shows in every entry of their menus."""
+    for key, subject in (("build_id", "build"), ("medium", "medium")):
+        old, new = (getattr(told, key) if told else None for told in (before, after))
+        if old and new and old != new:
+            yield Difference(part="volume", subject=subject, what=f"{old} → {new}")
+
+
+def _neutral(told: Contents, build: Manifest | None) -> Contents:
+    """``told`` with words in place of what its menu says only because the build is that one."""
+    if build is None:
+        return told
+
+    def without(text: str) -> str:
+        return text.replace(build.build_id, "(build)").replace(build.medium or build.build_id, "(medium)")
+
+    entries = (
+        replace(entry, title=without(entry.title), kernel_line=entry.kernel_line and without(entry.kernel_line))
+        for entry in told.menu
+    )
+    return replace(told, menu=tuple(entries))
 
 
 def _in_boot_records(before: Booting, after: Booting) -> Iterator[Difference]:

@@ -197,6 +197,29 @@ def test_difference_is_told_by_its_part(good: Path, tmp_path: Path) -> None:
     assert "-  locale: en_US.UTF-8\n+  locale: de_DE.UTF-8" in seed.diff
 
 
+def test_another_build_is_told_once_and_not_for_every_entry(good: Path, noble: Path, tmp_path: Path) -> None:
+    shutil.copytree(good.parents[4] / "inventory", tmp_path / "baremetal/inventory")
+    overlay = tmp_path / "baremetal/inventory/host_vars" / HOSTS[0] / "main.yml"
+    overlay.write_text(f"{overlay.read_text()}locale: de_DE.UTF-8\nkernel_args: [quiet]\n")
+    order = Order(
+        baremetal=tmp_path / "baremetal", hosts=tuple(HOSTS), name="good", base_iso=noble, timeout_s=15, render=True,
+    )  # fmt: skip
+    found = differences(good, multi(order).iso)
+    named = [(one.part, one.subject) for one in found if one.part != "files"]
+    entry = "Install site-a-m710q1 - Site A, ThinkCentre M710q number 1"
+    assert named == [
+        ("volume", "build"),
+        ("volume", "medium"),
+        ("seeds", f"{HOSTS[0]}/meta-data"),
+        ("seeds", f"{HOSTS[0]}/user-data"),
+        ("menu", f"grub.cfg: {entry}"),
+        ("menu", f"loopback.cfg: {entry}"),
+    ]
+    (line,) = [one.what for one in found if one.subject == f"grub.cfg: {entry}"]
+    assert line.count("uuid=(medium)") == 2
+    assert [one for one in found if "build-" in one.subject] == []
+
+
 def test_secret_that_differs_is_not_shown(cli: Cli, good: Path, tmp_path: Path) -> None:
     iso = tmp_path / "other.iso"
     shutil.copyfile(good, iso)
