@@ -33,8 +33,11 @@ PRINT_AND_STOP = bytes.fromhex(
 )
 
 
-def make_local_disk(disk: Path) -> None:
-    """Write ``disk``: a boot sector that prints `SAYS`, and an ESP whose GRUB prints it."""
+def make_local_disk(disk: Path, *, boot_programs: str = "boot/bootx64.efi") -> None:
+    """Write ``disk``: a boot sector that prints `SAYS`, and an ESP whose GRUB prints it.
+
+    ``boot_programs`` is where shim lies below /EFI: where firmware looks on its own, or where an installer puts it.
+    """
     partition = b"\0\xfe\xff\xff\xef\xfe\xff\xff" + ESP_START.to_bytes(4, "little") + ESP_SECTORS.to_bytes(4, "little")
     code = PRINT_AND_STOP + SAYS.encode() + b"\r\n\0"
     with disk.open("wb") as image:
@@ -44,8 +47,8 @@ def make_local_disk(disk: Path) -> None:
     run("mformat", "-i", esp, "-T", str(ESP_SECTORS), "::")
     run("mmd", "-i", esp, "::/EFI", "::/EFI/boot", "::/EFI/debian", "::/EFI/ubuntu")
     shim = next(place for place in SIGNED["bootx64.efi"] if Path(place).is_file())
-    run("mcopy", "-i", esp, shim, "::/EFI/boot/bootx64.efi")
-    run("mcopy", "-i", esp, SIGNED_GRUB, "::/EFI/boot/grubx64.efi")
+    run("mcopy", "-i", esp, shim, f"::/EFI/{boot_programs}")
+    run("mcopy", "-i", esp, SIGNED_GRUB, f"::/EFI/{Path(boot_programs).parent}/grubx64.efi")
     for distribution in ("debian", "ubuntu"):
         menu = f"echo '{SAYS}'\nsleep 600\n"
         run("mcopy", "-i", esp, "-", f"::/EFI/{distribution}/grub.cfg", stdin=menu)

@@ -12,7 +12,7 @@ from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.screen import names
 from tests.boot.conftest import built, example_inventory, manifest_of
-from tests.boot.local_disk import SAYS, as_second_device, ext4_disk
+from tests.boot.local_disk import SAYS, as_second_device, ext4_disk, make_local_disk
 from tests.conftest import Once
 
 pytestmark = pytest.mark.boots
@@ -170,6 +170,16 @@ def test_from_a_stick_the_second_disk_is_the_local_one(matched: Path, local_disk
     # Its last character stays with the firmware: GRUB starts it with interrupts off.
     seen = left_alone(matched, BIOS, *as_second_device(local_disk), disk_says=SAYS[:-1])
     assert seen.went_on == SAYS[:-1]
+
+
+@pytest.mark.parametrize("booted", [SECURE, (Firmware.UEFI, Medium.USB)])
+def test_on_uefi_the_installed_system_is_started_by_its_own_shim(once: Once, matched: Path, booted: Booted) -> None:
+    def installed(folder: Path) -> None:  # firmware by itself starts nothing from it
+        make_local_disk(folder / "disk.img", boot_programs="ubuntu/shimx64.efi")
+
+    disk = once("installed-disk", installed) / "disk.img"
+    seen = left_alone(matched, booted, *as_second_device(disk), disk_says=SAYS)
+    assert seen.went_on == SAYS
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
