@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tests.conftest import Once
 pytestmark = pytest.mark.boots
 
 BY_SERIAL, BY_UUID, BY_BOTH = "site-a-m710q1", "site-a-m710q2", "site-b-raid1"
+BY_ASSET_TAG, BY_BOARD = BY_SERIAL, BY_UUID
 UUID = "4c4c4544-0043-3010-8052-b4c04f564231"
 TURNED = "44454c4c-4300-1030-8052-b4c04f564231"
 MATCH = {
@@ -33,18 +35,19 @@ BIOS: Booted = (Firmware.BIOS, Medium.USB)
 SECURE: Booted = (Firmware.SECUREBOOT, Medium.CD)
 
 
-def safe(once: Once, base: Path, name: str, **wishes: object) -> Path:
+def safe(
+    once: Once, base: Path, name: str, *, known_by: Mapping[str, Mapping[str, str]] = MATCH, **wishes: object
+) -> Path:
     """An ISO of the three hosts, each known by other match keys."""
-    return built(once, base, name, with_match_keys, hosts=tuple(MATCH), **wishes)
 
+    def with_match_keys(baremetal: Path) -> None:
+        example_inventory(baremetal)
+        for host, match in known_by.items():
+            overlay = baremetal / "inventory/host_vars" / host / "main.yml"
+            written = yaml.safe_load(overlay.read_text())
+            overlay.write_text(yaml.safe_dump({**written, "match": match}))
 
-def with_match_keys(baremetal: Path) -> None:
-    """The inventory that comes with isoforge, with `MATCH` in it."""
-    example_inventory(baremetal)
-    for host, match in MATCH.items():
-        overlay = baremetal / "inventory/host_vars" / host / "main.yml"
-        written = yaml.safe_load(overlay.read_text())
-        overlay.write_text(yaml.safe_dump({**written, "match": match}))
+    return built(once, base, name, with_match_keys, hosts=tuple(known_by), **wishes)
 
 
 @pytest.fixture(scope="session")
@@ -95,6 +98,19 @@ def test_a_serial_number_chooses_its_host(matched: Path, booted: Booted) -> None
 def test_a_uuid_chooses_its_host_in_both_byte_orders(matched: Path, booted: Booted, uuid: str) -> None:
     seen = left_alone(matched, booted, "-smbios", f"type=1,uuid={uuid}")
     assert_installs(seen, BY_UUID, f"This machine: UUID {uuid} -> {BY_UUID}")
+
+
+@pytest.mark.parametrize(
+    ("booted", "smbios", "host"),
+    [(BIOS, "type=3,asset=at-0077", BY_ASSET_TAG), (SECURE, "type=2,serial=MB 9", BY_BOARD)],
+)
+def test_an_asset_tag_and_a_main_boards_serial_choose_their_hosts(
+    once: Once, bootable_base: Path, booted: Booted, smbios: str, host: str
+) -> None:
+    known_by = {BY_ASSET_TAG: {"asset_tag": "AT-0077"}, BY_BOARD: {"baseboard_serial": "mb 9"}}
+    iso = safe(once, bootable_base, "tagged", known_by=known_by)
+    seen = left_alone(iso, booted, "-smbios", smbios)
+    assert_installs(seen, host, f"This machine: neither serial number nor UUID -> {host}")
 
 
 def test_a_serial_number_that_looks_like_grub_script_is_only_text(matched: Path) -> None:
