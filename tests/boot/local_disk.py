@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from pathlib import Path
 
 from isoforge.proof.synthetic import SIGNED
@@ -15,6 +16,7 @@ SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 SECTOR = 512
 ESP_START = 2048
 ESP_SECTORS = 32768
+SYSTEM_SECTORS = 32768
 
 PRINT_AND_STOP = bytes.fromhex(
     "31c0"  # xor ax, ax
@@ -33,16 +35,20 @@ PRINT_AND_STOP = bytes.fromhex(
 )
 
 
-def make_local_disk(disk: Path, *, boot_programs: str = "boot/bootx64.efi") -> None:
-    """Write ``disk``: a boot sector that prints `SAYS`, and an ESP whose GRUB prints it.
+def make_local_disk(
+    disk: Path, *, boot_programs: str = "boot/bootx64.efi", says: str = SAYS, files: tuple[str, ...] = ()
+) -> None:
+    """Write ``disk``: a boot sector that prints ``says``, an ESP whose GRUB prints it, an ext4 with empty ``files``.
 
     ``boot_programs`` is where shim lies below /EFI: where firmware looks on its own, or where an installer puts it.
     """
-    partition = b"\0\xfe\xff\xff\xef\xfe\xff\xff" + ESP_START.to_bytes(4, "little") + ESP_SECTORS.to_bytes(4, "little")
-    code = PRINT_AND_STOP + SAYS.encode() + b"\r\n\0"
+    system_start = ESP_START + ESP_SECTORS
+    partitions = _partition(0xEF, ESP_START, ESP_SECTORS) + _partition(0x83, system_start, SYSTEM_SECTORS)
+    code = PRINT_AND_STOP + says.encode() + b"\r\n\0"
     with disk.open("wb") as image:
-        image.write(code.ljust(446, b"\0") + partition.ljust(64, b"\0") + b"\x55\xaa")
-        image.truncate((ESP_START + ESP_SECTORS) * SECTOR)
+        image.write(code.ljust(446, b"\0") + partitions.ljust(64, b"\0") + b"\x55\xaa")
+        image.truncate((system_start + SYSTEM_SECTORS) * SECTOR)
+    _make_ext4(disk, files, start=system_start)
     esp = f"{disk}@@{ESP_START * SECTOR}"
     run("mformat", "-i", esp, "-T", str(ESP_SECTORS), "::")
     run("mmd", "-i", esp, "::/EFI", "::/EFI/boot", "::/EFI/debian", "::/EFI/ubuntu")
@@ -50,28 +56,42 @@ def make_local_disk(disk: Path, *, boot_programs: str = "boot/bootx64.efi") -> N
     run("mcopy", "-i", esp, shim, f"::/EFI/{boot_programs}")
     run("mcopy", "-i", esp, SIGNED_GRUB, f"::/EFI/{Path(boot_programs).parent}/grubx64.efi")
     for distribution in ("debian", "ubuntu"):
-        menu = f"echo '{SAYS}'\nsleep 600\n"
+        menu = f"echo '{says}'\nsleep 600\n"
         run("mcopy", "-i", esp, "-", f"::/EFI/{distribution}/grub.cfg", stdin=menu)
 
 
-def as_second_device(disk: Path) -> tuple[str, ...]:
-    """QEMU's arguments for a machine with ``disk`` that starts it after the medium."""
-    return (
-        "-drive", f"if=none,id=local,format=raw,snapshot=on,file={disk}",
-        "-device", "ide-hd,drive=local,bus=ide.1,bootindex=1",
-    )  # fmt: skip
+def _partition(kind: int, start: int, sectors: int) -> bytes:
+    """An entry of an MBR's partition table."""
+    return b"\0\xfe\xff\xff" + bytes([kind]) + b"\xfe\xff\xff" + struct.pack("<II", start, sectors)
 
 
-def ext4_disk(folder: Path, *files: str) -> tuple[str, ...]:
-    """QEMU's arguments for a second disk with a plain ext4 that holds ``files``, which are empty."""
-    tree = folder / "tree"
+def _make_ext4(disk: Path, files: tuple[str, ...], *, start: int = 0) -> None:
+    """Write a plain ext4 that holds ``files``, which are empty, into ``disk`` from that sector on."""
+    tree = disk.with_suffix(".tree")
+    tree.mkdir()
     for file in files:
         place = tree / file.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
-    disk = folder / "disk.img"
-    run("/sbin/mke2fs", "-q", "-t", "ext4", "-d", tree, disk, "16M")
-    return (
-        "-drive", f"if=none,id=installed,format=raw,snapshot=on,file={disk}",
-        "-device", "ide-hd,drive=installed,bus=ide.1,bootindex=1",
+    run(
+        "/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, "-E", f"offset={start * SECTOR}",
+        disk, f"{SYSTEM_SECTORS // 2}k",
     )  # fmt: skip
+
+
+def as_next_device(*disks: Path) -> tuple[str, ...]:
+    """QEMU's arguments for a machine with ``disks`` that starts the first of them after the medium."""
+    words = []
+    for number, disk in enumerate(disks, start=1):
+        words += [
+            "-drive", f"if=none,id=local{number},format=raw,snapshot=on,file={disk}",
+            "-device", f"ide-hd,drive=local{number},bus=ide.{number},bootindex={number}",
+        ]  # fmt: skip
+    return tuple(words)
+
+
+def ext4_disk(folder: Path, *files: str) -> tuple[str, ...]:
+    """QEMU's arguments for a second disk with nothing but a plain ext4 that holds ``files``, which are empty."""
+    disk = folder / "disk.img"
+    _make_ext4(disk, files)
+    return as_next_device(disk)

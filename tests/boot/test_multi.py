@@ -13,7 +13,7 @@ from isoforge.proof.manifest import HostFacts
 from isoforge.proof.promise import seed_files
 from isoforge.proof.screen import names
 from tests.boot.conftest import HOSTS, manifest_of
-from tests.boot.local_disk import SAYS, as_second_device
+from tests.boot.local_disk import SAYS, as_next_device
 
 pytestmark = pytest.mark.boots
 
@@ -95,7 +95,7 @@ def test_timeout_without_a_default_host_starts_the_local_disk(iso: Path, local_d
         iso=iso,
         firmware=Firmware.BIOS,
         medium=Medium.CD,
-        extra_qemu_args=as_second_device(local_disk),
+        extra_qemu_args=as_next_device(local_disk),
         local_disk_says=SAYS,
     )
     assert boot(trial).went_on == SAYS

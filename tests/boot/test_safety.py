@@ -13,7 +13,7 @@ from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.machine import Firmware, Medium
 from isoforge.proof.screen import names
 from tests.boot.conftest import built, example_inventory, manifest_of
-from tests.boot.local_disk import SAYS, as_second_device, ext4_disk, make_local_disk
+from tests.boot.local_disk import SAYS, as_next_device, ext4_disk, make_local_disk
 from tests.conftest import Once
 
 pytestmark = pytest.mark.boots
@@ -29,6 +29,7 @@ MATCH = {
 }
 LOCAL_DISK = "Boot from local disk (installs nothing)"
 WHOLE_BOOT_S = 240
+INSTALLED = "ubuntu/shimx64.efi"
 
 Booted = tuple[Firmware, Medium]
 BIOS: Booted = (Firmware.BIOS, Medium.USB)
@@ -184,18 +185,31 @@ def test_a_second_medium_with_an_older_build_is_not_taken(
 
 def test_from_a_stick_the_second_disk_is_the_local_one(matched: Path, local_disk: Path) -> None:
     # Its last character stays with the firmware: GRUB starts it with interrupts off.
-    seen = left_alone(matched, BIOS, *as_second_device(local_disk), disk_says=SAYS[:-1])
+    seen = left_alone(matched, BIOS, *as_next_device(local_disk), disk_says=SAYS[:-1])
     assert seen.went_on == SAYS[:-1]
 
 
 @pytest.mark.parametrize("booted", [SECURE, (Firmware.UEFI, Medium.USB)])
 def test_on_uefi_the_installed_system_is_started_by_its_own_shim(once: Once, matched: Path, booted: Booted) -> None:
     def installed(folder: Path) -> None:  # firmware by itself starts nothing from it
-        make_local_disk(folder / "disk.img", boot_programs="ubuntu/shimx64.efi")
+        make_local_disk(folder / "disk.img", boot_programs=INSTALLED)
 
     disk = once("installed-disk", installed) / "disk.img"
-    seen = left_alone(matched, booted, *as_second_device(disk), disk_says=SAYS)
+    seen = left_alone(matched, booted, *as_next_device(disk), disk_says=SAYS)
     assert seen.went_on == SAYS
+
+
+@pytest.mark.parametrize("booted", [BIOS, SECURE])
+def test_of_several_disks_the_one_that_this_build_installed_is_started(
+    matched: Path, tmp_path: Path, booted: Booted
+) -> None:
+    stamp = f"/boot/isoforge/{manifest_of(matched).build_id}-{BY_SERIAL}"
+    older, newer = tmp_path / "older.img", tmp_path / "newer.img"
+    make_local_disk(older, boot_programs=INSTALLED, says="The older system was started.")
+    make_local_disk(newer, boot_programs=INSTALLED, says=SAYS, files=(stamp,))
+    machine = (*as_next_device(older, newer), "-smbios", "type=1,serial=PC0EXMP1")
+    seen = left_alone(matched, booted, *machine, disk_says=SAYS[:-1])
+    assert (seen.menu.highlighted, seen.went_on) == ("Boot the installed system (this build installed it)", SAYS[:-1])
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
