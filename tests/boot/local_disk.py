@@ -16,7 +16,6 @@ SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 SECTOR = 512
 ESP_START = 2048
 ESP_SECTORS = 32768
-SYSTEM_SECTORS = 32768
 
 PRINT_AND_STOP = bytes.fromhex(
     "31c0"  # xor ax, ax
@@ -42,13 +41,27 @@ def make_local_disk(
 
     ``boot_programs`` is where shim lies below /EFI: where firmware looks on its own, or where an installer puts it.
     """
+    tree = _tree(disk.with_suffix(".tree"), files)
+    menu = f"echo '{says}'\nsleep 600\n"
+    make_disk(disk, tree=tree, menu=menu, boot_programs=boot_programs, code=PRINT_AND_STOP + says.encode() + b"\r\n\0")
+
+
+def make_disk(
+    disk: Path,
+    *,
+    tree: Path,
+    menu: str,
+    boot_programs: str = "boot/bootx64.efi",
+    sectors: int = 32768,
+    code: bytes = b"",
+) -> None:
+    """Write ``disk``: ``code`` as boot sector, an ESP with signed shim and GRUB and ``menu``, an ext4 of ``tree``."""
     system_start = ESP_START + ESP_SECTORS
-    partitions = _partition(0xEF, ESP_START, ESP_SECTORS) + _partition(0x83, system_start, SYSTEM_SECTORS)
-    code = PRINT_AND_STOP + says.encode() + b"\r\n\0"
+    partitions = _partition(0xEF, ESP_START, ESP_SECTORS) + _partition(0x83, system_start, sectors)
     with disk.open("wb") as image:
         image.write(code.ljust(446, b"\0") + partitions.ljust(64, b"\0") + b"\x55\xaa")
-        image.truncate((system_start + SYSTEM_SECTORS) * SECTOR)
-    _make_ext4(disk, files, start=system_start)
+        image.truncate((system_start + sectors) * SECTOR)
+    _make_ext4(disk, tree, start=system_start, sectors=sectors)
     esp = f"{disk}@@{ESP_START * SECTOR}"
     run("mformat", "-i", esp, "-T", str(ESP_SECTORS), "::")
     run("mmd", "-i", esp, "::/EFI", "::/EFI/boot", "::/EFI/debian", "::/EFI/ubuntu")
@@ -56,7 +69,6 @@ def make_local_disk(
     run("mcopy", "-i", esp, shim, f"::/EFI/{boot_programs}")
     run("mcopy", "-i", esp, SIGNED_GRUB, f"::/EFI/{Path(boot_programs).parent}/grubx64.efi")
     for distribution in ("debian", "ubuntu"):
-        menu = f"echo '{says}'\nsleep 600\n"
         run("mcopy", "-i", esp, "-", f"::/EFI/{distribution}/grub.cfg", stdin=menu)
 
 
@@ -65,18 +77,20 @@ def _partition(kind: int, start: int, sectors: int) -> bytes:
     return b"\0\xfe\xff\xff" + bytes([kind]) + b"\xfe\xff\xff" + struct.pack("<II", start, sectors)
 
 
-def _make_ext4(disk: Path, files: tuple[str, ...], *, start: int = 0) -> None:
-    """Write a plain ext4 that holds ``files``, which are empty, into ``disk`` from that sector on."""
-    tree = disk.with_suffix(".tree")
-    tree.mkdir()
+def _tree(folder: Path, files: tuple[str, ...]) -> Path:
+    """``folder``, made with ``files`` in it, which are empty."""
+    folder.mkdir()
     for file in files:
-        place = tree / file.lstrip("/")
+        place = folder / file.lstrip("/")
         place.parent.mkdir(parents=True, exist_ok=True)
         place.touch()
-    run(
-        "/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, "-E", f"offset={start * SECTOR}",
-        disk, f"{SYSTEM_SECTORS // 2}k",
-    )  # fmt: skip
+    return folder
+
+
+def _make_ext4(disk: Path, tree: Path, *, start: int = 0, sectors: int = 32768) -> None:
+    """Write a plain ext4 of ``tree`` into ``disk``, from the sector ``start`` on."""
+    place = f"offset={start * SECTOR}"
+    run("/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, "-E", place, disk, f"{sectors // 2}k")
 
 
 def as_next_device(*disks: Path) -> tuple[str, ...]:
@@ -93,5 +107,5 @@ def as_next_device(*disks: Path) -> tuple[str, ...]:
 def ext4_disk(folder: Path, *files: str) -> tuple[str, ...]:
     """QEMU's arguments for a second disk with nothing but a plain ext4 that holds ``files``, which are empty."""
     disk = folder / "disk.img"
-    _make_ext4(disk, files)
+    _make_ext4(disk, _tree(folder / "tree", files))
     return as_next_device(disk)
