@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from isoforge.fleet.templating import load
-from isoforge.nesting import FastLoader
+from isoforge.safe_yaml import FastLoader
 
 STEP = 2
 """How many blanks further in the next level stands."""

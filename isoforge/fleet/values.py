@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import yaml
 
 from isoforge.fleet.problems import Problem
-from isoforge.nesting import FastLoader, refuse_depth
+from isoforge.safe_yaml import FastLoader, refuse_depth
 
 Path_: TypeAlias = tuple[str | int, ...]
 """Where a value lies in a tree: keys, and numbers for the items of lists."""

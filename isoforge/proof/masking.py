@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from isoforge.nesting import refuse_depth
+from isoforge.safe_yaml import refuse_depth
 
 MASK = "***"
 

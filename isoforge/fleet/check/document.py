@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from isoforge.nesting import FastLoader, refuse_depth
+from isoforge.safe_yaml import FastLoader, refuse_depth
 
 Route = tuple[str | int, ...]
 """The way to a value from the top of the document: keys, and positions in lists (from 0)."""

@@ -11,7 +11,7 @@ import yaml
 
 from isoforge.fleet.check.document import Place, Route, kind_of_tag
 from isoforge.fleet.check.findings import Findings, meant
-from isoforge.nesting import FastLoader
+from isoforge.safe_yaml import FastLoader
 
 SECRET_KEYS = frozenset(
     {"password", "passwd", "hashed_passwd", "plain_text_passwd", "key", "keys", "token", "recovery_key", "pin",

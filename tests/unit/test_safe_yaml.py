@@ -8,8 +8,8 @@ import yaml
 from isoforge.fleet.check import document
 from isoforge.fleet.problems import Problem
 from isoforge.fleet.values import read
-from isoforge.nesting import DEEPEST, refuse_depth
 from isoforge.proof.masking import UNREADABLE, masked
+from isoforge.safe_yaml import DEEPEST, refuse_depth
 
 DEEP = {
     "lists": "a: " + "[" * 3000 + "]" * 3000,
