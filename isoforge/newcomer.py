@@ -102,11 +102,12 @@ def _refuse_words(new: Newcomer) -> None:
         wrong.append(f"{new.group!r} is no name for a group: letters, digits and underscores")
     if new.profile and not re.fullmatch(HOST_NAME, new.profile):
         wrong.append(f"{new.profile!r} is no name of a profile")
+    given = f"{new.address} {new.gateway}".strip()
     try:
         interface = ipaddress.ip_interface(new.address) if new.address else None
         gateway = ipaddress.ip_address(new.gateway) if new.gateway else None
-        if "%" in new.address + new.gateway:
-            wrong.append(f"{new.address} {new.gateway}".strip() + " names a card after %: leave that out")
+        if "%" in given:
+            wrong.append(f"{given} names a card after %: leave that out")
         elif gateway is not None and interface is None:
             wrong.append(f"the gateway {gateway} needs an --address beside it")
         elif interface is not None and "/" not in new.address:
@@ -114,9 +115,7 @@ def _refuse_words(new: Newcomer) -> None:
         elif gateway is not None and interface is not None and gateway not in interface.network:
             wrong.append(f"the gateway {gateway} is not in the network of --address {new.address}")
     except ValueError:
-        wrong.append(
-            f"{new.address} {new.gateway}".strip() + " is no address: --address 192.0.2.11/24 --gateway 192.0.2.1"
-        )
+        wrong.append(f"{given} is no address: --address 192.0.2.11/24 --gateway 192.0.2.1")
     if wrong:
         raise UsageError("; ".join(wrong))
 

@@ -40,10 +40,6 @@ IN_THE_MANIFEST = frozenset(
 """Parameters of multi that a manifest decides."""
 
 
-LONGEST_MANIFEST = 64 << 20
-"""How many bytes of a manifest are read: a host takes about one KiB."""
-
-
 def add_to(app: typer.Typer) -> None:
     """Give ``app`` the verbs of this module."""
     app.command()(multi)
@@ -165,8 +161,7 @@ def _manifest(file: Path) -> Manifest:
     from isoforge.proof.manifest import Manifest
 
     try:
-        with file.open("rb") as stream:
-            return Manifest.from_json(stream.read(LONGEST_MANIFEST).decode("utf-8"))
+        return Manifest.from_file(file)
     except UnicodeDecodeError as failure:
         raise UsageError(f"{file} is no UTF-8 text", hint="--from wants the manifest.json of an ISO") from failure
     except OSError as failure:

@@ -20,7 +20,7 @@ from isoforge.proof.guest import probe
 from isoforge.proof.machine import QEMU, Firmware, Medium, find_ovmf
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
 from isoforge.proof.promise import differences
-from isoforge.proof.reading import MANIFEST, Image
+from isoforge.proof.reading import Image
 from isoforge.proof.report import Report
 from isoforge.proof.ride import Shown, show
 from isoforge.run import run
@@ -158,9 +158,9 @@ def read_manifest(image: Image) -> tuple[Manifest, Manifest | None]:
     Raises ``BaseIsoError`` if there is none, ``ProofError`` if one cannot be read, or they are of different builds.
     """
     try:
-        inside = Manifest.from_json(image.text(MANIFEST)) if MANIFEST in image.tree else None
+        inside = image.manifest
         file = image.path.with_name("manifest.json")
-        beside = Manifest.from_json(file.read_text("utf-8")) if file.is_file() else None
+        beside = Manifest.from_file(file) if file.is_file() else None
     except (ValueError, OSError) as failure:
         raise ProofError(f"a manifest of {image.path} cannot be read: {failure}") from failure
     if inside and beside and inside.build_id != beside.build_id:

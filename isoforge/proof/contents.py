@@ -211,7 +211,7 @@ def _hosts(image: Image) -> Iterator[HostSeed]:
 def manifest_inside(image: Image) -> Manifest | None:
     """The manifest on the ISO; None if there is none that can be read."""
     try:
-        return Manifest.from_json(image.text(MANIFEST))
+        return image.manifest
     except (ValueError, BaseIsoError):
         return None
 

@@ -87,7 +87,9 @@ def _neutral(told: Contents, build: Manifest | None) -> Contents:
         return told
 
     def without(text: str) -> str:
-        return text.replace(build.build_id, "(build)").replace(build.medium or build.build_id, "(medium)")
+        for own, word in ((build.build_id, "(build)"), (build.medium, "(medium)")):
+            text = text.replace(own, word) if own else text
+        return text
 
     entries = (
         replace(entry, title=without(entry.title), kernel_line=entry.kernel_line and without(entry.kernel_line))

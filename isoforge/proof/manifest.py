@@ -10,6 +10,9 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+LONGEST = 64 << 20
+"""How many bytes of a file are read: a host takes about one KiB."""
+
 SCHEMA_VERSION = 1
 """Grows when a key changes its meaning or goes away; a new key leaves it as it is."""
 
@@ -113,6 +116,12 @@ class Manifest:
     def to_json(self) -> str:
         """The manifest as JSON, keys in a fixed order, ``schema_version`` first, a newline last."""
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
+
+    @staticmethod
+    def from_file(file: Path) -> Manifest:
+        """The manifest in ``file``; ``OSError`` if it cannot be read, else what `from_json` raises."""
+        with file.open("rb") as stream:
+            return Manifest.from_json(stream.read(LONGEST).decode("utf-8"))
 
     @staticmethod
     def from_json(text: str) -> Manifest:

@@ -14,6 +14,7 @@ from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, Gpt, Volume, read_
 from isoforge.image.tree import Node, View, read_tree
 from isoforge.proof.checks import SkipError
 from isoforge.proof.eltorito import BootCatalog, read_boot_catalog
+from isoforge.proof.manifest import Manifest
 from isoforge.proof.menus import BootMenu, read_grub, read_isolinux
 
 MANIFEST = OUR_FOLDER / "manifest.json"
@@ -77,6 +78,11 @@ class Image:
     def system_area(self) -> bytes:
         """The sectors before the volume descriptor."""
         return self.bytes_at(0, SYSTEM_AREA_BLOCKS * BLOCK)
+
+    @functools.cached_property
+    def manifest(self) -> Manifest | None:
+        """The manifest on it; None if it has none, ``ValueError`` or ``BaseIsoError`` if it cannot be read."""
+        return Manifest.from_json(self.text(MANIFEST)) if MANIFEST in self.tree else None
 
     @functools.cached_property
     def title(self) -> str:

@@ -93,8 +93,7 @@ def _with_manifest(case: Case, place: Path | None) -> Case:
     faults = []
     inside = beside = None
     try:
-        if MANIFEST in case.iso.tree:
-            inside = Manifest.from_json(case.iso.text(MANIFEST))
+        inside = case.iso.manifest
     except (ValueError, BaseIsoError) as failure:
         faults.append(f"{MANIFEST} cannot be read: {failure}")
     except SkipError:
@@ -102,7 +101,7 @@ def _with_manifest(case: Case, place: Path | None) -> Case:
     file = place or case.iso.path.with_name("manifest.json")
     try:
         if place or file.is_file():
-            beside = Manifest.from_json(file.read_text("utf-8"))
+            beside = Manifest.from_file(file)
     except (ValueError, OSError) as failure:
         if place or inside or faults:
             faults.append(f"{file} cannot be read: {failure}")

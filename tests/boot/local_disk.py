@@ -16,6 +16,7 @@ SIGNED_GRUB = Path("/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed")
 SECTOR = 512
 ESP_START = 2048
 ESP_SECTORS = 32768
+SYSTEM_SECTORS = 32768
 
 PRINT_AND_STOP = bytes.fromhex(
     "31c0"  # xor ax, ax
@@ -52,7 +53,7 @@ def make_disk(
     tree: Path,
     menu: str,
     boot_programs: str = "boot/bootx64.efi",
-    sectors: int = 32768,
+    sectors: int = SYSTEM_SECTORS,
     code: bytes = b"",
 ) -> None:
     """Write ``disk``: ``code`` as boot sector, an ESP with signed shim and GRUB and ``menu``, an ext4 of ``tree``."""
@@ -87,7 +88,7 @@ def _tree(folder: Path, files: tuple[str, ...]) -> Path:
     return folder
 
 
-def _make_ext4(disk: Path, tree: Path, *, start: int = 0, sectors: int = 32768) -> None:
+def _make_ext4(disk: Path, tree: Path, *, start: int = 0, sectors: int = SYSTEM_SECTORS) -> None:
     """Write a plain ext4 of ``tree`` into ``disk``, from the sector ``start`` on."""
     place = f"offset={start * SECTOR}"
     run("/sbin/mke2fs", "-q", "-F", "-t", "ext4", "-d", tree, "-E", place, disk, f"{sectors // 2}k")

@@ -33,8 +33,9 @@ from tests.iso.conftest import Outcome
 pytestmark = pytest.mark.boots
 
 TIMEOUT_S = "240"
-KERNEL = PurePosixPath("/casper/vmlinuz")
 """A boot takes ten seconds; on a machine with much else to do it may take this."""
+
+KERNEL = PurePosixPath("/casper/vmlinuz")
 
 
 def boot_test(iso: Path, *options: str | os.PathLike[str]) -> Outcome:
