@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from isoforge.distribution import cure
+from isoforge.collect import tracked
 from isoforge.errors import ToolError
-from isoforge.fleet.secrets import sops
+from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
-from isoforge.muster import tracked
+from isoforge.packages import cure
 from isoforge.proof.machine import QEMU, Firmware, find_ovmf
 
 

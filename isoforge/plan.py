@@ -12,11 +12,11 @@ from pathlib import PurePosixPath
 
 from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
-from isoforge.fleet import machine
-from isoforge.fleet.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.guard import match_pairs
-from isoforge.fleet.host import Host, MatchKeys
-from isoforge.fleet.seeds import Seed
+from isoforge.fleet import smbios
+from isoforge.fleet.inventory.host import Host, MatchKeys
+from isoforge.fleet.seed.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.guard import match_pairs
+from isoforge.fleet.seed.render import Seed
 from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
 from isoforge.image.checksums import refreshed
 from isoforge.image.entry import MenuEntry
@@ -56,8 +56,8 @@ def make_plan(
         auto=order.auto,
         password_hash=order.password_hash,
         about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
-        placeholders=machine.PLACEHOLDERS,
-        placeholder_patterns=machine.PLACEHOLDER_PATTERNS,
+        placeholders=smbios.PLACEHOLDERS,
+        placeholder_patterns=smbios.PLACEHOLDER_PATTERNS,
     )
     refuse_unwanted_guards(order, seeds)
     seed_files = dict(seed_grafts(seeds))
@@ -113,14 +113,14 @@ def match_of(keys: MatchKeys) -> Match | None:
     or alone, they are what tells one machine from another, and only "Detect this machine" can.
     """
     texts = {
-        "serial": (machine.normalised(keys.serial),),
-        "uuid": machine.both_orders(keys.uuid),
-        "product": (machine.normalised(keys.product),),
-        "asset_tag": (machine.normalised(keys.asset_tag),),
-        "baseboard_serial": (machine.normalised(keys.baseboard_serial),),
+        "serial": (smbios.normalised(keys.serial),),
+        "uuid": smbios.both_orders(keys.uuid),
+        "product": (smbios.normalised(keys.product),),
+        "asset_tag": (smbios.normalised(keys.asset_tag),),
+        "baseboard_serial": (smbios.normalised(keys.baseboard_serial),),
     }
     given = tuple((name, values) for name, values in texts.items() if values[0])
-    if not given or any(machine.is_placeholder(text) or len(text) > LONGEST for _, (text, *_) in given):
+    if not given or any(smbios.is_placeholder(text) or len(text) > LONGEST for _, (text, *_) in given):
         return None
     return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
 

@@ -15,8 +15,8 @@ from typing import Any
 
 import sh
 
-from isoforge.distribution import cure
 from isoforge.errors import ToolError
+from isoforge.packages import cure
 
 log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ import typer
 from isoforge import __version__
 from isoforge.cli.main import app
 from isoforge.errors import ForgeError
-from isoforge.fleet.reference import MARK, markdown
+from isoforge.fleet.inventory.reference import MARK, markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from isoforge.fleet.layers import Tree
+    from isoforge.fleet.inventory.files import Tree
 
 
 def host_names(ctx: typer.Context, incomplete: str) -> list[str]:
@@ -31,7 +31,7 @@ def profile_names(ctx: typer.Context, incomplete: str) -> list[str]:
 
 def _offered(ctx: typer.Context, incomplete: str, names: Callable[[list[Tree]], Iterable[str]]) -> list[str]:
     try:
-        from isoforge.fleet.layers import TREES, Tree
+        from isoforge.fleet.inventory.files import TREES, Tree
 
         trees = [Tree(root=_baremetal(ctx) / name, problems=[]) for name in TREES]
         return [name for name in names(trees) if name.startswith(incomplete)]
@@ -45,13 +45,13 @@ def _baremetal(ctx: typer.Context) -> Path:
 
 
 def _hosts(trees: list[Tree]) -> Iterable[str]:
-    from isoforge.fleet.groups import read_roster
+    from isoforge.fleet.inventory.groups import read_roster
 
     return read_roster([tree.hosts() for tree in trees], []).hosts
 
 
 def _groups(trees: list[Tree]) -> Iterable[str]:
-    from isoforge.fleet.groups import read_roster
+    from isoforge.fleet.inventory.groups import read_roster
 
     return (name for name in read_roster([tree.hosts() for tree in trees], []).groups if name != "all")
 

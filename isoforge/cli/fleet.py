@@ -15,8 +15,8 @@ from isoforge.cli.tables import show
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoforge.fleet.inventory import Host
-    from isoforge.jobs import By, Form
+    from isoforge.ci_matrix import By, Form
+    from isoforge.fleet.inventory.load import Host
     from isoforge.order import Order
 
 Choice = TypeVar("Choice", "By", "Form")
@@ -75,9 +75,9 @@ def check(
 
     Without hosts, all are checked. Example: isoforge check --strict
     """
-    from isoforge.fleet.problems import refuse_if_any
     from isoforge.forge import check as forge_check
     from isoforge.forge import check_files
+    from isoforge.problems import refuse_if_any
 
     if files:
         problems = check_files(files, release=release, forbid_secrets=forbid_secrets)
@@ -122,7 +122,7 @@ def hosts(
 
     Example: isoforge hosts site-a-m710q1 --explain
     """
-    from isoforge.fleet.inventory import load_inventory
+    from isoforge.fleet.inventory.load import load_inventory
     from isoforge.order import Order
 
     if explain and host is None:
@@ -157,9 +157,9 @@ def plan(
     github prints a matrix in one line, gitlab a child pipeline. Without hosts, all are taken.
     Example: isoforge plan --format github --size 50
     """
-    from isoforge.fleet.inventory import load_inventory
-    from isoforge.jobs import By, Form, jobs, written
-    from isoforge.muster import chosen_hosts
+    from isoforge.ci_matrix import By, Form, jobs, written
+    from isoforge.collect import chosen_hosts
+    from isoforge.fleet.inventory.load import load_inventory
 
     kinds = _one_of("--format", form, Form), _one_of("--by", by, By)
     inventory = load_inventory(baremetal)
@@ -176,7 +176,7 @@ def _one_of(option: str, text: str, kind: type[Choice]) -> Choice:
 
 
 def _explain(host: Host, *, json: bool) -> None:
-    from isoforge.fleet.inventory import explain
+    from isoforge.fleet.inventory.load import explain
 
     rows = explain(host)
     if json:

@@ -41,7 +41,7 @@ def init(
 
     Example: isoforge init my-fleet
     """
-    from isoforge.starter import start
+    from isoforge.init import start
 
     for file in start(folder, recipient=age_recipient):
         typer.echo(file)
@@ -79,7 +79,7 @@ def new_host(
 
     Example: isoforge new-host site-a-m710q3 --profile lenovo-m710q --group site_a --from-facts facts.yml
     """
-    from isoforge.newcomer import Newcomer, add_host
+    from isoforge.new_host import Newcomer, add_host
 
     added = add_host(
         baremetal,
@@ -151,7 +151,7 @@ def passwd(
 
     Example: isoforge passwd --method yescrypt
     """
-    from isoforge.fleet.crypt import Method, hashed
+    from isoforge.fleet.password import Method, hashed
 
     if method not in [one.value for one in Method]:
         raise UsageError(f"--method {method} is not known", hint=f"out of {', '.join(Method)}")

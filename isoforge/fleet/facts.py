@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from isoforge.errors import ToolError
-from isoforge.fleet.machine import is_placeholder
-from isoforge.fleet.templating import render
+from isoforge.fleet.smbios import is_placeholder
+from isoforge.templates import render
 from isoforge.wording import shipped_templates
 
 SECTOR_BYTES = 512

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isoforge.fleet.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.host import Host, MatchKeys
-from isoforge.fleet.inventory import survey
-from isoforge.fleet.seeds import Seed, render_seed
+from isoforge.fleet.inventory.host import Host, MatchKeys
+from isoforge.fleet.inventory.load import survey
+from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.render import Seed, render_seed
 from isoforge.proof import cpio
 from isoforge.proof.boot import Sighting, Trial, boot
 from isoforge.proof.guest import MEDIUM_DRIVERS, find_guest, in_load_order, probe

@@ -18,7 +18,7 @@ import typer
 import yaml
 
 from isoforge.cli.main import app
-from isoforge.fleet.secrets import sops
+from isoforge.fleet.inventory.secrets import sops
 from isoforge.run import run
 from tests.conftest import ROOT
 from tests.install.conftest import ISO

@@ -15,12 +15,11 @@ import pytest
 import sh
 import yaml
 
-from isoforge import newcomer
 from isoforge.errors import OutputError
-from isoforge.fleet.hashes import flaw
-from isoforge.fleet.inventory import Inventory, survey
+from isoforge.fleet.check.password_hash import flaw
+from isoforge.fleet.inventory.load import Inventory, survey
 from isoforge.image.tree import read_file, read_tree
-from isoforge.newcomer import Newcomer, add_host
+from isoforge.new_host import Newcomer, add_host
 from isoforge.run import run
 from tests.iso.conftest import Cli
 from tests.iso.test_discover import Machine
@@ -228,7 +227,7 @@ def test_while_a_host_is_added_nobody_else_adds_one(fleet: Path, monkeypatch: py
         waited.append(baremetal)
         return survey(baremetal)
 
-    monkeypatch.setattr(newcomer, "survey", second_comer)
+    monkeypatch.setattr(new_host, "survey", second_comer)
     add_host(fleet / "baremetal", Newcomer(name="web-1"))
     assert waited == [fleet / "baremetal"]
 

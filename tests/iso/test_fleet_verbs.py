@@ -8,7 +8,7 @@ import json
 import shutil
 from pathlib import Path
 
-from isoforge.fleet.secrets import sops
+from isoforge.fleet.inventory.secrets import sops
 from isoforge.run import run
 from tests.iso.conftest import Cli
 

@@ -13,11 +13,11 @@ import pytest
 import sh
 import yaml
 
-from isoforge.fleet.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.guard import GUARD, STAMP, guard_command, is_guarded, script, stamp_command
-from isoforge.fleet.inventory import Host, survey
-from isoforge.fleet.machine import PLACEHOLDERS, both_orders, is_placeholder, normalised
-from isoforge.fleet.seeds import render_seed
+from isoforge.fleet.inventory.load import Host, survey
+from isoforge.fleet.seed.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.guard import GUARD, STAMP, guard_command, is_guarded, script, stamp_command
+from isoforge.fleet.seed.render import render_seed
+from isoforge.fleet.smbios import PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.run import run
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli

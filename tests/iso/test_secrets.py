@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from isoforge.errors import ForgeError, InventoryError, ToolError
-from isoforge.fleet.inventory import Host, explain, load_inventory, revealed, survey
-from isoforge.fleet.secrets import encrypting, sops
-from isoforge.fleet.seeds import is_stale, render_seed, write_seed
+from isoforge.fleet.inventory.load import Host, explain, load_inventory, revealed, survey
+from isoforge.fleet.inventory.secrets import encrypting, sops
+from isoforge.fleet.seed.render import is_stale, render_seed, write_seed
 from isoforge.run import run
 
 TEMPLATES = [Path(__file__).parents[2] / "templates"]

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from isoforge.errors import ToolError
-from isoforge.fleet.inventory import Host, survey
-from isoforge.fleet.seeds import render_seed
+from isoforge.fleet.inventory.load import Host, survey
+from isoforge.fleet.seed.render import render_seed
 from isoforge.run import run
 
 ROOT = Path(__file__).parents[2]

@@ -6,10 +6,10 @@ import pytest
 import yaml
 
 from isoforge.fleet.check import document
-from isoforge.fleet.problems import Problem
-from isoforge.fleet.values import read
+from isoforge.problems import Problem
 from isoforge.proof.masking import UNREADABLE, masked
 from isoforge.safe_yaml import DEEPEST, refuse_depth
+from isoforge.yaml_tree import read
 
 DEEP = {
     "lists": "a: " + "[" * 3000 + "]" * 3000,

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from isoforge.fleet.check import (
-    accounts,
+    access,
     commands,
     document,
-    leaks,
+    envelope,
     metadata,
     network,
-    outer,
+    plain_secrets,
     releases,
     schema,
     storage,
@@ -17,7 +17,7 @@ from isoforge.fleet.check import (
 )
 from isoforge.fleet.check.document import Document
 from isoforge.fleet.check.findings import Findings
-from isoforge.fleet.problems import Problem
+from isoforge.problems import Problem
 
 __all__ = ["check_meta_data", "check_user_data"]
 
@@ -40,11 +40,11 @@ def check_user_data(
     """
     raw = text if isinstance(text, bytes) else text.encode("utf-8", errors="surrogatepass")
     found = Findings(Document(), file=file, address=address)
-    if not outer.check_size(found, raw):
+    if not envelope.check_size(found, raw):
         return found.in_order()
-    written = outer.decoded(found, raw)
+    written = envelope.decoded(found, raw)
     if written or not found.problems:
-        outer.check_first_line(found, written)
+        envelope.check_first_line(found, written)
     if written.strip():
         found.document = document.read(written)
         for fault in found.document.faults:
@@ -55,27 +55,27 @@ def check_user_data(
 
 
 def _check_content(found: Findings, release: str | None, firmware: str | None) -> None:
-    autoinstall = outer.check_beside(found, found.document.data)
-    leaks.check(found, found.document.data)
+    autoinstall = envelope.check_beside(found, found.document.data)
+    plain_secrets.check(found, found.document.data)
     if not autoinstall:
         return
     schema.check(found, autoinstall, ("autoinstall",), schema.validator("autoinstall"))
     installs = releases.Release.of(release)
     releases.check(found, autoinstall, installs)
-    accounts.check(found, autoinstall)
+    access.check(found, autoinstall)
     network.check(found, autoinstall)
     storage.check(found, autoinstall, installs, firmware)
     commands.check(found, autoinstall, installs)
     system.check(found, autoinstall)
-    outer.check_target(found, autoinstall)
+    envelope.check_target(found, autoinstall)
 
 
 def check_meta_data(text: bytes | str, *, file: str, address: str = "") -> list[Problem]:
     """Every problem of one meta-data document; ``file`` and ``address`` as for `check_user_data`."""
     raw = text if isinstance(text, bytes) else text.encode("utf-8", errors="surrogatepass")
     found = Findings(Document(), file=file, address=address)
-    if outer.check_size(found, raw):
-        written = outer.decoded(found, raw)
+    if envelope.check_size(found, raw):
+        written = envelope.decoded(found, raw)
         found.document = document.read(written)
         metadata.check(found)
     return found.in_order()

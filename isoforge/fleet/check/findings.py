@@ -7,7 +7,7 @@ from difflib import SequenceMatcher, get_close_matches
 from typing import Any
 
 from isoforge.fleet.check.document import Document, Route
-from isoforge.fleet.problems import Problem, Severity
+from isoforge.problems import Problem, Severity
 
 
 class Findings:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoforge.fleet.check import accounts, schema
+from isoforge.fleet.check import access, schema
 from isoforge.fleet.check.findings import Findings, meant
 
 
@@ -32,5 +32,5 @@ def _check_text(found: Findings, key: str, value: object) -> None:
         found.error((key,), f"must be text, not {schema.kind(value)}")
     elif not value:
         found.error((key,), "is empty")
-    elif key != "instance-id" and not all(accounts.HOST_LABEL.fullmatch(label) for label in value.split(".")):
+    elif key != "instance-id" and not all(access.HOST_LABEL.fullmatch(label) for label in value.split(".")):
         found.error((key,), f"{value!r} is not a host name: letters, digits and hyphens")

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 import pytest
 
 from isoforge.cli.completion import group_names, host_names, profile_names
-from isoforge.fleet.layers import Tree
+from isoforge.fleet.inventory.files import Tree
 from tests.conftest import ROOT
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.fleet.problems import Problem, Severity
+from isoforge.problems import Problem, Severity
 
 ROOT = Path(__file__).parents[3]
 

@@ -1,0 +1,94 @@
+"""The entry "Detect this machine": its seed finds out whose machine it runs on, from a table on the medium."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from isoforge.errors import InventoryError
+from isoforge.fleet.inventory.host import Host
+from isoforge.fleet.seed.guard import DETECT, TEXT_KEYS, command, match_pairs
+from isoforge.fleet.seed.render import HEADER, Seed
+from isoforge.fleet.smbios import normalised
+from isoforge.templates import dump, load
+
+__all__ = ["DETECT", "bare_autoinstall", "detect_seed", "early_script", "match_table"]
+
+NOTHING = "-"
+"""An empty field of the table: a shell's read would take two tabs in a row for one. It is a placeholder, no value."""
+
+NO_DISK = {"layout": {"name": "direct", "match": {"serial": "*no-disk-detection-did-not-finish*", "size": "largest"}}}
+"""Storage that fits no machine: whatever went wrong, the seed that only looks can never install anything itself."""
+
+
+def detect_seed(*, templates: Sequence[Path]) -> Seed:
+    """The seed of the entry "Detect this machine", for the folder `DETECT` beside those of the hosts.
+
+    It holds no secret and is the same for every fleet. Its one early-command reads /isoforge/hosts.tsv on the medium
+    (`match_table`); of the one host that fits it puts ``autoinstall.yaml`` (`bare_autoinstall`) in place of this seed's
+    own config and runs ``early-commands`` (`early_script`), both from the host's folder. If none or several fit, it
+    fails before a disk is looked at.
+    """
+    section: dict[str, Any] = {
+        "version": 1,
+        "early-commands": [command(DETECT, DETECT, templates)],
+        "user-data": {},
+        "storage": NO_DISK,
+    }
+    return Seed(
+        host=DETECT,
+        user_data=f"{HEADER}\n{dump({'autoinstall': section})}".encode(),
+        meta_data=dump({"instance-id": DETECT}).encode(),
+        vendor_data=b"",
+        guarded=True,
+    )
+
+
+def match_table(hosts: Iterable[Host]) -> bytes:
+    """What /isoforge/hosts.tsv says: a line for each host with match keys, its fields apart by tabs.
+
+    Name, serial, uuid, product, asset_tag, baseboard_serial, and the MAC addresses with commas between them; each as
+    `normalised`, "-" where none was given.
+    """
+    lines = []
+    for host in hosts:
+        if not match_pairs(host.match):
+            continue
+        fields = [normalised(getattr(host.match, key)) for key in TEXT_KEYS]
+        macs = ",".join(normalised(mac) for mac in host.match.mac)
+        lines.append("\t".join([host.name, *(field or NOTHING for field in (*fields, macs))]) + "\n")
+    return "".join(lines).encode()
+
+
+def bare_autoinstall(seed: Seed) -> bytes:
+    """The autoinstall mapping of ``seed`` by itself, as every release reads it from /autoinstall.yaml."""
+    return dump(_section(seed)).encode()
+
+
+def early_script(seed: Seed) -> bytes:
+    """A script (POSIX sh) that runs the early-commands of ``seed`` as the installer would: up to the first failure.
+
+    The guard is among them. A text is handed to ``sh -c``, a list of words is started as it stands.
+    """
+    lines = ["set -e"]
+    for written in _section(seed).get("early-commands") or []:
+        words = ["sh", "-c", written] if isinstance(written, str) else [str(word) for word in written]
+        lines.append(shlex.join(words))
+    return ("\n".join(lines) + "\n").encode()
+
+
+def _section(seed: Seed) -> dict[str, Any]:
+    document = _loaded(seed.user_data)
+    section = document.get("autoinstall") if isinstance(document, dict) else None
+    if not isinstance(section, dict):
+        raise InventoryError(f"host {seed.host}: its user-data has no autoinstall section")
+    return section
+
+
+@lru_cache(maxsize=1)
+def _loaded(user_data: bytes) -> Any:
+    """The document in ``user_data``, remembered for whoever asks for the next part of it."""
+    return load(user_data.decode("utf-8"))

@@ -1,0 +1,90 @@
+"""The guard: what keeps a host's seed from installing another machine, and the stamp that a build leaves."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from isoforge.fleet.inventory.host import Host, MatchKeys
+from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
+from isoforge.templates import load, render
+
+GUARD = "isoforge-guard"
+DETECT = "isoforge-detect"
+STAMP = "isoforge-stamp"
+"""The names under which the three scripts run: the word after the script in ``sh -c SCRIPT NAME …``."""
+
+TEXT_KEYS = ("serial", "uuid", "product", "asset_tag", "baseboard_serial")
+"""The match keys that hold one text each, in the order of the table on the ISO; ``mac`` comes after them."""
+
+
+def match_pairs(match: MatchKeys) -> list[tuple[str, str]]:
+    """Each match key that was given, with its value as it was written; one pair for each MAC address."""
+    texts = [(key, getattr(match, key)) for key in TEXT_KEYS]
+    return [pair for pair in (*texts, *(("mac", mac) for mac in match.mac)) if pair[1]]
+
+
+def guard_command(host: Host, templates: Sequence[Path]) -> list[str]:
+    """The early-command that fails on a machine which one of the match keys of ``host`` does not fit.
+
+    Values are arguments of the script and never part of its text. Empty for a host without match keys: there is nothing
+    to compare.
+    """
+    pairs = match_pairs(host.match)
+    return command(GUARD, host.name, templates, *(f"{key}={value}" for key, value in pairs)) if pairs else []
+
+
+def stamp_command(host: Host, templates: Sequence[Path]) -> list[str]:
+    """The late-command that leaves ``/boot/isoforge/<build-id>-<host>`` on the installed system."""
+    return command(STAMP, host.name, templates, host.name)
+
+
+def command(name: str, subject: str, templates: Sequence[Path], *args: str) -> list[str]:
+    """The script called ``name`` as the words of a command; the guard's first argument is ``subject``, a host."""
+    text = script(name, subject, templates)
+    return ["sh", "-c", text, name, *([subject] if name == GUARD else []), *args]
+
+
+def script(name: str, subject: str, templates: Sequence[Path]) -> str:
+    """The text of the script called ``name`` (POSIX sh); ``subject`` is whom a ``TemplateError`` speaks of."""
+    values = {
+        "placeholders": [shlex.quote(text) for text in PLACEHOLDERS],
+        "fillers": [shlex.quote(text) for text in FILLERS],
+    }
+    return render(f"guard/{name.removeprefix('isoforge-')}.j2", values, templates=templates, host=subject)
+
+
+def is_guarded(user_data: bytes) -> bool:
+    """Whether the first early-command of ``user_data`` is the guard; False too for what is no seed at all."""
+    try:
+        document = load(user_data.decode("utf-8"))
+    except (UnicodeDecodeError, yaml.YAMLError):
+        return False
+    return leads(document.get("autoinstall") if isinstance(document, dict) else None)
+
+
+def leads(section: Any) -> bool:
+    """Whether the guard is the first early-command of an autoinstall ``section``."""
+    commands = section.get("early-commands") if isinstance(section, dict) else None
+    first = commands[0] if isinstance(commands, list) and commands else None
+    return isinstance(first, list) and first[:2] == ["sh", "-c"] and first[3:4] == [GUARD]
+
+
+def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> dict[str, Any]:
+    """The autoinstall ``section`` with ``guard`` (if any) as its first early- and ``stamp`` as its first late-command.
+
+    It is done to the finished section, so that neither a template nor a raw ``autoinstall:`` can leave them out. A list
+    that is none is left as it is: the check of seeds refuses it.
+    """
+    early, late = section.get("early-commands") or [], section.get("late-commands") or []
+    made = {key: section[key] for key in ("version", "interactive-sections") if key in section}
+    if isinstance(early, list) and (guard or early):
+        made["early-commands"] = [*([guard] if guard else []), *early]
+    made |= {key: value for key, value in section.items() if key not in made}
+    if isinstance(late, list):
+        made["late-commands"] = [stamp, *late]
+    return made

@@ -1,0 +1,242 @@
+"""Seeds: what one host's cloud-init reads (user-data, meta-data, vendor-data), rendered, written and read back."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import fcntl
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from isoforge.errors import InventoryError, OutputError, TemplateError
+from isoforge.fleet.check.document import read
+from isoforge.fleet.inventory.host import Host
+from isoforge.fleet.inventory.load import revealed
+from isoforge.fleet.inventory.rules import check_release
+from isoforge.fleet.seed.guard import guard_command, guarded, is_guarded, leads, stamp_command
+from isoforge.fleet.seed.staleness import NAME as SIDECAR
+from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of
+from isoforge.problems import refuse_if_any
+from isoforge.templates import dump, load, render
+
+HEADER = "#cloud-config"
+"""The first line, to the letter: with anything before it, the file is none and the installer asks questions."""
+
+__all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seed:
+    """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
+
+    ``guarded`` says whether it refuses every machine but the host's. ``source`` says what it was rendered from; None
+    for a seed that was read back.
+    """
+
+    host: str
+    user_data: bytes = field(repr=False)
+    meta_data: bytes = field(repr=False)
+    vendor_data: bytes = field(repr=False)
+    guarded: bool = False
+    source: Source | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def files(self) -> dict[str, bytes]:
+        """The content of each file, by its name."""
+        return {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
+
+
+def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None, guard: bool = True) -> Seed:
+    """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
+
+    ``release`` is the base ISO's ("24.04.2"); None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed
+    of a host with match keys refuses every other machine. Same arguments: same bytes. Encrypted values are decrypted
+    here. Raises ``InventoryError`` for values that the release cannot do, ``TemplateError`` for a template that fails
+    or gives something else than a seed.
+    """
+    host = revealed(host)
+    refuse_if_any(check_release(host, release))
+    variables = _variables(host, release)
+    text = render("user-data.j2", variables, templates=templates, host=host.name)
+    document = _merged(_parsed(text, "user-data.j2", host), host)
+    first = guard_command(host, templates) if guard else []
+    document["autoinstall"] = guarded(document["autoinstall"], first, stamp_command(host, templates))
+    user_data = _written(text, document, host)
+    instance_id = host.values["instance_id"] or f"{variables['hostname']}-{digest(user_data)[:12]}"
+    meta = render("meta-data.j2", {**variables, "instance_id": instance_id}, templates=templates, host=host.name)
+    vendor = render("vendor-data.j2", variables, templates=templates, host=host.name)
+    return Seed(
+        host=host.name,
+        user_data=user_data,
+        meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
+        vendor_data=vendor.encode(),
+        guarded=leads(document["autoinstall"]),
+        source=source_of(host, templates, release),
+    )
+
+
+def locked_hash(host: str) -> str:
+    """A SHA-512 hash that no known password gives, for an account that is entered with a key only.
+
+    "!" would say the same, but not every release's chpasswd takes it; this has the form of any other hash.
+    """
+    salt, digest = (hashlib.sha512(f"{word} {host}".encode()).digest() for word in ("salt", "no password"))
+    letters = [base64.b64encode(part, altchars=b"./").decode().rstrip("=") for part in (salt, digest)]
+    return f"$6${letters[0][:16]}${letters[1][:85]}."
+
+
+def _variables(host: Host, release: str | None) -> dict[str, Any]:
+    """What templates see: every inventory key by its name, and what follows from several of them."""
+    known = re.match(r"\d\d\.\d\d", release or "")
+    version = known[0] if known else ""
+    identity = host.values["identity"]
+    has_password = identity["password_hash"] is not None
+    sudo = identity["sudo"] or ("password" if has_password else "nopasswd")
+    return {
+        **host.values,
+        "host": host,
+        "hostname": host.values["hostname"] or host.name,
+        "password_hash": identity["password_hash"] if has_password else locked_hash(host.name),
+        "sudo_without_password": identity["username"] is not None and sudo == "nopasswd",
+        "release": version,
+        "release_since": lambda first: version != "" and version >= first,
+        "release_before": lambda first: version != "" and version < first,
+    }
+
+
+def _parsed(text: str, template: str, host: Host) -> dict[str, Any]:
+    if not text.startswith(f"{HEADER}\n"):
+        raise TemplateError(f"{template}: its first line must be {HEADER}, alone (host {host.name})")
+    return _mapping(text, template, host)
+
+
+def _mapping(text: str, template: str, host: Host) -> dict[str, Any]:
+    """The mapping that a rendered template holds."""
+    try:
+        document = load(text)
+    except yaml.YAMLError as broken:
+        mark, said = getattr(broken, "problem_mark", None), getattr(broken, "problem", None) or "unreadable characters"
+        line = "" if mark is None else f", line {mark.line + 1} of what it gave"
+        raise TemplateError(f"{template}{line}: is not YAML: {said} (host {host.name})") from None
+    if not isinstance(document, dict):
+        raise TemplateError(f"{template}: must give a mapping (host {host.name})")
+    return document
+
+
+def _merged(document: dict[str, Any], host: Host) -> dict[str, Any]:
+    """``document`` with the host's raw ``autoinstall:`` mapping laid over its own."""
+    return {**document, "autoinstall": _over(document.get("autoinstall") or {}, host.values["autoinstall"])}
+
+
+def _over(below: Any, above: Any) -> Any:
+    if isinstance(below, dict) and isinstance(above, Mapping):
+        return {**below, **{key: _over(below.get(key), value) for key, value in above.items()}}
+    return above
+
+
+def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
+    """The header, the template's opening comments and ``document``, proven to read back as the same document."""
+    opening = []
+    for line in text.split("\n"):
+        if not line.startswith("#"):
+            break
+        opening.append(line.rstrip())
+    body = dump(document)
+    written = "\n".join(opening) + "\n" + body
+    # The check of seeds reads the same text next, and finds it read; other keys than texts it reads in its own way.
+    if read(written).data != document and load(body) != document:
+        raise TemplateError(f"user-data.j2: what it gave does not read back as it was meant (host {host.name})")
+    return written.encode()
+
+
+def write_seed(seed: Seed, generated: Path) -> Path:
+    """Write ``seed`` to ``generated/<host>/`` (0700, its files 0600) and return that directory.
+
+    Beside it goes ``.rendered.json``, which says by digests what it was rendered from. What lay there before stays
+    until the new files are complete. Raises ``OutputError``.
+    """
+    place = generated / seed.host
+    try:
+        generated.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _draft_of(place) as draft:
+            for name, text in seed.files.items():
+                _write_private(draft / name, text)
+            if seed.source is not None:
+                _write_private(draft / SIDECAR, content(seed.source, seed.files))
+            _take_the_place(draft, place)
+    except OSError as failure:
+        raise OutputError(f"{failure.filename or place} cannot be written: {failure.strerror}") from None
+    return place
+
+
+@contextlib.contextmanager
+def _draft_of(place: Path) -> Iterator[Path]:
+    """A private folder beside ``place``, while nobody else writes seeds; one that a killed build left goes first."""
+    draft = place.with_name(f".{place.name}.draft")
+    handle = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700)
+        yield draft
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+        os.close(handle)
+
+
+def _write_private(path: Path, content: bytes) -> None:
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_bytes(content)
+
+
+def _take_the_place(draft: Path, place: Path) -> None:
+    """Move every file of ``draft`` to its name in ``place``."""
+    if place.is_symlink() or (place.exists() and not place.is_dir()):
+        raise OutputError(f"{place} is in the way: it is no directory", hint=f"rm {place}")
+    place.mkdir(exist_ok=True, mode=0o700)
+    place.chmod(0o700)
+    for path in sorted(draft.iterdir()):
+        path.replace(place / path.name)
+
+
+def read_seed(generated: Path, host: str) -> Seed:
+    """The seed of ``host`` as it lies in ``generated``; without a vendor-data file that one is empty.
+
+    Raises ``InventoryError`` with the command that makes it, if a file is missing, empty or cannot be read.
+    """
+    user_data = _read(generated / host / "user-data", host)
+    if not user_data.strip():
+        raise _unusable(generated / host / "user-data", host, "is empty")
+    meta_data = _read(generated / host / "meta-data", host)
+    vendor = generated / host / "vendor-data"
+    vendor_data = _read(vendor, host) if vendor.exists() else b""
+    return Seed(
+        host=host,
+        user_data=user_data,
+        meta_data=meta_data,
+        vendor_data=vendor_data,
+        guarded=is_guarded(user_data),
+    )
+
+
+def _read(path: Path, host: str) -> bytes:
+    if path.is_dir():
+        raise _unusable(path, host, "is a directory")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise _unusable(path, host, "is not there") from None
+    except OSError as failure:
+        raise _unusable(path, host, f"cannot be read: {failure.strerror}") from None
+
+
+def _unusable(path: Path, host: str, what: str) -> InventoryError:
+    return InventoryError(f"host {host}: {path} {what}", hint=f"make it with: make baremetal/gen HOST={host}")

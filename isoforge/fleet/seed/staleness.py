@@ -1,0 +1,127 @@
+"""What a seed was rendered from, kept in a small file beside it: has the inventory moved on since?
+
+No value is in it, only digests. Encrypted values count by their ciphertext, so that nobody needs a key to ask.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from isoforge import __version__
+from isoforge.fleet.inventory.host import Host
+from isoforge.yaml_tree import dotted
+
+NAME = ".rendered.json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """SHA-256 of everything that a seed was rendered from; ``release`` is the base ISO's, "" if none was named."""
+
+    values: str
+    secrets: str
+    templates: str
+    release: str
+
+
+def source_of(host: Host, templates: Sequence[Path], release: str | None) -> Source:
+    """What a seed of ``host`` would be rendered from now."""
+    written = [[dotted(path), "" if leaf.secret else repr(leaf.value)] for path, leaf in host.node.leaves()]
+    secrets = [digest(path.read_bytes()) for path in host.secret_files if path.is_file()]
+    return Source(
+        values=digest(json.dumps([host.name, host.groups, sorted(written)]).encode()),
+        secrets=digest(json.dumps(secrets).encode()),
+        templates=_templates_digest(_template_files(templates)),
+        release=_series(release),
+    )
+
+
+def content(source: Source, files: Mapping[str, bytes]) -> bytes:
+    """The sidecar for ``files``, by name, that were rendered from ``source``."""
+    document = {
+        "schema_version": 1,
+        "isoforge": __version__,
+        "rendered_from": asdict(source),
+        "files": {name: digest(body) for name, body in files.items()},
+    }
+    return (json.dumps(document, indent=2) + "\n").encode()
+
+
+def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release: str | None = None) -> str | None:
+    """Why the seed of ``host`` in ``generated`` is not what would be rendered now; None if it is.
+
+    A seed without a sidecar was written by hand: it is never stale. A seed rendered for no release in particular suits
+    every one.
+    """
+    folder = generated / host.name
+    try:
+        kept = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        was, files = Source(**kept["rendered_from"]), dict(kept["files"])
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, KeyError):
+        return f"{folder / NAME} cannot be read"
+    for name, known in files.items():
+        path = folder / name
+        if not path.is_file() or digest(path.read_bytes()) != known:
+            return f"{path} was changed after it was rendered"
+    now = source_of(host, templates, release)
+    if was.values != now.values:
+        return "the inventory has changed since the seed was rendered"
+    if was.secrets != now.secrets:
+        return "the encrypted values have changed since the seed was rendered"
+    if was.templates != now.templates:
+        return "a template has changed since the seed was rendered"
+    if now.release and was.release and was.release != now.release:
+        return f"the seed was rendered for Ubuntu {was.release}, the base ISO is {now.release}"
+    return None
+
+
+def digest(body: bytes) -> str:
+    """SHA-256 in hexadecimal."""
+    return hashlib.sha256(body).hexdigest()
+
+
+def _series(release: str | None) -> str:
+    """``24.04`` of ``24.04.2``."""
+    known = re.match(r"\d\d\.\d\d", release or "")
+    return known[0] if known else ""
+
+
+def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ...]:
+    """Name, path and time of change of each template a seed may use: the first of a name wins.
+
+    Templates of other texts on the ISO have an ending of their own (``SUMMARY.txt.j2``) and do not count.
+    """
+    found: dict[str, tuple[str, str, int]] = {}
+    for folder in templates:
+        for path, changed in _below(str(folder)):
+            name = path[len(str(folder)) + 1 :]
+            if "." not in os.path.basename(path).removesuffix(".j2"):  # noqa: PTH119  it is asked for each host
+                found.setdefault(name, (name, path, changed))
+    return tuple(found[name] for name in sorted(found))
+
+
+def _below(folder: str) -> Iterator[tuple[str, int]]:
+    """Each template in ``folder`` and below it, and when it was changed."""
+    try:
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir():
+                    yield from _below(entry.path)
+                elif entry.name.endswith(".j2"):
+                    yield entry.path, entry.stat().st_mtime_ns
+    except FileNotFoundError:  # a folder that the user may have, and has not
+        return
+
+
+@lru_cache(maxsize=16)
+def _templates_digest(files: tuple[tuple[str, str, int], ...]) -> str:
+    return digest(json.dumps([[name, digest(Path(path).read_bytes())] for name, path, _ in files]).encode())

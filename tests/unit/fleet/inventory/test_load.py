@@ -1,0 +1,233 @@
+"""Hosts, groups, layers, and where a value came from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from isoforge.errors import InventoryError
+from isoforge.fleet.inventory.load import Inventory, explain, load_inventory, survey
+from isoforge.problems import Severity
+from isoforge.yaml_tree import plain
+from tests.unit.fleet.conftest import ROOT, Write, errors
+
+TREE = {
+    "inventory/hosts.yml": """\
+all:
+  vars: {vars: {at: all-inline, all_inline: 1}}
+  hosts:
+    lone:
+  children:
+    site:
+      vars: {vars: {at: site-inline}}
+      children:
+        rack:
+          hosts:
+            web-1: {vars: {at: host-inline}}
+            web-2:
+    odd:
+      hosts:
+        web-1:
+""",
+    "inventory/group_vars/all/main.yml": "vars: {at: all}\nhardware_profile: box\n",
+    "inventory/group_vars/site.yml": "vars: {at: site}\n",
+    "inventory/group_vars/rack/main.yml": "vars: {at: rack}\n",
+    "inventory/group_vars/odd.yml": "vars: {at: odd, odd: 1}\n",
+    "inventory/profiles/hardware/box.yml": "vars: {at: profile}\n",
+    "inventory/host_vars/web-1/main.yml": "vars: {at: host}\n",
+    "inventory-local/group_vars/all.yml": "vars: {at: local-all}\n",
+    "inventory-local/group_vars/rack.yml": "vars: {at: local-rack}\n",
+    "inventory-local/profiles/hardware/box.yml": "vars: {at: local-profile}\n",
+    "inventory-local/host_vars/web-1.yml": "vars: {at: local-host}\n",
+}
+
+WEAKEST_FIRST = [
+    "inventory/group_vars/all/main.yml",
+    "inventory-local/group_vars/all.yml",
+    "inventory/group_vars/odd.yml",
+    "inventory/group_vars/site.yml",
+    "inventory/group_vars/rack/main.yml",
+    "inventory-local/group_vars/rack.yml",
+    "inventory/profiles/hardware/box.yml",
+    "inventory-local/profiles/hardware/box.yml",
+    "inventory/host_vars/web-1/main.yml",
+    "inventory-local/host_vars/web-1.yml",
+]
+
+
+def value(inventory: Inventory, host: str) -> Any:
+    return inventory.host(host).values["vars"]["at"]
+
+
+BARE = "all: {children: {site: {children: {rack: {hosts: {web-1: }}}}, odd: {hosts: {web-1: }}}}\n"
+
+
+@pytest.mark.parametrize("count", range(1, len(WEAKEST_FIRST) + 1))
+def test_each_layer_wins_over_all_that_are_weaker(write: Write, count: int) -> None:
+    used = {name: TREE[name] for name in WEAKEST_FIRST[:count]}
+    baremetal = write({"inventory/hosts.yml": BARE, **used})
+    host = survey(baremetal).host("web-1")
+    assert host.where(("vars", "at")).file == str(baremetal / WEAKEST_FIRST[count - 1])
+    assert f"at: {host.values['vars']['at']}" in TREE[WEAKEST_FIRST[count - 1]]
+
+
+def test_values_written_inline_are_weaker_than_files_of_the_same_step(write: Write) -> None:
+    inventory = survey(write(TREE))
+    assert value(inventory, "web-1") == "local-host"
+    assert value(inventory, "lone") == "local-profile"
+    assert inventory.host("lone").values["vars"]["all_inline"] == 1
+    only_inline = survey(write({"inventory-local/hosts.yml": "all: {hosts: {web-1: {vars: {at: local-inline}}}}\n"}))
+    assert value(only_inline, "web-1") == "local-host"
+
+
+def test_a_host_in_several_groups_has_the_values_of_all(write: Write) -> None:
+    host = survey(write(TREE)).host("web-1")
+    assert host.groups == ("odd", "site", "rack")
+    assert host.group == "rack"
+    assert host.values["vars"]["odd"] == 1
+
+
+def test_hosts_keep_the_order_of_the_file_and_the_overlay_adds_its_own_after_them(write: Write) -> None:
+    inventory = survey(
+        write({**TREE, "inventory-local/hosts.yml": "all: {children: {rack: {hosts: {db-1: , web-1: }}}}\n"})
+    )
+    assert [host.name for host in inventory.hosts] == ["lone", "web-1", "web-2", "db-1"]
+    assert [host.name for host in inventory.group("site")] == ["web-1", "web-2", "db-1"]
+    assert [host.name for host in inventory.group("all")] == ["lone", "web-1", "web-2", "db-1"]
+
+
+def test_an_unknown_host_is_refused_with_the_nearest_and_the_place(write: Write) -> None:
+    baremetal = write(TREE)
+    with pytest.raises(InventoryError) as refused:
+        survey(baremetal).host("web1")
+    assert str(refused.value) == (
+        f"there is no host web1; did you mean web-1 (hosts are written in {baremetal}/inventory/hosts.yml)"
+    )
+
+
+def test_an_unknown_group_is_refused(write: Write) -> None:
+    with pytest.raises(InventoryError, match="there is no group racks; did you mean rack"):
+        survey(write(TREE)).group("racks")
+
+
+def test_no_inventory_at_all_is_one_sentence_with_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(InventoryError, match=r"there is no .*hosts.yml \(isoforge init"):
+        load_inventory(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["-web", "web 1", "web/1", "wéb", "w" * 64, "web\n"])
+def test_a_name_that_cannot_be_a_directory_or_a_kernel_word_is_refused(write: Write, name: str) -> None:
+    inventory = survey(write({"inventory/hosts.yml": f"all:\n  hosts:\n    {json.dumps(name)}:\n"}))
+    assert any("is not a host name" in line for line in errors(inventory.problems))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "said"),
+    [
+        ("web: {hosts: {a: }}\nhosts: {b: }\n", "hosts: belongs under all:"),
+        (
+            "all: {host: {a: }}\n",
+            "groups.all.host: unknown key; did you mean hosts; a group has hosts, vars and children",
+        ),
+        ("all: {hosts: [a, b]}\n", "groups.all.hosts: must be a mapping"),
+        ("all: {children: {a: {children: {b: {children: {a: }}}}}}\n", "groups.a: is a group below itself"),
+        ("all: {hosts: {a: {vasr: 1}}}\n", "hosts.a.vasr: unknown key; did you mean vars"),
+        ("all: {hosts: {a: , a: }}\n", "all.hosts.a: is written twice"),
+        ("- a\n", "(file): must be a mapping"),
+    ],
+)
+def test_a_crooked_hosts_file_is_told_line_by_line(write: Write, hosts: str, said: str) -> None:
+    assert any(said in line for line in errors(survey(write({"inventory/hosts.yml": hosts})).problems))
+
+
+def test_values_for_a_host_that_nobody_wrote_down_are_a_warning(write: Write) -> None:
+    inventory = survey(write({**TREE, "inventory/host_vars/web1.yml": "timezone: Etc/UTC\n"}))
+    warnings = [problem.text for problem in inventory.problems if problem.severity is Severity.WARNING]
+    assert "there is no host web1 in hosts.yml; did you mean web-1" in warnings
+
+
+def test_an_unknown_profile_is_refused_where_it_was_chosen(one_host: Write) -> None:
+    baremetal = one_host("hardware_profile: lenvo", **{"inventory/profiles/hardware/lenovo.yml": "offline: true\n"})
+    problems = survey(baremetal).problems
+    assert errors(problems) == [
+        "hosts.web-1.hardware_profile: there is no profiles/hardware/lenvo.yml; did you mean lenovo"
+    ]
+    assert (problems[0].file, problems[0].line) == (str(baremetal / "inventory/host_vars/web-1.yml"), 1)
+
+
+def test_a_profile_that_chooses_a_profile_is_refused(one_host: Write) -> None:
+    baremetal = one_host(
+        "hardware_profile: box", **{"inventory/profiles/hardware/box.yml": "hardware_profile: crate\n"}
+    )
+    assert "profiles.box.hardware_profile: is for hosts and groups" in errors(survey(baremetal).problems)[0]
+
+
+def test_every_problem_is_told_at_once(one_host: Write) -> None:
+    baremetal = one_host("locale: 5\ntimzone: Etc/UTC\nstorage: {layout: lvmm}\n")
+    with pytest.raises(InventoryError) as refused:
+        load_inventory(baremetal)
+    assert refused.value.exit_code == 3
+    text = str(refused.value)
+    for said in (
+        "web-1.yml:1  hosts.web-1.locale: is a number (5), but text is needed here; put it in quotes",
+        "web-1.yml:2  hosts.web-1.timzone: unknown key; did you mean timezone",
+        "web-1.yml:3  hosts.web-1.storage.layout: 'lvmm' is not known here; did you mean lvm",
+        "web-1.yml:3  hosts.web-1.storage.disk: is missing",
+    ):
+        assert said in text
+
+
+def test_explain_names_the_file_and_line_of_each_value_and_the_defaults(write: Write) -> None:
+    baremetal = write(TREE)
+    rows = {key: (shown, where) for key, shown, where in explain(survey(baremetal).host("web-1"))}
+    assert rows["vars.at"] == ("local-host", f"{baremetal}/inventory-local/host_vars/web-1.yml:1")
+    assert rows["vars.odd"] == ("1", f"{baremetal}/inventory/group_vars/odd.yml:1")
+    assert rows["locale"] == ("en_US.UTF-8", "(default)")
+    assert rows["ssh.allow_password"] == ("false", "(default)")
+
+
+def test_explain_and_repr_never_show_a_password_hash(one_host: Write) -> None:
+    host = survey(one_host("identity: {username: ops, password_hash: $6$abc$def}\nubuntu_pro: {token: C1}")).host(
+        "web-1"
+    )
+    assert ("identity.password_hash", "(secret)") in [row[:2] for row in explain(host)]
+    assert host.secret_paths() == {"identity.password_hash", "ubuntu_pro.token"}
+    assert "$6$" not in repr(host) + repr(explain(host))
+
+
+@pytest.mark.parametrize(
+    ("network", "address"),
+    [
+        ("", ""),
+        ("network: {ethernets: {a: {dhcp4: true}}}", "dhcp"),
+        ("network: {ethernets: {a: {dhcp4: true}, b: {addresses: [192.0.2.7/24]}}}", "192.0.2.7"),
+        ("network: {ethernets: {a: {}}, bonds: {b: {interfaces: [a], addresses: ['2001:db8::7/64']}}}", "2001:db8::7"),
+    ],
+)
+def test_a_host_shows_its_first_static_address(one_host: Write, network: str, address: str) -> None:
+    assert survey(one_host(network)).host("web-1").address == address
+
+
+def test_match_keys_take_one_mac_or_several(one_host: Write) -> None:
+    one = survey(one_host("match: {serial: PC1, mac: '00:00:5e:00:53:01'}")).host("web-1").match
+    two = survey(one_host("match: {mac: ['00:00:5e:00:53:01', '00:00:5e:00:53:02']}")).host("web-1").match
+    assert (one.serial, one.mac) == ("PC1", ("00:00:5e:00:53:01",))
+    assert two.mac == ("00:00:5e:00:53:01", "00:00:5e:00:53:02")
+
+
+def test_the_examples_have_no_error_and_warn_only_of_what_must_be_replaced() -> None:
+    problems = survey(ROOT / "baremetal").problems
+    assert not errors(problems)
+    assert sorted(problem.address for problem in problems) == [
+        "hosts.site-a-m710q1.ssh.authorized_keys[0]",
+        "hosts.site-b-luks.storage.passphrase",
+    ]
+
+
+def test_hosts_share_what_they_have_in_common_but_not_their_own(write: Write) -> None:
+    inventory = survey(write(TREE))
+    assert plain(inventory.host("web-2").node) != plain(inventory.host("web-1").node)
+    assert value(inventory, "web-2") == "local-profile"

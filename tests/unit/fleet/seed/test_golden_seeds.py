@@ -1,0 +1,90 @@
+"""Every example host and every layout, rendered for each release and held against the texts in tests/golden/seeds/.
+
+After a change that is meant: ISOFORGE_WRITE_GOLDEN=1 pytest tests/unit/fleet/test_golden_seeds.py, and read the diff.
+"""
+
+from __future__ import annotations
+
+import os
+from functools import cache
+from pathlib import Path
+
+import pytest
+import yaml
+
+from isoforge.errors import InventoryError
+from isoforge.fleet.check import check_meta_data, check_user_data
+from isoforge.fleet.inventory.load import Host, Inventory, survey
+from isoforge.fleet.seed.render import render_seed
+from isoforge.problems import Severity
+from tests.unit.fleet.conftest import ROOT
+
+GOLDEN = ROOT / "tests" / "golden"
+TEMPLATES = [ROOT / "templates"]
+RELEASES = ("22.04", "24.04", "26.04")
+NEWER_ONLY = {"zfs": "22.04", "zfs-luks": "22.04"}
+
+
+@cache
+def fleets() -> tuple[Inventory, ...]:
+    return survey(ROOT / "baremetal"), survey(GOLDEN / "fleet")
+
+
+HOSTS = [host for fleet in fleets() for host in fleet.hosts]
+
+
+def rendered(host: Host, release: str | None) -> tuple[str, str]:
+    seed = render_seed(host, templates=TEMPLATES, release=release)
+    return seed.user_data.decode(), seed.meta_data.decode()
+
+
+def golden(host: Host, release: str) -> Path:
+    """The text for a release, or that for 24.04, which holds for every release that has none of its own."""
+    own = GOLDEN / "seeds" / f"{host.name}.{release}.user-data"
+    return own if own.is_file() else GOLDEN / "seeds" / f"{host.name}.user-data"
+
+
+@pytest.mark.parametrize("release", RELEASES)
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+def test_a_seed_is_what_it_was(host: Host, release: str) -> None:
+    if NEWER_ONLY.get(host.name) == release:
+        with pytest.raises(InventoryError, match=r"needs Ubuntu 23\.10 or later"):
+            rendered(host, release)
+        return
+    text, _ = rendered(host, release)
+    if os.environ.get("ISOFORGE_WRITE_GOLDEN"):
+        kept_for_all = GOLDEN / "seeds" / f"{host.name}.user-data"
+        usual, _ = rendered(host, "24.04")
+        kept_for_all.write_text(usual, encoding="utf-8")
+        if text != usual:
+            (GOLDEN / "seeds" / f"{host.name}.{release}.user-data").write_text(text, encoding="utf-8")
+    assert text == golden(host, release).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("release", [None, *RELEASES])
+@pytest.mark.parametrize("host", HOSTS, ids=lambda host: host.name)
+def test_a_seed_passes_the_check_of_seeds(host: Host, release: str | None) -> None:
+    if NEWER_ONLY.get(host.name) == release:
+        return
+    text, meta = rendered(host, release)
+    firmware = host.values["storage"]["firmware"]
+    problems = check_user_data(text, file="user-data", release=release, firmware=firmware)
+    problems += check_meta_data(meta, file="meta-data")
+    accepted = {"networks", "everything", "raid1-luks"}
+    assert [str(one) for one in problems if one.severity is Severity.ERROR or host.name not in accepted] == []
+
+
+def test_no_golden_text_is_left_over() -> None:
+    used = {golden(host, release) for host in HOSTS for release in RELEASES}
+    assert set((GOLDEN / "seeds").iterdir()) == used
+
+
+def test_releases_differ_where_the_installer_does() -> None:
+    everything = next(host for host in HOSTS if host.name == "everything")
+    old, new = (
+        yaml.safe_load(rendered(everything, release)[0])["autoinstall"]["apt"] for release in ("22.04", "24.04")
+    )
+    assert old["primary"] == [{"arches": ["default"], "uri": "http://mirror.example.org/ubuntu"}]
+    assert "fallback" not in old
+    assert new["mirror-selection"] == {"primary": [{"uri": "http://mirror.example.org/ubuntu"}]}
+    assert new["fallback"] == "abort"
