@@ -13,7 +13,7 @@ from isoforge.errors import ToolError
 from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
 from isoforge.packages import cure
-from isoforge.proof.machine import QEMU, Firmware, find_ovmf
+from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
 
 
 class Verdict(enum.StrEnum):

@@ -7,19 +7,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from isoforge.atomic import publish, refuse_same_file, refuse_without_room, workshop
 from isoforge.collect import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
 from isoforge.image.base import BaseIso, read_base, unchanged
 from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
-from isoforge.image.draft import publish, refuse_same_file, refuse_without_room, workshop
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
 from isoforge.order import Order, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
-from isoforge.proof.again import refuse_difference, refuse_other_base
 from isoforge.proof.manifest import ImageFile, Manifest
-from isoforge.proof.verify import structural
+from isoforge.proof.verify.verify import structural
+from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.run import run
 from isoforge.wording import render
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.proof.guest import find_guest
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.probe import find_guest
+from isoforge.proof.boot.synthetic_iso import make_base
 
 ROOT = Path(__file__).parents[1]
 

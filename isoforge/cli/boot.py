@@ -15,8 +15,8 @@ from isoforge.cli.tables import show
 from isoforge.errors import ProofError, ToolError, UsageError
 
 if TYPE_CHECKING:
-    from isoforge.proof.boot_test import Booted, Evidence
-    from isoforge.proof.machine import Firmware, Medium
+    from isoforge.proof.boot.qemu import Firmware, Medium
+    from isoforge.proof.boot.run import Booted, Evidence
 
 Choice = TypeVar("Choice", "Firmware", "Medium")
 
@@ -55,10 +55,10 @@ def boot_test(
     Example: isoforge boot-test ubuntu-autoinstall-prod.iso --all --report evidence
     """
     try:
-        from isoforge.proof.boot_test import Round
-        from isoforge.proof.boot_test import boot_test as proof_boot_test
-        from isoforge.proof.evidence import prepare, to_json, write_evidence
-        from isoforge.proof.machine import Firmware, Medium
+        from isoforge.proof.boot.evidence import prepare, to_json, write_evidence
+        from isoforge.proof.boot.qemu import Firmware, Medium
+        from isoforge.proof.boot.run import Round
+        from isoforge.proof.boot.run import boot_test as proof_boot_test
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in EXTRA:
             raise ToolError(f"boot tests need {missing.name}", hint="pip install 'isoforge[boot]'") from None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from isoforge.cli import story
+from isoforge.cli import logs
 from isoforge.cli.completion import host_names
 from isoforge.cli.options import (
     BAREMETAL,
@@ -101,7 +101,7 @@ def multi(
 
     Example: isoforge multi --host site-a-m710q1 --host site-a-m710q2 --name prod-2025-03 --render
     """
-    from isoforge.image.password import read_hash
+    from isoforge.image.grub_password import read_hash
     from isoforge.order import Order, order_again
 
     password_hash = read_hash(password_file) if password_file else ""
@@ -228,7 +228,7 @@ def menu_password() -> None:
 
     Example: isoforge menu-password > menu-password.hash
     """
-    from isoforge.image.password import hashed
+    from isoforge.image.grub_password import hashed
 
     typer.echo(hashed(asked("Password for the menu")))
 
@@ -240,7 +240,7 @@ def _build(order: Order, *, json: bool) -> None:
         built = forge_multi(order, progress)
     facts = {"iso": str(built.iso), "manifest": str(built.manifest_file), "summary": str(built.summary)}
     iso = built.manifest.iso
-    story.say(
+    logs.say(
         _account(built, order), "built", **facts, sha256=iso.sha256 if iso else None, size=built.iso.stat().st_size
     )
     if json:

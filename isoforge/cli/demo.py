@@ -21,8 +21,8 @@ def synthetic_base(
 ) -> None:
     """Make a base ISO with the layout of Ubuntu's live-server, which boots into a probe in place of the installer."""
     from isoforge.errors import UsageError
-    from isoforge.proof.guest import find_guest
-    from isoforge.proof.synthetic import Release, make_base
+    from isoforge.proof.boot.probe import find_guest
+    from isoforge.proof.boot.synthetic_iso import Release, make_base
 
     releases = {known.version: known for known in Release}
     if release not in releases:

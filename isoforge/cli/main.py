@@ -14,7 +14,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from isoforge import __version__
-from isoforge.cli import boot, build, demo, fleet, proof, start, story
+from isoforge.cli import boot, build, demo, fleet, inspect, logs, setup
 from isoforge.errors import ForgeError, OutputError, ToolError
 
 app = typer.Typer(
@@ -43,11 +43,11 @@ ENDED: dict[object, str] = {128 + number: words for number, words in ENDINGS.ite
 build.add_to(app)
 boot.add_to(app)
 fleet.add_to(app)
-start.add_to(app)
-proof.add_to(app)
+setup.add_to(app)
+inspect.add_to(app)
 demo.add_to(app)
 for _verb in app.registered_commands:
-    _verb.callback = story.storied(_verb.callback) if _verb.callback else None
+    _verb.callback = logs.storied(_verb.callback) if _verb.callback else None
 
 
 def _show_version(wanted: bool) -> None:
@@ -58,14 +58,14 @@ def _show_version(wanted: bool) -> None:
 
 @app.callback()
 def settings(
-    verbose: story.Verbose = False,
-    log_file: story.LogFile = None,
+    verbose: logs.Verbose = False,
+    log_file: logs.LogFile = None,
     version: Annotated[  # noqa: ARG001 - its callback has answered already
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
     """Settings for every verb."""
-    story.tell(verbose=verbose, log_file=log_file)
+    logs.tell(verbose=verbose, log_file=log_file)
 
 
 def main() -> None:
@@ -74,14 +74,14 @@ def main() -> None:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
             signal.signal(number, _leave)
     _fill_streams()
-    story.begin()
+    logs.begin()
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
     except _UsageFault as fault:
         _say_usage(fault)
     except ForgeError as error:
         problems = getattr(error, "problems", ())
-        story.say_failed(error, error.exit_code, message=error.message, hint=error.hint, problems=problems)
+        logs.say_failed(error, error.exit_code, message=error.message, hint=error.hint, problems=problems)
         raise SystemExit(error.exit_code) from None
     except (OSError, MemoryError) as error:
         _say_stopped(error)
@@ -101,7 +101,7 @@ def _say_ended(end: SystemExit) -> None:
     if isinstance(end.__context__, BrokenPipeError):  # for which typer ends with 1
         end.code = OutputError.exit_code
     elif end.code in ENDED:
-        story.say_failed(ENDED[end.code], int(str(end.code)))
+        logs.say_failed(ENDED[end.code], int(str(end.code)))
 
 
 def _fill_streams() -> None:
@@ -150,7 +150,7 @@ def _leave(number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def _say(words: object, exit_code: int) -> NoReturn:
-    story.say_failed(words, exit_code)
+    logs.say_failed(words, exit_code)
     raise SystemExit(exit_code)
 
 

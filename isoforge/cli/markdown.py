@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from isoforge.proof.contents import SEED_FILES
+from isoforge.proof.read.inspect import SEED_FILES
 
 if TYPE_CHECKING:
-    from isoforge.proof.contents import Contents, HostSeed
+    from isoforge.proof.read.inspect import Contents, HostSeed
 
 _PLAIN = re.compile(r"[\w .,:;/()+=-]+", re.ASCII)
 """Words that no reader of Markdown takes for anything else between backticks, in a table as elsewhere."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from isoforge.cli.completion import group_names, host_names
-from isoforge.cli.story import as_json
+from isoforge.cli.logs import as_json
 
 Baremetal = Annotated[
     Path,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from isoforge.cli import story
+from isoforge.cli import logs
 
 if TYPE_CHECKING:
     from isoforge.forge import Step
@@ -110,7 +110,7 @@ class Progress:
                 log.info("%s", going)
             if self._is_due(going, EVENT_S, now) or self._is_whole(going):
                 facts = {"phase": phase, "done": done, "total": total, "rate": going.rate, "eta_s": going.eta_s}
-                story.event("progress", **{key: _rounded(value) for key, value in facts.items()})
+                logs.event("progress", **{key: _rounded(value) for key, value in facts.items()})
 
     def reading(self, *isos: Path) -> Callable[[float], object]:
         """A listener for the share (0 to 1) of ``isos`` that has been read."""
@@ -144,7 +144,7 @@ def _rounded(value: object) -> object:
 @contextlib.contextmanager
 def shown() -> Iterator[Progress]:
     """A `Progress` for one verb, with a bar while the block runs if stderr is a terminal that can show one."""
-    quiet = story.says_json() or story.says_everything() or os.environ.get("TERM", "dumb") == "dumb"
+    quiet = logs.says_json() or logs.says_everything() or os.environ.get("TERM", "dumb") == "dumb"
     if quiet or not sys.stderr.isatty():
         yield Progress(lambda _going: None)
         return

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path, PurePosixPath
 
+from isoforge.atomic import refuse_without_room
 from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
-from isoforge.image.draft import refuse_without_room
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from scripts.bench.measure import Peak, seconds, watched
 from scripts.bench.methods import COPY, METHODS, Bench, isoforge

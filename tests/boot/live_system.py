@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from isoforge.proof import cpio
-from isoforge.proof.guest import MEDIUM_DRIVERS, Guest, in_load_order, probe
+from isoforge.proof.boot import cpio
+from isoforge.proof.boot.probe import MEDIUM_DRIVERS, Guest, in_load_order, probe
 from isoforge.run import run
 
 SAYS = "casper here"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from isoforge.proof.synthetic import SIGNED
+from isoforge.proof.boot.synthetic_iso import SIGNED
 from isoforge.run import run
 
 SAYS = "The local disk was started."

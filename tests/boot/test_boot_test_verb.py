@@ -20,10 +20,10 @@ import sh
 from isoforge.forge import multi
 from isoforge.image.tree import read_tree
 from isoforge.order import Order
-from isoforge.proof.boot import Trial, boot
-from isoforge.proof.guest import find_guest
-from isoforge.proof.machine import QEMU, Firmware, Medium
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.boot import Trial, boot
+from isoforge.proof.boot.probe import find_guest
+from isoforge.proof.boot.qemu import QEMU, Firmware, Medium
+from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from tests.boot.conftest import HOSTS
 from tests.boot.live_system import SAYS, live_initrd

@@ -17,10 +17,10 @@ from isoforge.fleet.inventory.host import Host, MatchKeys
 from isoforge.fleet.inventory.load import survey
 from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
 from isoforge.fleet.seed.render import Seed, render_seed
-from isoforge.proof import cpio
-from isoforge.proof.boot import Sighting, Trial, boot
-from isoforge.proof.guest import MEDIUM_DRIVERS, find_guest, in_load_order, probe
-from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.boot import cpio
+from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
+from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.run import run
 from tests.conftest import ROOT, Once
 

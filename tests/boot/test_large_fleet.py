@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
-from isoforge.image.password import hashed
-from isoforge.proof.boot import Sighting, Trial, boot
-from isoforge.proof.machine import Firmware, Medium
+from isoforge.image.grub_password import hashed
+from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.screen import names
 from isoforge.proof.manifest import HostFacts
-from isoforge.proof.screen import names
 from scripts.large_fleet import large_fleet
 from tests.boot.conftest import built, manifest_of
 from tests.boot.local_disk import ext4_disk

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.proof.boot import Trial, boot
-from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.boot.boot import Trial, boot
+from isoforge.proof.boot.qemu import Firmware, Medium
 from tests.boot.conftest import HOSTS, manifest_of
 from tests.boot.local_disk import as_next_device, make_disk
 

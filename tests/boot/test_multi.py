@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.entry import BY_ITSELF
-from isoforge.proof.boot import Sighting, Trial, boot
-from isoforge.proof.machine import Firmware, Medium
+from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.expectations import seed_files
+from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.screen import names
 from isoforge.proof.manifest import HostFacts
-from isoforge.proof.promise import seed_files
-from isoforge.proof.screen import names
 from tests.boot.conftest import HOSTS, manifest_of
 from tests.boot.local_disk import SAYS, as_next_device
 

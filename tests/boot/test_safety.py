@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from isoforge.image.password import hashed
-from isoforge.proof.boot import Sighting, Trial, boot
-from isoforge.proof.machine import Firmware, Medium
-from isoforge.proof.screen import names
+from isoforge.image.grub_password import hashed
+from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.screen import names
 from tests.boot.conftest import built, example_inventory, manifest_of
 from tests.boot.local_disk import SAYS, as_next_device, ext4_disk, make_local_disk
 from tests.conftest import Once

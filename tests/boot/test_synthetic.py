@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import ProofError, ToolError
-from isoforge.proof.boot import Sighting, Trial, boot
-from isoforge.proof.machine import Firmware, Medium
-from isoforge.proof.synthetic import Release, casper_uuid, make_base
+from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.synthetic_iso import Release, casper_uuid, make_base
 from isoforge.run import run
 
 pytestmark = pytest.mark.boots

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from tests.conftest import ROOT, Once
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from isoforge import __version__
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from tests.conftest import ROOT, Once
 

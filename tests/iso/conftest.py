@@ -15,7 +15,7 @@ import sh
 
 from isoforge.forge import multi
 from isoforge.order import Order
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.synthetic_iso import make_base
 
 ROOT = Path(__file__).parents[2]
 

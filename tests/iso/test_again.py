@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import ProofError, UsageError
-from isoforge.image.password import hashed
+from isoforge.image.grub_password import hashed
 from isoforge.order import order_again
-from isoforge.proof.again import refuse_difference
 from isoforge.proof.manifest import Manifest
+from isoforge.rebuild import refuse_difference
 from tests.iso.conftest import Cli
 from tests.iso.faults import said
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import sh
 
-from isoforge.proof.synthetic import Release, make_base
+from isoforge.proof.boot.synthetic_iso import Release, make_base
 from isoforge.run import run
 from tests.iso.conftest import Cli, Outcome
 from tests.iso.faults import hidden_in, program, real_xorriso_but, said, small_file_system, wait_for

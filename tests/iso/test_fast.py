@@ -11,8 +11,8 @@ from isoforge.errors import InventoryError, UsageError
 from isoforge.forge import Step, multi, seed_iso
 from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
-from isoforge.proof.checks import Outcome
-from isoforge.proof.verify import verify
+from isoforge.proof.verify.check import Outcome
+from isoforge.proof.verify.verify import verify
 from tests.iso.conftest import Cli
 
 HOST = "site-a-m710q1"

@@ -10,8 +10,8 @@ import pytest
 
 from isoforge.image.sectors import BLOCK, LBA
 from isoforge.image.tree import View, read_file, read_tree
-from isoforge.proof.checks import Check
-from isoforge.proof.verify import verify
+from isoforge.proof.verify.check import Check
+from isoforge.proof.verify.verify import verify
 from tests.iso import mutation as m
 
 SEED = "/nocloud/site-a-m710q1/user-data"

@@ -15,6 +15,7 @@ import pytest
 import sh
 import yaml
 
+from isoforge import new_host
 from isoforge.errors import OutputError
 from isoforge.fleet.check.password_hash import flaw
 from isoforge.fleet.inventory.load import Inventory, survey

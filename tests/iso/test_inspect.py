@@ -12,9 +12,9 @@ import pytest
 from isoforge.forge import multi
 from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
-from isoforge.proof.contents import extract, inspect
-from isoforge.proof.differences import differences
-from isoforge.proof.synthetic import Release, make_base
+from isoforge.proof.boot.synthetic_iso import Release, make_base
+from isoforge.proof.read.diff import differences
+from isoforge.proof.read.inspect import extract, inspect
 from tests.iso import mutation as m
 from tests.iso.conftest import Cli
 

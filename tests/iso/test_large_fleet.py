@@ -10,10 +10,10 @@ import pytest
 from isoforge.forge import multi
 from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
-from isoforge.proof.contents import extract, inspect
 from isoforge.proof.manifest import Manifest
-from isoforge.proof.menus import read_grub
-from isoforge.proof.verify import verify
+from isoforge.proof.read.grub import read_grub
+from isoforge.proof.read.inspect import extract, inspect
+from isoforge.proof.verify.verify import verify
 from scripts.large_fleet import large_fleet
 from tests.conftest import Once
 from tests.iso import mutation as m

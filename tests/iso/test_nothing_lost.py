@@ -19,7 +19,7 @@ import sh
 from isoforge.errors import ToolError
 from isoforge.image import xorriso as xorriso_module
 from isoforge.image.xorriso import xorriso
-from isoforge.proof.synthetic import make_base
+from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from tests.conftest import Once
 from tests.iso.conftest import Cli, Outcome

@@ -15,8 +15,8 @@ import pytest
 from isoforge.forge import multi
 from isoforge.image.tree import View, read_file, read_tree
 from isoforge.order import Order
-from isoforge.proof.synthetic import make_base
-from isoforge.proof.verify import verify
+from isoforge.proof.boot.synthetic_iso import make_base
+from isoforge.proof.verify.verify import verify
 from isoforge.run import run
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli, Outcome

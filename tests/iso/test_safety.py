@@ -19,8 +19,8 @@ from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
 from isoforge.plan import built_as
-from isoforge.proof.machines import read_cases
-from isoforge.proof.menus import read_grub
+from isoforge.proof.read.grub import read_grub
+from isoforge.proof.verify.machine_lookup import read_cases
 from isoforge.run import run
 from tests.iso.conftest import Cli
 

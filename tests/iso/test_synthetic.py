@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.proof.synthetic import MIB, Release, casper_uuid, make_base
+from isoforge.proof.boot.synthetic_iso import MIB, Release, casper_uuid, make_base
 from isoforge.run import run
 
 SYSTEM_AREA_BYTES = 32768

@@ -15,11 +15,11 @@ from isoforge.errors import BaseIsoError
 from isoforge.forge import multi
 from isoforge.image.tree import Node, read_file, read_tree
 from isoforge.order import Order
-from isoforge.proof.checks import Outcome
+from isoforge.proof.boot.synthetic_iso import Release, make_base
 from isoforge.proof.manifest import Manifest
-from isoforge.proof.onepass import CHUNK, Other, read_once
-from isoforge.proof.synthetic import Release, make_base
-from isoforge.proof.verify import structural, verify
+from isoforge.proof.read.read_once import CHUNK, Other, read_once
+from isoforge.proof.verify.check import Outcome
+from isoforge.proof.verify.verify import structural, verify
 from isoforge.run import run
 from tests.iso import mutation as m
 from tests.iso.conftest import Cli

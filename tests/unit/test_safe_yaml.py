@@ -7,7 +7,7 @@ import yaml
 
 from isoforge.fleet.check import document
 from isoforge.problems import Problem
-from isoforge.proof.masking import UNREADABLE, masked
+from isoforge.proof.read.mask import UNREADABLE, masked
 from isoforge.safe_yaml import DEEPEST, refuse_depth
 from isoforge.yaml_tree import read
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from isoforge.cli.markdown import code, contents_markdown, table
-from isoforge.proof.contents import Contents, HostSeed, Made, SeedFile
 from isoforge.proof.manifest import BaseFacts
+from isoforge.proof.read.inspect import Contents, HostSeed, Made, SeedFile
 
 READER = MarkdownIt("commonmark").enable("table")
 

@@ -13,7 +13,7 @@ from isoforge.image.match import Match
 from isoforge.image.menu import Menu, grub_cfg, loopback_cfg, menu_files, on_this_medium
 from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.plan import built_as
-from isoforge.proof.menus import read_grub
+from isoforge.proof.read.grub import read_grub
 from tests.unit.image.conftest import GA, HWE
 
 GOLDEN = Path(__file__).parents[2] / "golden/menu"

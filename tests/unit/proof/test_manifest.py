@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isoforge.proof.manifest import Manifest
-from tests.unit.proof.test_promise import MANIFEST
+from tests.unit.proof.boot.test_expectations import MANIFEST
 
 WHOLE = MANIFEST.to_json()
 

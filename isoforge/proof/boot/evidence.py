@@ -1,0 +1,91 @@
+"""Evidence put on paper: JSON for machines, and one page for people that needs nothing beside it."""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from isoforge import __version__
+from isoforge.errors import OutputError
+from isoforge.proof.boot.qemu import Firmware
+from isoforge.proof.boot.run import Booted, Evidence
+from isoforge.wording import render
+
+PAGE, FACTS = "report.html", "report.json"
+
+
+def prepare(folder: Path) -> None:
+    """Make ``folder`` ready for evidence: what an earlier round left of pictures and logs goes; ``OutputError`` if
+    it cannot be written."""
+    try:
+        (folder / "serial").mkdir(parents=True, exist_ok=True)
+        for old in (folder / PAGE, folder / FACTS, *folder.glob("menu-*.png"), *folder.glob("serial/*.log")):
+            old.unlink(missing_ok=True)
+    except OSError as failure:
+        raise OutputError(f"{failure.filename or folder} cannot be written: {failure.strerror}") from failure
+
+
+def write_evidence(evidence: Evidence, folder: Path) -> Path:
+    """Write report.html and report.json into ``folder``, with the pictures that lie there, and return the page."""
+    pictures = [(firmware, folder / f"menu-{firmware}.png") for firmware in Firmware]
+    (folder / FACTS).write_text(to_json(evidence), "utf-8")
+    page = folder / PAGE
+    page.write_text(
+        render(
+            "report.html.j2",
+            filters={"html": escaped},
+            evidence=evidence,
+            hosts=[(host, host.seed_digests) for host in evidence.manifest.hosts if host.name in evidence.hosts],
+            pictures=[(firmware, as_data(picture)) for firmware, picture in pictures if picture.is_file()],
+            isoforge_version=__version__,
+        ),
+        "utf-8",
+    )
+    return page
+
+
+def escaped(value: object) -> str:
+    """``value`` as text of a page or of an attribute in double quotes."""
+    return html.escape(str(value), quote=True)
+
+
+def as_data(picture: Path) -> str:
+    """A PNG picture as an address that holds it (RFC 2397)."""
+    return f"data:image/png;base64,{base64.b64encode(picture.read_bytes()).decode()}"
+
+
+def to_json(evidence: Evidence) -> str:
+    """The evidence as JSON; ``ok`` first."""
+    told = {
+        "ok": not evidence.problems,
+        "iso": asdict(evidence.iso),
+        "build_id": evidence.manifest.build_id,
+        "began": f"{evidence.began:%Y-%m-%dT%H:%M:%SZ}",
+        "hosts_on_iso": len(evidence.manifest.hosts),
+        "hosts": evidence.hosts,
+        "chosen": evidence.chosen,
+        "shown": evidence.shown,
+        "accelerator": evidence.accelerator,
+        "versions": {"isoforge": __version__, **evidence.versions},
+        "faults": evidence.faults,
+        "boots": list(_boots(evidence.booted)),
+    }
+    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+
+
+def _boots(booted: tuple[Booted, ...]) -> Iterator[dict[str, Any]]:
+    for one in booted:
+        facts = asdict(one)
+        yield {
+            "host": facts.pop("host"),
+            "firmware": facts.pop("firmware"),
+            "medium": facts.pop("medium"),
+            "ok": not one.differences,
+            "seconds": round(facts.pop("seconds"), 1),
+            **facts,
+        }

@@ -1,0 +1,129 @@
+"""The guest of a boot test: a signed kernel, and the probe that it starts instead of an installer."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import tempfile
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from isoforge.errors import ToolError
+from isoforge.proof.boot import cpio
+from isoforge.run import run
+from isoforge.wording import shipped_templates
+
+CURE = "scripts/setup.sh demo fetches it"
+
+BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
+
+MEDIUM_DRIVERS = (
+    "isofs", "nls_utf8", "efivarfs", "loop",
+    "ahci", "ata_piix", "ata_generic", "sr_mod", "sd_mod",
+    "xhci-pci", "ehci-pci", "uhci-hcd", "usb-storage", "uas",
+    "virtio_pci", "virtio_blk", "virtio_scsi",
+)  # fmt: skip
+"""What a kernel needs to read a CD, a USB stick or a virtual disk, a part of it, and the firmware's variables."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guest:
+    """A kernel on this machine, not installed: its image, its modules' folder and its version (uname -r)."""
+
+    kernel: Path
+    modules: Path
+    version: str
+
+
+def find_guest(cache: Path) -> Guest:
+    """The kernel that scripts/setup.sh unpacked under ``cache``/guest-kernel; ``ToolError`` if there is none."""
+    kernels = sorted((cache / "guest-kernel").glob("boot/vmlinuz-*"))
+    for kernel in reversed(kernels):
+        version = kernel.name.removeprefix("vmlinuz-")
+        for library in ("lib/modules", "usr/lib/modules"):
+            modules = cache / "guest-kernel" / library / version
+            if modules.is_dir():
+                return Guest(kernel=kernel, modules=modules, version=version)
+    raise ToolError(f"there is no kernel with its modules in {cache / 'guest-kernel'}", hint=CURE)
+
+
+def probe(guest: Guest | None = None) -> tuple[cpio.Member, ...]:
+    """The probe as members of an initrd: /init, a shell of its own, and with ``guest`` the modules that it loads.
+
+    Without ``guest`` the probe loads what the initrd beside it offers: then it can ride behind another initrd,
+    whose /init it replaces (a later archive wins, kernel document driver-api/early-userspace/buffer-format).
+    """
+    init = (shipped_templates() / "probe/init").read_bytes()
+    members = [cpio.console(), cpio.file("init", init, executable=True)]
+    members.append(cpio.file("probe/busybox", _busybox().read_bytes(), executable=True))
+    members.append(cpio.file("probe/wanted", "".join(f"{name}\n" for name in MEDIUM_DRIVERS).encode()))
+    if guest is not None:
+        modules = list(in_load_order(guest, MEDIUM_DRIVERS))
+        names = "".join(f"{_module_name(module)}\n" for module in modules)
+        members.append(cpio.file("probe/modules", names.encode()))
+        members.extend(cpio.file(f"probe/{_module_name(module)}.ko", _plain(module)) for module in modules)
+    return tuple(members)
+
+
+def in_load_order(guest: Guest, wanted: Iterable[str]) -> Iterator[Path]:
+    """The files of ``wanted`` modules, each after those it depends on (by modinfo); built-in ones are left out.
+
+    Raises ``ToolError`` if a module is neither a file nor built in.
+    """
+    files = {_module_name(path): path for path in guest.modules.rglob("*.ko*")}
+    builtin = {_module_name(Path(line)) for line in (guest.modules / "modules.builtin").read_text().splitlines()}
+    done: set[str] = set()
+
+    def visit(name: str) -> Iterator[Path]:
+        if name in done or (name in builtin and name not in files):
+            return
+        done.add(name)
+        if name not in files:
+            raise ToolError(f"the kernel {guest.version} has no module {name}", hint=CURE)
+        for needed in _dependencies(files[name]):
+            yield from visit(needed)
+        yield files[name]
+
+    for name in wanted:
+        yield from visit(name.replace("-", "_"))
+
+
+def _dependencies(module: Path) -> list[str]:
+    listed = run("/sbin/modinfo", "--field", "depends", module).strip()
+    return [name.replace("-", "_") for name in listed.split(",") if name]
+
+
+def _module_name(path: Path) -> str:
+    """The name the kernel gives the module in ``path``: no folder, no suffix, no hyphens."""
+    return path.name.partition(".")[0].replace("-", "_")
+
+
+def _plain(module: Path) -> bytes:
+    """What is in ``module``, decompressed; the signature at its end stays."""
+    if module.suffix == ".xz":
+        return lzma.decompress(module.read_bytes())
+    if module.suffix == ".zst":
+        with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch:
+            plain = Path(scratch, "module.ko")
+            run("zstd", "-q", "-d", module, "-o", plain)
+            return plain.read_bytes()
+    return module.read_bytes()
+
+
+def _busybox() -> Path:
+    """A busybox that needs no library: the probe has only itself."""
+    for place in BUSYBOX:
+        if place.is_file() and _is_static(place):
+            return place
+    raise ToolError("there is no statically linked busybox", hint="apt-get install busybox-static")
+
+
+def _is_static(program: Path) -> bool:
+    """Whether a 64-bit ELF program names no loader: none of its program headers is of type PT_INTERP (3)."""
+    image = program.read_bytes()
+    if image[:5] != b"\x7fELF\x02":
+        return False
+    (offset,) = struct.unpack_from("<Q", image, 32)
+    size, count = struct.unpack_from("<HH", image, 54)
+    return all(struct.unpack_from("<I", image, offset + size * number) != (3,) for number in range(count))

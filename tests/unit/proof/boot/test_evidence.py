@@ -1,0 +1,123 @@
+"""The page for people holds everything and lets nothing in; the sample is told."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from isoforge.errors import BaseIsoError, OutputError, UsageError
+from isoforge.proof.boot.evidence import prepare, to_json, write_evidence
+from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.run import Booted, Evidence, Round, choose
+from isoforge.proof.manifest import ImageFile
+from tests.unit.proof.boot.test_expectations import HOSTS, MANIFEST, REPORT, host
+
+GOOD = Booted(host="web-1", firmware=Firmware.BIOS, medium=Medium.USB, seconds=9.96, differences=(), report=REPORT)
+EVIDENCE = Evidence(
+    iso=ImageFile(file="prod.iso", size=4096, sha256="a" * 64),
+    manifest=MANIFEST,
+    hosts=("web-1",),
+    chosen="as asked",
+    shown="the ISO as it is",
+    accelerator="tcg",
+    versions={"QEMU": "7.2"},
+    began=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    faults=(),
+    booted=(GOOD,),
+)
+HOSTILE = '</td><script src="https://example.org/x">&\''
+
+
+def page_of(evidence: Evidence, folder: Path) -> str:
+    return write_evidence(evidence, folder).read_text()
+
+
+def test_what_a_menu_or_a_guest_says_is_text_on_the_page(tmp_path: Path) -> None:
+    hostile = replace(HOSTS[0], title=HOSTILE, kernel_line=HOSTILE)
+    bad = replace(
+        GOOD,
+        host="web-1",
+        differences=(HOSTILE,),
+        screen=(HOSTILE,),
+        report=replace(REPORT, kernel_line=HOSTILE, kernel=HOSTILE, seed={HOSTILE: None}),
+    )
+    manifest = replace(MANIFEST, name=HOSTILE, hosts=(hostile,))
+    page = page_of(replace(EVIDENCE, manifest=manifest, booted=(bad,), faults=(HOSTILE,), shown=HOSTILE), tmp_path)
+    assert page.count("&lt;script src=&quot;https://example.org/x&quot;&gt;&amp;&#x27;") == 10
+    assert "<script" not in page
+    assert "1 of 1 boots are not what the manifest promises" in page
+
+
+def test_a_picture_lies_in_the_page_itself(tmp_path: Path) -> None:
+    (tmp_path / "menu-uefi.png").write_bytes(b"\x89PNG")
+    page = page_of(EVIDENCE, tmp_path)
+    assert 'src="data:image/png;base64,iVBORw=="' in page
+    assert page.count("<img") == 1
+    assert "1 of 1 boots are what the manifest promises" in page
+
+
+def test_json_tells_what_failed(tmp_path: Path) -> None:
+    assert json.loads(to_json(EVIDENCE))["ok"] is True
+    told = json.loads(to_json(replace(EVIDENCE, booted=(GOOD, replace(GOOD, differences=("no medium",))))))
+    assert told["ok"] is False
+    assert [(one["ok"], one["seconds"], one["medium"]) for one in told["boots"]] == [
+        (True, 10.0, "usb"),
+        (False, 10.0, "usb"),
+    ]
+    page_of(EVIDENCE, tmp_path)
+    assert json.loads((tmp_path / "report.json").read_text())["versions"]["QEMU"] == "7.2"
+
+
+def test_the_page_about_the_library_names_the_keys_of_the_evidence() -> None:
+    page = (Path(__file__).parents[4] / "docs/library.md").read_text("utf-8")
+    (row,) = re.findall(r"^\| `boot-test --json` \| (.*) \|$", page, re.MULTILINE)
+    assert re.findall(r"`(\w+)`", row) == list(json.loads(to_json(EVIDENCE)))
+
+
+def test_what_an_earlier_round_left_is_taken_away_and_nothing_else(tmp_path: Path) -> None:
+    for name in ("report.html", "menu-bios.png", "notes.txt", "serial/web-1-bios-cd.log"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("old")
+    prepare(tmp_path)
+    assert sorted(file.name for file in tmp_path.rglob("*") if file.is_file()) == ["notes.txt"]
+
+
+def test_evidence_cannot_be_put_into_a_file(tmp_path: Path) -> None:
+    (tmp_path / "evidence").write_text("")
+    with pytest.raises(OutputError, match="cannot be written"):
+        prepare(tmp_path / "evidence")
+
+
+FIFTY = replace(MANIFEST, hosts=tuple(host(f"web-{number}", 1) for number in range(50)), default_host="web-20")
+
+
+@pytest.mark.parametrize(
+    ("order", "names"),
+    [
+        (Round(iso=Path("a.iso")), ["web-0", "web-20", "web-49"]),
+        (Round(iso=Path("a.iso"), hosts=("web-7", "web-3", "web-7")), ["web-3", "web-7"]),
+        (Round(iso=Path("a.iso"), every_host=True), [f"web-{number}" for number in range(50)]),
+    ],
+)
+def test_hosts_are_chosen_in_menu_order(order: Round, names: list[str]) -> None:
+    assert [host.name for host in choose(FIFTY, order)[0]] == names
+
+
+def test_a_sample_says_that_it_is_one() -> None:
+    assert choose(FIFTY, Round(iso=Path("a.iso")))[1] == "a sample of 50 hosts: the first, the last, the default host"
+    assert choose(replace(FIFTY, default_host=None), Round(iso=Path("a.iso")))[1] == (
+        "a sample of 50 hosts: the first, the last"
+    )
+    assert choose(MANIFEST, Round(iso=Path("a.iso")))[1] == "all of them"
+
+
+def test_whom_nobody_can_boot_is_refused() -> None:
+    with pytest.raises(UsageError, match="web-99 is not on the ISO"):
+        choose(FIFTY, Round(iso=Path("a.iso"), hosts=("web-99",)))
+    with pytest.raises(BaseIsoError, match="no hosts"):
+        choose(replace(FIFTY, hosts=()), Round(iso=Path("a.iso")))

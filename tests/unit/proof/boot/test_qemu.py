@@ -1,0 +1,80 @@
+"""QEMU is started with the firmware and the medium that were asked for, and never writes to the ISO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from isoforge.errors import ToolError
+from isoforge.proof.boot import qemu
+from isoforge.proof.boot.qemu import Firmware, Medium, find_ovmf, qemu_arguments
+
+ISO = Path("/srv/iso/a,b.iso")
+
+
+@pytest.fixture(autouse=True)
+def ovmf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An OVMF of a few bytes."""
+    for name in ("CODE.fd", "VARS.fd", "CODE.sb.qcow2", "VARS.sb.qcow2"):
+        (tmp_path / name).write_text(name)
+    pairs = {
+        Firmware.UEFI: (("/nowhere/CODE.fd", "/nowhere/VARS.fd"), (f"{tmp_path}/CODE.fd", f"{tmp_path}/VARS.fd")),
+        Firmware.SECUREBOOT: ((f"{tmp_path}/CODE.sb.qcow2", f"{tmp_path}/VARS.sb.qcow2"),),
+    }
+    monkeypatch.setattr(qemu, "OVMF", pairs)
+    return tmp_path
+
+
+def arguments(firmware: Firmware, medium: Medium, scratch: Path) -> list[str]:
+    scratch.mkdir()
+    return qemu_arguments(ISO, firmware=firmware, medium=medium, scratch=scratch)
+
+
+def test_bios_and_cd(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    assert arguments(Firmware.BIOS, Medium.CD, scratch) == [
+        "-machine", "q35",
+        "-accel", "tcg",
+        "-m", "2048",
+        "-display", "none",
+        "-nic", "none",
+        "-monitor", "none",
+        "-no-reboot",
+        "-chardev", f"file,id=serial,path={scratch}/serial.log",
+        "-serial", "chardev:serial",
+        "-qmp", f"unix:{scratch}/qmp.sock",
+        "-fw_cfg", f"name=etc/sercon-port,file={scratch}/sercon-port",
+        "-drive", "if=none,id=medium,media=cdrom,format=raw,readonly=on,file=/srv/iso/a,,b.iso",
+        "-device", "ide-cd,drive=medium,bootindex=0",
+    ]  # fmt: skip
+    assert (scratch / "sercon-port").read_bytes() == b"\xf8\x03"
+
+
+def test_secure_boot_and_stick(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    words = " ".join(arguments(Firmware.SECUREBOOT, Medium.USB, scratch))
+    assert "-machine q35,smm=on" in words
+    assert "driver=cfi.pflash01,property=secure,value=on" in words
+    assert f"unit=0,format=qcow2,readonly=on,file={tmp_path}/CODE.sb.qcow2" in words
+    assert f"unit=1,format=qcow2,file={scratch}/VARS.sb.qcow2" in words
+    assert "format=raw,snapshot=on,file=/srv/iso/a,,b.iso" in words
+    assert "usb-storage,drive=medium,removable=on,bootindex=0" in words
+
+
+def test_the_firmwares_variables_are_a_copy(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    words = " ".join(arguments(Firmware.UEFI, Medium.CD, scratch))
+    assert f"file={tmp_path}/VARS.fd" not in words
+    assert (scratch / "VARS.fd").read_text() == "VARS.fd"
+
+
+def test_an_ovmf_in_the_second_place_is_found(tmp_path: Path) -> None:
+    assert find_ovmf(Firmware.UEFI) == (tmp_path / "CODE.fd", tmp_path / "VARS.fd")
+
+
+def test_without_ovmf_the_error_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "VARS.sb.qcow2").unlink()
+    with pytest.raises(ToolError, match="no OVMF for secureboot") as caught:
+        find_ovmf(Firmware.SECUREBOOT)
+    assert "apt-get install ovmf" in caught.value.hint
