@@ -1,15 +1,17 @@
 #!/bin/sh
-# Installs what isoforge needs on this machine and what is missing, and only that.
+# Installs the system packages that isoforge needs and this machine lacks.
 #
-#   scripts/setup.sh build    make an ISO: xorriso, a Python that can make virtual environments
-#   scripts/setup.sh demo     build, and what the synthetic base ISO is made of (a signed kernel among it)
-#   scripts/setup.sh boot     boot an ISO: QEMU, its firmware, the shell of the probe
-#   scripts/setup.sh test     all of it, and what the tests call
-#   scripts/setup.sh ci       test, and what a machine of one's own is better without: cloud-init would act at its
-#                             next start. Tests that ask cloud-init, netplan and sshd are skipped where these are missing.
+#   scripts/setup.sh build    to build ISOs: xorriso, a Python that can create virtual environments
+#   scripts/setup.sh demo     build, plus what the synthetic base ISO is made of (including a signed kernel)
+#   scripts/setup.sh boot     to boot ISOs: QEMU, its firmware, the shell of the probe
+#   scripts/setup.sh test     all of the above, plus the programs that the tests call
+#   scripts/setup.sh ci       test, plus packages that do not belong on a workstation: cloud-init would act at the next
+#                             boot. Tests that need cloud-init, netplan or sshd are skipped where these are missing.
 #
 # Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel and a second xorriso are not
-# installed: they are unpacked into .cache/. When nothing is missing, nothing is done and no network is needed.
+# installed but unpacked into .cache/. The second xorriso is Debian 13's, from the Debian mirror in the apt sources of
+# this machine; where they name none (Ubuntu), set DEBIAN_MIRROR to the address of one. When nothing is missing,
+# nothing is done and no network is needed.
 set -eu
 
 here=$(dirname -- "$0")
@@ -33,7 +35,7 @@ give_up() {
 }
 
 usage() {
-    sed -n '2,13s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -43,7 +45,7 @@ as_root() {
     elif command -v sudo >/dev/null; then
         sudo "$@"
     else
-        give_up "this needs root, and there is no sudo: $*"
+        give_up "root is required and sudo is not installed: $*"
     fi
 }
 
@@ -51,16 +53,16 @@ apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 "$@" >&2
 }
 
-# Once a run, before the first thing that is fetched.
+# At most once per run, before the first download.
 refresh() {
     if [ -z "${refreshed:-}" ]; then
-        say "refreshing the list of packages"
+        say "refreshing the package lists"
         apt update
         refreshed=yes
     fi
 }
 
-# The packages among "$@" that are not installed.
+# Print the packages among "$@" that are not installed.
 missing() {
     for package in "$@"; do
         state=$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null) || state=''
@@ -87,20 +89,20 @@ kernel_packages() {
     [ -n "$image" ] || image=$(real_image linux-image-generic)
     [ -n "$image" ] || return 0
     printf '%s\n' "$image"
-    # Ubuntu keeps the modules in a package of their own.
+    # Ubuntu ships the modules in a separate package.
     case $image in
     *-generic) printf 'linux-modules-%s\n' "${image#linux-image-}" ;;
     esac
 }
 
-# Unpack the kernel and the modules that may lie between it and a disk; sound, graphics and the like stay out.
+# Unpack the kernel and the modules it may need to reach a disk, without sound, graphics and the like.
 unpack() {
     dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --no-same-owner \
         --exclude='*/kernel/sound' --exclude='*/kernel/net' --exclude='*/drivers/net' --exclude='*/drivers/gpu' \
         --exclude='*/drivers/media' --exclude='*/drivers/iio' --exclude='*/drivers/staging' --exclude='*/share/doc' \
         --exclude='*/drivers/infiniband' --exclude='*/boot/System.map*'
-    # Of all network cards only QEMU's: a guest is known by its MAC address. Where the driver is built in, or is in the
-    # other package, tar finds nothing and says so.
+    # Of all network drivers only QEMU's, because a guest is identified by its MAC address. Where the driver is built in
+    # or is in the other package, tar finds nothing and complains.
     dpkg-deb --fsys-tarfile "$1" | tar -x -C "$2" --no-same-owner --wildcards \
         '*/drivers/net/virtio_net.ko*' '*/drivers/net/net_failover.ko*' '*/net/core/failover.ko*' 2>/dev/null || true
 }
@@ -112,7 +114,7 @@ fetch_kernel() {
         refresh
         packages=$(kernel_packages)
     fi
-    [ -n "$packages" ] || give_up "apt knows neither linux-image-amd64 nor linux-image-generic"
+    [ -n "$packages" ] || give_up "apt offers neither linux-image-amd64 nor linux-image-generic"
     make_room
     mkdir "$new/debs" "$new/tree"
     # shellcheck disable=SC2086  # a list of package names
@@ -125,7 +127,7 @@ fetch_kernel() {
     mv "$new/tree" "$kernel"
 }
 
-# A folder that is gone when this ends, in whatever way.
+# Create $new, a temporary folder that is removed on exit, interruption and termination.
 make_room() {
     [ -z "${new:-}" ] || return 0
     mkdir -p "$cache"
@@ -135,7 +137,28 @@ make_room() {
     trap 'exit 143' TERM
 }
 
-# apt as it would be on Debian 13, with nothing installed.
+# Print the Debian mirror in the apt sources of this machine, as apt itself reads them (one-line or deb822 form); print
+# nothing if there is none, or if the package lists were never fetched.
+configured_mirror() {
+    # shellcheck disable=SC2016  # apt expands these
+    apt-get indextargets --format '$(ORIGIN) $(LABEL) $(COMPONENT) $(REPO_URI)' |
+        sed -n 's/^Debian Debian main //p' | head -n 1
+}
+
+# Set `mirror`, or fail. $DEBIAN_MIRROR is for machines whose sources name no Debian mirror, such as Ubuntu's.
+find_mirror() {
+    mirror=${DEBIAN_MIRROR:-$(configured_mirror)}
+    if [ -z "$mirror" ]; then
+        refresh
+        mirror=$(configured_mirror)
+    fi
+    [ -n "$mirror" ]
+}
+
+no_mirror="the apt sources of this machine name no Debian mirror, so the second xorriso of the tests cannot be fetched: \
+set DEBIAN_MIRROR to the address of one, and run this again"
+
+# Run apt as on a Debian 13 machine on which nothing is installed.
 debian_13() {
     program=$1
     shift
@@ -144,15 +167,20 @@ debian_13() {
         -o Dir::Etc::sourcelist="$new/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
 }
 
-# Debian 13's xorriso and the libraries that it runs on: the tests build with it, too.
+# Debian 13's xorriso and the libraries it needs: one test builds with it, too.
 fetch_xorriso() {
     [ ! -x "$xorriso/xorriso" ] || return 0
+    if ! find_mirror; then
+        [ -z "$strict" ] || give_up "$no_mirror"
+        say "$no_mirror; the test that needs it is skipped"
+        return 0
+    fi
     say "fetching the xorriso of Debian 13"
     make_room
     mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial" "$new/xorriso" "$new/xorriso-debs"
     touch "$new/apt/status"
     keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb [signed-by=$keys] http://deb.debian.org/debian trixie main" >"$new/apt/sources.list"
+    echo "deb [signed-by=$keys] $mirror trixie main" >"$new/apt/sources.list"
     debian_13 apt-get update
     needed=$(debian_13 apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
         --no-replaces --no-enhances xorriso | grep -E '^(xorriso|lib)' | sort -u)
@@ -179,26 +207,26 @@ fetch() {
     fi
 }
 
-# The sandbox user of apt may not write here; as an ordinary user there is no sandbox to leave.
+# apt's sandbox user may not write to this folder; an ordinary user has no sandbox.
 download() {
     apt-get -qq -o APT::Sandbox::User=root download "$@" >&2
 }
 
 [ $# -gt 0 ] || usage
-packages='' with_kernel='' with_xorriso=''
+packages='' with_kernel='' with_xorriso='' strict=''
 for what in "$@"; do
     case $what in
     build) packages="$packages $build" ;;
     demo) packages="$packages $build $demo" with_kernel=yes ;;
     boot) packages="$packages $boot" ;;
     test) packages="$packages $build $demo $boot $test" with_kernel=yes with_xorriso=yes ;;
-    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_xorriso=yes ;;
+    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_xorriso=yes strict=yes ;;
     *) usage ;;
     esac
 done
 
 command -v apt-get >/dev/null ||
-    give_up "this machine has no apt; install what these Debian packages hold, then go on:$packages"
+    give_up "apt is not available on this machine: install the equivalents of these Debian packages yourself:$packages"
 
 # shellcheck disable=SC2086  # a list of package names
 install_missing $packages
