@@ -23,8 +23,8 @@ from isoforge.fleet.inventory.load import Host, Inventory, foreseen, survey
 from isoforge.fleet.inventory.rules import check_host
 from isoforge.fleet.inventory.schema import HOST_NAME
 from isoforge.fleet.inventory.validate import check_values, did_you_mean
-from isoforge.fleet.seed.guard import DETECT
 from isoforge.fleet.smbios import both_orders, normalised
+from isoforge.iso_layout import DETECT
 from isoforge.problems import Problem, refuse_if_any
 from isoforge.templates import render
 from isoforge.wording import shipped_templates

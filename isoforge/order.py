@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
-from isoforge.image.menu import HOST_NAME
 from isoforge.image.sectors import read_volume
+from isoforge.iso_layout import HOST_NAME
 from isoforge.proof.manifest import Manifest
 from isoforge.wording import shipped_templates
 

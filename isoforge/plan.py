@@ -14,21 +14,33 @@ from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.fleet import smbios
 from isoforge.fleet.inventory.host import Host, MatchKeys
-from isoforge.fleet.seed.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
 from isoforge.fleet.seed.guard import match_pairs
 from isoforge.fleet.seed.render import Seed
-from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER, BaseIso
+from isoforge.image.base import BaseIso
 from isoforge.image.checksums import refreshed
 from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
 from isoforge.image.menu import Menu, menu_files, spots
 from isoforge.image.repack import Graft, volume_date
 from isoforge.image.submenus import in_menu_order
+from isoforge.iso_layout import (
+    AUTOINSTALL,
+    BUILD_ID,
+    DETECT,
+    EARLY_COMMANDS,
+    GRUB_CFG,
+    HOSTS_TABLE,
+    LOOPBACK_CFG,
+    MANIFEST,
+    MATCH_KEY_LIMIT,
+    MD5SUM_TXT,
+    SEED_FILES,
+    SEEDS_FOLDER,
+    build_marker,
+)
 from isoforge.order import Order
-from isoforge.proof.manifest import SEED_DIGESTS, BaseFacts, FileFacts, HostFacts, Manifest
-
-LONGEST = 255
-"""Characters of a match key that the menu compares; no firmware has longer ones."""
+from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,9 +88,9 @@ def make_plan(
     )
     files = {
         **{file: text.encode() for file, text in menu_files(menu, base).items()},
-        OUR_FOLDER / "manifest.json": manifest.to_json().encode(),
-        OUR_FOLDER / "build": f"{menu.build_id}\n".encode(),
-        OUR_FOLDER / f"build-{menu.build_id}": b"",
+        MANIFEST: manifest.to_json().encode(),
+        BUILD_ID: f"{menu.build_id}\n".encode(),
+        build_marker(menu.build_id): b"",
         **{file: f"{menu.medium}\n".encode() for file in base.casper_uuids},
         **seed_files,
     }
@@ -120,7 +132,7 @@ def match_of(keys: MatchKeys) -> Match | None:
         "baseboard_serial": (smbios.normalised(keys.baseboard_serial),),
     }
     given = tuple((name, values) for name, values in texts.items() if values[0])
-    if not given or any(smbios.is_placeholder(text) or len(text) > LONGEST for _, (text, *_) in given):
+    if not given or any(smbios.is_placeholder(text) or len(text) > MATCH_KEY_LIMIT for _, (text, *_) in given):
         return None
     return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
 
@@ -148,10 +160,10 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
 
 def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]) -> dict[PurePosixPath, bytes]:
     """What "Detect this machine" reads: its own seed, the table of machines, and beside each seed what it hands on."""
-    files = {OUR_FOLDER / "hosts.tsv": match_table(hosts)}
+    files = {HOSTS_TABLE: match_table(hosts)}
     for seed in seeds:
-        files[SEEDS_FOLDER / seed.host / "autoinstall.yaml"] = bare_autoinstall(seed)
-        files[SEEDS_FOLDER / seed.host / "early-commands"] = early_script(seed)
+        files[SEEDS_FOLDER / seed.host / AUTOINSTALL] = bare_autoinstall(seed)
+        files[SEEDS_FOLDER / seed.host / EARLY_COMMANDS] = early_script(seed)
     return files | dict(seed_grafts((detect_seed(templates=order.templates),)))
 
 
@@ -217,7 +229,7 @@ def describe(
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
 
     known = spots(menu)
-    seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_DIGESTS}
+    seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_FILES}
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
     return Manifest(
         name=menu.name,

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from isoforge.proof.read.inspect import SEED_FILES
+from isoforge.proof.read.inspect import NOCLOUD_FILES
 
 if TYPE_CHECKING:
     from isoforge.proof.read.inspect import Contents, HostSeed
@@ -44,7 +44,7 @@ def contents_markdown(told: Contents, digest: str) -> str:
     if not hosts:
         return f"### {code(told.file)}\n\n{facts}"
     seeds = [_digests(host) for host in hosts]
-    files = [name for name in SEED_FILES if any(name in digests for digests in seeds)]
+    files = [name for name in NOCLOUD_FILES if any(name in digests for digests in seeds)]
     rows = (
         [code(host.name), "<br>".join(map(code, host.entries)), *(code(digests.get(name, "")) for name in files)]
         for host, digests in zip(hosts, seeds, strict=True)

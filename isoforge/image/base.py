@@ -13,17 +13,18 @@ from isoforge.errors import BaseIsoError
 from isoforge.image.sectors import missing_bytes, read_volume
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
-
-DISK_INFO = PurePosixPath("/.disk/info")
-GRUB_CFG = PurePosixPath("/boot/grub/grub.cfg")
-LOOPBACK_CFG = PurePosixPath("/boot/grub/loopback.cfg")
-MD5SUM_TXT = PurePosixPath("/md5sum.txt")
-
-OUR_FOLDER = PurePosixPath("/isoforge")
-"""Where everything on an ISO lies that speaks of isoforge itself."""
-
-SEEDS_FOLDER = PurePosixPath("/nocloud")
-"""Where the seeds lie, one folder a host."""
+from isoforge.iso_layout import (
+    CASPER,
+    CASPER_UUID,
+    DISK_INFO,
+    GRUB_CFG,
+    INSTALL_SOURCES,
+    ISOFORGE_FOLDER,
+    LOOPBACK_CFG,
+    MD5SUM_TXT,
+    ROOT_AUTOINSTALL,
+    SHADOWING_MENU,
+)
 
 OLDEST_RELEASE, NEWEST_RELEASE = (22, 4), (26, 4)
 
@@ -34,8 +35,8 @@ _DISK_INFO = re.compile(
 _APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+d:all::")
 
 _SHADOWING = {
-    PurePosixPath("/boot/grub/x86_64-efi/grub.cfg"): "GRUB would read it in place of the menu",
-    PurePosixPath("/autoinstall.yaml"): "every entry would install by it without asking",
+    SHADOWING_MENU: "GRUB would read it in place of the menu",
+    ROOT_AUTOINSTALL: "every entry would install by it without asking",
 }
 
 
@@ -112,7 +113,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         menu=taken[GRUB_CFG],
         loopback_menu=taken.get(LOOPBACK_CFG, ""),
         md5sums=taken.get(MD5SUM_TXT, ""),
-        casper_uuids=tuple(sorted(file for file in paths if file.match("/.disk/casper-uuid-*"))),
+        casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
     )
 
 
@@ -181,7 +182,7 @@ def _told_by(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[s
         raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info says {title[:80]!r}")
     told = found.groupdict()
     what = f"{path} is {told['product']} {told['release']} for {told['arch']}"
-    if OUR_FOLDER in paths:
+    if ISOFORGE_FOLDER in paths:
         raise BaseIsoError(f"{path} was made by isoforge", hint="take the official ISO that it was made from")
     if told["arch"] != "amd64":
         raise BaseIsoError(f"{what}: only amd64 is supported", hint="take the live-server ISO for amd64")
@@ -190,7 +191,7 @@ def _told_by(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[s
         raise BaseIsoError(f"{what}: releases 22.04 to 26.04 are supported")
     if told["product"] != "Ubuntu-Server":
         raise BaseIsoError(f"{what}: only the server ISO is supported", hint="take the live-server ISO")
-    if PurePosixPath("/casper/install-sources.yaml") not in paths or GRUB_CFG not in paths:
+    if INSTALL_SOURCES not in paths or GRUB_CFG not in paths:
         raise BaseIsoError(f"{what}, but not a live-server ISO: it has no installer that reads a seed")
     return told
 
@@ -198,7 +199,7 @@ def _told_by(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[s
 def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:
     kernels = []
     for flavour, prefix in (("ga", ""), ("hwe", "hwe-")):
-        pair = [PurePosixPath(f"/casper/{prefix}{name}") for name in ("vmlinuz", "initrd")]
+        pair = [CASPER / f"{prefix}{name}" for name in ("vmlinuz", "initrd")]
         there = [file for file in pair if file in paths]
         if len(there) == 1 or (flavour == "ga" and not there):
             missing = next(file for file in pair if file not in there)

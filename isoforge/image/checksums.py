@@ -6,8 +6,7 @@ import hashlib
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-NEVER_ADDED = frozenset({"eltorito.img", "boot.catalog", "md5sum.txt", "grub.cfg"})
-"""Base names that Ubuntu leaves out, all releases or some: those whose content a repack changes."""
+from isoforge.iso_layout import NOT_IN_MD5SUM_TXT
 
 
 def refreshed(md5sums: str, staged: Mapping[PurePosixPath, bytes]) -> str:
@@ -21,7 +20,7 @@ def refreshed(md5sums: str, staged: Mapping[PurePosixPath, bytes]) -> str:
     for line in md5sums.splitlines():
         digest, _, name = line.partition("  ")
         lines.append(f"{fresh.pop(name, digest)}  {name}")
-    lines += [f"{fresh[name]}  {name}" for name in sorted(fresh) if PurePosixPath(name).name not in NEVER_ADDED]
+    lines += [f"{fresh[name]}  {name}" for name in sorted(fresh) if PurePosixPath(name).name not in NOT_IN_MD5SUM_TXT]
     return "".join(f"{line}\n" for line in lines)
 
 

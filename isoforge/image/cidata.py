@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from isoforge.image.xorriso import xorriso
-
-VOLUME_ID = "CIDATA"
-"""The label by which cloud-init's NoCloud finds a seed on any attached medium (cloud-init, DataSourceNoCloud)."""
+from isoforge.iso_layout import CIDATA
 
 
 def write_cidata(draft: Path, files: Mapping[str, bytes], staging: Path) -> None:
@@ -21,6 +19,6 @@ def write_cidata(draft: Path, files: Mapping[str, bytes], staging: Path) -> None
         place.touch(mode=0o600)
         place.write_bytes(content)
     xorriso(
-        "-outdev", f"stdio:{draft}", "-as", "mkisofs", "-r", "-J", "-V", VOLUME_ID, "-graft-points", "/=.", cwd=staging
+        "-outdev", f"stdio:{draft}", "-as", "mkisofs", "-r", "-J", "-V", CIDATA, "-graft-points", "/=.", cwd=staging
     )
     draft.chmod(0o600)

@@ -5,21 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from isoforge.image.base import SEEDS_FOLDER, Kernel
+from isoforge.image.base import Kernel
 from isoforge.image.match import Match
-
-CMDLINE_LIMIT = 900
-"""Bytes a kernel line may have: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own
-parameters included (casper, casper-md5check.c, parse_cmdline)."""
-
-TITLE_LIMIT = 160
-"""Characters of a title that are kept: no screen shows more, and a word beyond 8 KiB ends GRUB (YYLMAX)."""
-
-THIS_MACHINE, BY_ITSELF = " (this machine)", " (starts by itself)"
-"""What the menu writes behind a title: the machine is known to be that host's, or it is what the timeout starts."""
-
-MARK = re.compile(r"\$\{isoforge_here_\d+\}")
-"""What stands behind a title in grub.cfg, and becomes one of the two above."""
+from isoforge.iso_layout import CDROM, SEEDS_FOLDER, TITLE_LIMIT, entry_id
 
 _PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
 
@@ -51,8 +39,8 @@ class MenuEntry:
 
     @property
     def entry_id(self) -> str:
-        """What ``set default`` names; no title of the base's own entries can be equal to it."""
-        return f"host-{self.host}"
+        """What ``set default`` names."""
+        return entry_id(self.host)
 
     @property
     def kernel_line(self) -> str:
@@ -66,7 +54,7 @@ class MenuEntry:
 
     @property
     def _words(self) -> tuple[str, ...]:
-        seed = f"ds=nocloud;s=/cdrom{SEEDS_FOLDER}/{self.host}/"
+        seed = f"ds=nocloud;s={CDROM}{SEEDS_FOLDER}/{self.host}/"
         medium = (f"uuid={self.medium}",) if self.medium else ()
         return ("autoinstall", seed, "nopersistent", "fsck.mode=skip", *medium, *self.args)
 

@@ -3,21 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from isoforge.image.base import OUR_FOLDER
-
-MACHINES = OUR_FOLDER / "machines"
-"""Where the menu looks up who a machine is: ``<key>/<ending>.cfg`` has the hosts whose value of that key ends so."""
-
-KEYS = ("serial", "uuid", "asset_tag", "baseboard_serial", "product")
-"""What a machine is looked up by, the likeliest to tell one from all others first."""
-
-_ENDING = re.compile(r"[a-z0-9]{2}")
+from isoforge.iso_layout import LOOKUP_KEYS, lookup_file
 
 T = TypeVar("T")
 
@@ -51,21 +42,12 @@ class Match:
     def key(self) -> str:
         """What the menu looks it up by."""
         names = {name for name, _ in self.texts}
-        return next(key for key in KEYS if key in names)
+        return next(key for key in LOOKUP_KEYS if key in names)
 
     @property
     def files(self) -> frozenset[PurePosixPath]:
         """Where the menu looks for it: at the ending of each value of its key."""
-        return frozenset(MACHINES / self.key / f"{ending(value)}.cfg" for value in dict(self.texts)[self.key])
-
-
-def ending(value: str) -> str:
-    """The last two characters of a normalised value as a part of a file's name; "other" if they are not fit for it.
-
-    No more of a value gets into a path, and the menu does the same to what SMBIOS says (`x` stands before it).
-    """
-    last = f"x{value}"[-2:]
-    return last if _ENDING.fullmatch(last) else "other"
+        return frozenset(lookup_file(self.key, value) for value in dict(self.texts)[self.key])
 
 
 def sorted_by_file(

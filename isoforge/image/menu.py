@@ -10,14 +10,21 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Any
 
-from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, BaseIso
-from isoforge.image.entry import BY_ITSELF, THIS_MACHINE, MenuEntry, grub_word
-from isoforge.image.match import KEYS, MACHINES, sorted_by_file
+from isoforge.image.base import BaseIso
+from isoforge.image.entry import MenuEntry, grub_word
+from isoforge.image.match import sorted_by_file
 from isoforge.image.submenus import Submenu, submenus_of
+from isoforge.iso_layout import (
+    BY_ITSELF,
+    GRUB_CFG,
+    LOCAL_DISK,
+    LOOKUP_KEYS,
+    LOOPBACK_CFG,
+    MACHINES_FOLDER,
+    THIS_MACHINE,
+    build_marker,
+)
 from isoforge.wording import render
-
-HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-"""A host name is a folder on the ISO and a word on the kernel line, where quotes mean nothing (facts of casper)."""
 
 _LIVE_KERNEL = re.compile(r"^([ \t]*linux(?:efi)?[ \t]+\S*/casper/\S+)", re.MULTILINE)
 _NOT_HERE = re.compile(r"^[ \t]*(set[ \t]+(timeout|timeout_style|default)=.*|grub_platform[ \t]*)\n?", re.MULTILINE)
@@ -140,10 +147,11 @@ def _whole(template: str, menu: Menu, base: BaseIso, base_menu: str) -> str:
         spots=list(known.values()),
         submenus=submenus_of(menu.entries),
         default=default,
-        default_id=default.default if default else "local-disk",
+        default_id=default.default if default else LOCAL_DISK,
         stamp=_stamp(menu),
-        machines=MACHINES,
-        keys=sorted({entry.match.key for entry in menu.entries if entry.match}, key=KEYS.index),
+        build_marker=build_marker(menu.build_id),
+        machines=MACHINES_FOLDER,
+        keys=sorted({entry.match.key for entry in menu.entries if entry.match}, key=LOOKUP_KEYS.index),
     )
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from isoforge.image.base import OUR_FOLDER
 from isoforge.image.entry import MenuEntry
+from isoforge.iso_layout import LOOPBACK_FOLDER, MENU_FOLDER
 
 FLAT = 24
 """Hosts that are shown as a flat list: about what a screen holds."""
@@ -42,12 +42,12 @@ class Submenu:
     @property
     def file(self) -> PurePosixPath:
         """Where that file lies on the ISO."""
-        return OUR_FOLDER / "menu" / f"{self.shelf}.cfg"
+        return MENU_FOLDER / f"{self.shelf}.cfg"
 
     @property
     def loopback_file(self) -> PurePosixPath:
         """Where the same entries lie for GRUBs that start the ISO as a file."""
-        return OUR_FOLDER / "loopback" / f"{self.shelf}.cfg"
+        return LOOPBACK_FOLDER / f"{self.shelf}.cfg"
 
     def leaves(self, above: tuple[Submenu, ...] = ()) -> Iterator[tuple[Submenu, ...]]:
         """Each submenu that has entries, behind those which lead to it."""

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
 from isoforge.image.grub_password import hashed
+from isoforge.iso_layout import BY_ITSELF, THIS_MACHINE
 from isoforge.proof.boot.boot import Sighting, Trial, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.proof.boot.screen import names

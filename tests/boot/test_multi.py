@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.image.entry import BY_ITSELF
+from isoforge.iso_layout import BY_ITSELF
 from isoforge.proof.boot.boot import Sighting, Trial, boot
 from isoforge.proof.boot.expectations import seed_files
 from isoforge.proof.boot.qemu import Firmware, Medium

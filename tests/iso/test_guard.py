@@ -14,10 +14,11 @@ import sh
 import yaml
 
 from isoforge.fleet.inventory.load import Host, survey
-from isoforge.fleet.seed.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
 from isoforge.fleet.seed.guard import GUARD, STAMP, guard_command, is_guarded, script, stamp_command
 from isoforge.fleet.seed.render import render_seed
 from isoforge.fleet.smbios import PLACEHOLDERS, both_orders, is_placeholder, normalised
+from isoforge.iso_layout import DETECT
 from isoforge.run import run
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli

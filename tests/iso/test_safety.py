@@ -11,12 +11,13 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from isoforge.forge import Built, multi
-from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG, BaseIso, read_base
+from isoforge.image.base import BaseIso, read_base
 from isoforge.image.entry import MenuEntry, one_line
 from isoforge.image.match import Match
-from isoforge.image.menu import HOST_NAME, Menu, menu_files
+from isoforge.image.menu import Menu, menu_files
 from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.image.tree import read_file, read_tree
+from isoforge.iso_layout import GRUB_CFG, HOST_NAME, LOOPBACK_CFG
 from isoforge.order import Order
 from isoforge.plan import built_as
 from isoforge.proof.read.grub import read_grub

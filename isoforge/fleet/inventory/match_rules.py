@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from isoforge.fleet.inventory.view import View
-from isoforge.fleet.seed.guard import DETECT, TEXT_KEYS
 from isoforge.fleet.smbios import is_placeholder
+from isoforge.iso_layout import DETECT, TABLE_KEYS
 from isoforge.problems import Problem
 
 
@@ -17,7 +17,7 @@ def check_match(view: View) -> Iterator[Problem]:
     node = view.host.node.at(("match",))
     if node is not None and node.value == {}:
         yield view.warning(("match",), "is empty: nothing tells this machine from the others")
-    for key in (*TEXT_KEYS, "mac"):
+    for key in (*TABLE_KEYS, "mac"):
         written = view.host.node.at(("match", key))
         if written is not None and written.value in ("", []):
             yield view.error(("match", key), "is empty: the guard would have nothing to compare; leave it out")

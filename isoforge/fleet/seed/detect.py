@@ -10,15 +10,13 @@ from typing import Any
 
 from isoforge.errors import InventoryError
 from isoforge.fleet.inventory.host import Host
-from isoforge.fleet.seed.guard import DETECT, TEXT_KEYS, command, match_pairs
+from isoforge.fleet.seed.guard import command, match_pairs
 from isoforge.fleet.seed.render import HEADER, Seed
 from isoforge.fleet.smbios import normalised
+from isoforge.iso_layout import DETECT, EMPTY_FIELD, TABLE_KEYS
 from isoforge.templates import dump, load
 
-__all__ = ["DETECT", "bare_autoinstall", "detect_seed", "early_script", "match_table"]
-
-NOTHING = "-"
-"""An empty field of the table: a shell's read would take two tabs in a row for one. It is a placeholder, no value."""
+__all__ = ["bare_autoinstall", "detect_seed", "early_script", "match_table"]
 
 NO_DISK = {"layout": {"name": "direct", "match": {"serial": "*no-disk-detection-did-not-finish*", "size": "largest"}}}
 """Storage that fits no machine: whatever went wrong, the seed that only looks can never install anything itself."""
@@ -57,9 +55,9 @@ def match_table(hosts: Iterable[Host]) -> bytes:
     for host in hosts:
         if not match_pairs(host.match):
             continue
-        fields = [normalised(getattr(host.match, key)) for key in TEXT_KEYS]
+        fields = [normalised(getattr(host.match, key)) for key in TABLE_KEYS]
         macs = ",".join(normalised(mac) for mac in host.match.mac)
-        lines.append("\t".join([host.name, *(field or NOTHING for field in (*fields, macs))]) + "\n")
+        lines.append("\t".join([host.name, *(field or EMPTY_FIELD for field in (*fields, macs))]) + "\n")
     return "".join(lines).encode()
 
 

@@ -11,20 +11,17 @@ import yaml
 
 from isoforge.fleet.inventory.host import Host, MatchKeys
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
+from isoforge.iso_layout import TABLE_KEYS
 from isoforge.templates import load, render
 
 GUARD = "isoforge-guard"
-DETECT = "isoforge-detect"
 STAMP = "isoforge-stamp"
-"""The names under which the three scripts run: the word after the script in ``sh -c SCRIPT NAME …``."""
-
-TEXT_KEYS = ("serial", "uuid", "product", "asset_tag", "baseboard_serial")
-"""The match keys that hold one text each, in the order of the table on the ISO; ``mac`` comes after them."""
+"""The names under which scripts run, beside `DETECT`: the word after the script in ``sh -c SCRIPT NAME …``."""
 
 
 def match_pairs(match: MatchKeys) -> list[tuple[str, str]]:
     """Each match key that was given, with its value as it was written; one pair for each MAC address."""
-    texts = [(key, getattr(match, key)) for key in TEXT_KEYS]
+    texts = [(key, getattr(match, key)) for key in TABLE_KEYS]
     return [pair for pair in (*texts, *(("mac", mac) for mac in match.mac)) if pair[1]]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from isoforge.image.base import SEEDS_FOLDER
+from isoforge.iso_layout import SEEDS_FOLDER
 from isoforge.proof.boot.boot import Sighting
 from isoforge.proof.boot.probe_report import VIEWS, Report
 from isoforge.proof.boot.qemu import Firmware, Medium

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pyte
 
-from isoforge.image.entry import BY_ITSELF, THIS_MACHINE
+from isoforge.iso_layout import BY_ITSELF, THIS_MACHINE
 from isoforge.proof.boot.qemu import Firmware
 
 UNFINISHED = re.compile(r"\x1b\[?[0-9;:?]*\Z")

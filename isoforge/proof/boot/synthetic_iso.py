@@ -13,16 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from isoforge.errors import ToolError
+from isoforge.iso_layout import BASIC_DATA_TYPE, BIOS_BOOT_IMAGE, BOOT_CATALOG, ESP_TYPE
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import Guest, probe
 from isoforge.run import run
 from isoforge.wording import render
-
-ESP_TYPE = "28732ac11ff8d211ba4b00a0c93ec93b"
-"""GPT type of an EFI system partition, as xorriso spells it."""
-
-ISO_TYPE = "a2a0d0ebe5b9334487c068b6b72699c7"
-"""GPT type of the partition that holds the ISO 9660 tree (basic data), as xorriso spells it."""
 
 SECTOR = 512
 MIB = 1 << 20
@@ -171,9 +166,9 @@ def mkisofs(*, tree: Path, esp: Path, draft: Path, release: Release) -> list[str
         "--mbr-force-bootable",
         "-append_partition", "2", ESP_TYPE, str(esp),
         "-appended_part_as_gpt",
-        "-iso_mbr_part_type", ISO_TYPE,
-        "-c", "/boot.catalog",
-        "-b", "/boot/grub/i386-pc/eltorito.img",
+        "-iso_mbr_part_type", BASIC_DATA_TYPE,
+        "-c", str(BOOT_CATALOG),
+        "-b", str(BIOS_BOOT_IMAGE),
         "-no-emul-boot",
         "-boot-load-size", "4",
         "-boot-info-table",

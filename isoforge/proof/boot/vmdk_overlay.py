@@ -19,11 +19,10 @@ from pathlib import Path, PurePosixPath
 from isoforge.errors import BaseIsoError
 from isoforge.image.sectors import BLOCK, LBA, SYSTEM_AREA_BLOCKS
 from isoforge.image.tree import Node, View, view_start
+from isoforge.iso_layout import CASPER
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import probe
 from isoforge.wording import shipped_templates
-
-CASPER = PurePosixPath("/casper")
 
 VMDK = "vmdk"
 """The disk format that QEMU can lay together from stretches of plain files."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.base import OUR_FOLDER
+from isoforge.iso_layout import build_marker
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image
 from isoforge.proof.read.inspect import Contents, EntryFacts, HostSeed, SeedFile, contents, manifest_inside
@@ -52,7 +52,7 @@ def differences(
         try:
             before, after = (contents(image) for image in images)
             builds = tuple(manifest_inside(image) for image in images)
-            marks = {f"{OUR_FOLDER}/build-{build.build_id}" for build in builds if build} if all(builds) else set()
+            marks = {str(build_marker(build.build_id)) for build in builds if build} if all(builds) else set()
             return (
                 *_in_volume(before, after),
                 *_in_build(*builds),

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from isoforge.image.entry import MARK
+from isoforge.iso_layout import TITLE_SUFFIX
 
 _TOKEN = re.compile(
     r"""
@@ -185,7 +185,7 @@ def _opened(command: Command, file: str) -> _Block:
             value = value or next(named, "")
             entry_id = value if option == "--id" else entry_id
         elif not word.startswith("--") and not title:
-            title = MARK.sub("", word)
+            title = TITLE_SUFFIX.sub("", word)
     return _Block(kind=kind or "{", title=title, entry_id=entry_id, line=command.line, file=file)
 
 

@@ -9,16 +9,14 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.base import DISK_INFO, GRUB_CFG, LOOPBACK_CFG, OUR_FOLDER, instead_of_a_file
+from isoforge.image.base import instead_of_a_file
 from isoforge.image.eltorito import BootCatalog, read_boot_catalog
 from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, Gpt, Volume, read_gpt, read_volume
 from isoforge.image.tree import Node, View, read_tree
+from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.grub import BootMenu, read_grub, read_isolinux
 from isoforge.proof.verify.check import SkipError
-
-MANIFEST = OUR_FOLDER / "manifest.json"
-"""The manifest that an ISO of ours carries."""
 
 GRUBS = (GRUB_CFG, LOOPBACK_CFG)
 """The menus that GRUB shows."""
@@ -92,7 +90,7 @@ class Image:
     @functools.cached_property
     def casper_uuids(self) -> frozenset[str]:
         """The UUIDs by which the live system knows its medium."""
-        named = (place for place in self.tree if place.parent == DISK_INFO.parent and "casper-uuid-" in place.name)
+        named = (place for place in self.tree if str(place).startswith(CASPER_UUID))
         return frozenset(self.text(place).strip() for place in named)
 
     @functools.cached_property
@@ -106,7 +104,7 @@ class Image:
     def _sourced(self, file: str) -> str | None:
         """The text of a file that a menu of ours sources; of other menus' files nothing is known."""
         place = PurePosixPath(file)
-        if OUR_FOLDER not in place.parents:
+        if ISOFORGE_FOLDER not in place.parents:
             return ""
         return self.text(place) if place in self.tree else None
 

@@ -9,19 +9,18 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
-from isoforge.image.base import OUR_FOLDER, SEEDS_FOLDER
+from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLDER, MANIFEST, SEED_FILES, SEEDS_FOLDER
 from isoforge.proof.manifest import BaseFacts, Manifest
-from isoforge.proof.read.image import MANIFEST, Image
+from isoforge.proof.read.image import Image
 from isoforge.proof.read.mask import masked
-from isoforge.proof.verify.boot_records import ESP_TYPE
 from isoforge.proof.verify.case import sha256
 from isoforge.proof.verify.check import SkipError
 from isoforge.proof.verify.kernel_lines import seed_folder
 
-SEED_FILES = ("user-data", "meta-data", "vendor-data", "network-config")
+NOCLOUD_FILES = (*SEED_FILES, "network-config")
 """The files of a seed that NoCloud reads (cloud-init, DataSourceNoCloud)."""
 
-_PARTITION_TYPES = {ESP_TYPE: "EFI system", "a2a0d0ebe5b9334487c068b6b72699c7": "basic data"}
+_PARTITION_TYPES = {ESP_TYPE: "EFI system", BASIC_DATA_TYPE: "basic data"}
 _TITLE = re.compile(r"\S+ (?P<release>\d\d\.\d\d(?:\.\d+)?)\b.* (?P<arch>\w+) \([^)]*\)")
 
 
@@ -164,7 +163,7 @@ def contents(image: Image) -> Contents:
 
 
 def _kernels(image: Image) -> Iterator[KernelFacts]:
-    casper = sorted(place for place in image.tree if place.parent == PurePosixPath("/casper"))
+    casper = sorted(place for place in image.tree if place.parent == CASPER)
     for place in casper:
         prefix, found, _ = place.name.partition("vmlinuz")
         if found:
@@ -198,7 +197,7 @@ def _hosts(image: Image) -> Iterator[HostSeed]:
         if place.parent == SEEDS_FOLDER and node.kind == "directory":
             titles.setdefault(place, [])
     for folder, entries in titles.items():
-        files = [folder / name for name in SEED_FILES if folder / name in image.tree]
+        files = [folder / name for name in NOCLOUD_FILES if folder / name in image.tree]
         digests = [(file, image.content(file)) for file in files]
         yield HostSeed(
             name=folder.name or "/",
@@ -262,7 +261,7 @@ def extract(iso: Path, folder: Path) -> tuple[Path, ...]:
         folders = {PurePosixPath(host.folder) for host in hosts} - {PurePosixPath("/")}
         inside = {place for place, node in image.tree.items() if place.parent in folders and node.kind == "file"}
         places = inside | {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
-        places |= {place for place in image.tree if OUR_FOLDER in place.parents and place.suffix == ".cfg"}
+        places |= {place for place in image.tree if ISOFORGE_FOLDER in place.parents and place.suffix == ".cfg"}
         places |= {MANIFEST} & image.tree.keys()
         texts = {place: image.content(place) for place in sorted(places)}
     written = []

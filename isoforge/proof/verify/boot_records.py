@@ -9,12 +9,10 @@ from dataclasses import dataclass
 
 from isoforge.image.eltorito import BootImage
 from isoforge.image.sectors import BLOCK, LBA, Partition
+from isoforge.iso_layout import CIDATA, ESP_TYPE
 from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Found, SkipError, counted
-
-ESP_TYPE = "28732ac11ff8d211ba4b00a0c93ec93b"
-"""GPT type of an EFI system partition, as its bytes lie on the disk."""
 
 _BOOT_INFO = (8, 64)
 _GRUB_BOOT_INFO = (2548, 2556)
@@ -31,7 +29,7 @@ def volume(case: Case) -> Found:
     faults = []
     if end > size:
         faults.append(f"the end of the image is missing: {end - size} of {end} bytes are not there (truncated)")
-    if told.volume_id.lower() == "cidata":
+    if told.volume_id.upper() == CIDATA:
         faults.append("the volume id is CIDATA: cloud-init takes the medium itself for a seed")
     meant = case.manifest.base_iso.volume_id if case.manifest else told.volume_id
     if told.volume_id != meant:

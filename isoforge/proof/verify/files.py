@@ -7,17 +7,27 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
-from isoforge.image.base import GRUB_CFG, MD5SUM_TXT, OUR_FOLDER, SEEDS_FOLDER
-from isoforge.image.checksums import NEVER_ADDED
 from isoforge.image.tree import Node, read_tree
-from isoforge.proof.manifest import SEED_DIGESTS, Manifest
+from isoforge.iso_layout import (
+    AUTOINSTALL,
+    BIOS_BOOT_IMAGE,
+    BOOT_CATALOG,
+    EARLY_COMMANDS,
+    GRUB_CFG,
+    ISOFORGE_FOLDER,
+    MD5SUM_TXT,
+    NOT_IN_MD5SUM_TXT,
+    ROOT_AUTOINSTALL,
+    SEED_FILES,
+    SEEDS_FOLDER,
+    SHADOWING_MENU,
+    is_reserved,
+)
+from isoforge.proof.manifest import Manifest
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Found, SkipError, counted
 
-SHADOWING_MENU = PurePosixPath("/boot/grub/x86_64-efi/grub.cfg")
-ROOT_AUTOINSTALL = PurePosixPath("/autoinstall.yaml")
-
-REWRITTEN = frozenset({PurePosixPath("/boot.catalog"), PurePosixPath("/boot/grub/i386-pc/eltorito.img")})
+REWRITTEN = frozenset({BOOT_CATALOG, BIOS_BOOT_IMAGE})
 """Files that hold addresses, which every writer of ISOs writes anew."""
 
 _TEXTS = re.compile(r"/md5sum\.txt|/boot/grub/.*\.cfg|/isolinux/.*|/\.disk/casper-uuid-.*|/boot/boot\.cat")
@@ -98,7 +108,7 @@ def base_files(case: Case) -> Found:
         faults += [
             f"{path} is on the ISO, and nobody put it there"
             for path in tree.keys() - before.keys() - wanted
-            if case.staged or not (OUR_FOLDER in path.parents or is_reserved(path))
+            if case.staged or not (ISOFORGE_FOLDER in path.parents or is_reserved(path))
         ]
     how = "to the byte" if case.reading else "by kind and size"
     return Found(
@@ -117,26 +127,14 @@ def _replaced(case: Case) -> frozenset[PurePosixPath]:
 
 def _wanted(case: Case) -> frozenset[PurePosixPath]:
     """What a build adds to the base, and the folders that it lies in."""
-    files = _seed_places(case.the_manifest) | _replaced(case) | {OUR_FOLDER}
+    files = _seed_places(case.the_manifest) | _replaced(case) | {ISOFORGE_FOLDER}
     return files | {folder for path in files for folder in path.parents}
-
-
-DETECT_FILES = frozenset({"autoinstall.yaml", "early-commands"})
-"""What the entry that detects the machine reads from a host's folder, beside the seed."""
-
-RESERVED = "isoforge-"
-"""Folders below /nocloud whose name begins so are isoforge's own, and no host's."""
 
 
 def _seed_places(manifest: Manifest) -> frozenset[PurePosixPath]:
     """Where the hosts of ``manifest`` have files."""
-    names = (*SEED_DIGESTS, *DETECT_FILES)
+    names = (*SEED_FILES, AUTOINSTALL, EARLY_COMMANDS)
     return frozenset(PurePosixPath(host.seed) / name for host in manifest.hosts for name in names)
-
-
-def is_reserved(path: PurePosixPath) -> bool:
-    """Whether ``path`` is a folder of isoforge's own below /nocloud, or lies in one."""
-    return path.is_relative_to(SEEDS_FOLDER) and "/".join(path.parts[2:]).startswith(RESERVED)
 
 
 def seeds(case: Case) -> Found:
@@ -196,7 +194,7 @@ def md5sum(case: Case) -> Found:
     unlisted = [
         path
         for path, node in case.iso.tree.items()
-        if node.kind == "file" and path not in listed and path.name not in NEVER_ADDED
+        if node.kind == "file" and path not in listed and path.name not in NOT_IN_MD5SUM_TXT
     ]
     remarks = []
     if case.manifest:

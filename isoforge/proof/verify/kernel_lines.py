@@ -6,14 +6,23 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
-from isoforge.image.base import GRUB_CFG, LOOPBACK_CFG
-from isoforge.image.entry import CMDLINE_LIMIT
+from isoforge.iso_layout import (
+    CASPER,
+    CDROM,
+    GRUB_CFG,
+    ISO_SCAN,
+    KERNEL_LINE_LIMIT,
+    LOCAL_DISK,
+    LOOPBACK_CFG,
+    entry_id,
+    is_reserved,
+)
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.read.grub import BootMenu, Entry
 from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Found, SkipError, counted
-from isoforge.proof.verify.files import is_reserved, shortened
+from isoforge.proof.verify.files import shortened
 
 _DEVICE = re.compile(r"^\([^)]*\)")
 _SEED = re.compile(r"(?:^|;)(?:s|seedfrom)=([^;]*)")
@@ -23,8 +32,6 @@ _HEADERS = (
     *(b"content-type", b"mime-version", b"\x1f\x8b"),
 )
 """How user-data that cloud-init takes for something begins (cloud-init, handlers, INCLUSION_TYPES_MAP)."""
-
-ISO_SCAN = "iso-scan/filename="
 
 
 def kernel_lines(case: Case) -> Found:
@@ -57,8 +64,8 @@ def _in_entry(iso: Image, place: PurePosixPath, entry: Entry) -> Iterator[str]:
     if dashes != 1 and not entry.cut:
         yield f"its kernel line has {dashes} of the --- that ends the installer's part, not one"
     length = len(" ".join(entry.linux).encode("utf-8", errors="surrogateescape"))
-    if length > CMDLINE_LIMIT:
-        yield f"its kernel line has {length} bytes, more than {CMDLINE_LIMIT}"
+    if length > KERNEL_LINE_LIMIT:
+        yield f"its kernel line has {length} bytes, more than {KERNEL_LINE_LIMIT}"
     before = words[: words.index("---")] if dashes else words
     if place == LOOPBACK_CFG and not any(word.startswith(ISO_SCAN) for word in before):
         yield f"it does not say {ISO_SCAN}: started from a file, casper finds no medium"
@@ -69,7 +76,7 @@ def _in_entry(iso: Image, place: PurePosixPath, entry: Entry) -> Iterator[str]:
 def is_live(entry: Entry) -> bool:
     """Whether an entry starts Ubuntu's live system, and not a memory test or another system's kernel."""
     told = {"boot=casper", "autoinstall", "---"}
-    return "/casper/" in entry.linux[0] or any(word in told or word.startswith("ds=") for word in entry.linux[1:])
+    return f"{CASPER}/" in entry.linux[0] or any(word in told or word.startswith("ds=") for word in entry.linux[1:])
 
 
 def _in_initrd(iso: Image, entry: Entry, kernel: PurePosixPath | None) -> Iterator[str]:
@@ -127,9 +134,9 @@ def _seed_address(word: str) -> str:
 def seed_folder(word: str) -> PurePosixPath | None:
     """The folder of the ISO that a kernel word names as the seed; None if it names none, or one found at boot."""
     address = _seed_address(word).removeprefix("file://")
-    if not f"{address}/".startswith("/cdrom/") or "$" in address or "__dmi." in address or "%s" in address:
+    if not f"{address}/".startswith(f"{CDROM}/") or "$" in address or "__dmi." in address or "%s" in address:
         return None
-    return PurePosixPath("/", address.removeprefix("/cdrom").strip("/"))
+    return PurePosixPath("/", address.removeprefix(str(CDROM)).strip("/"))
 
 
 def _in_seed(iso: Image, word: str) -> Iterator[str]:
@@ -165,7 +172,7 @@ def menu(case: Case) -> Found:
     for place in (GRUB_CFG, LOOPBACK_CFG):
         if place in case.iso.menus:
             faults += [f"{place}: {fault}" for fault in _in_hosts(case.iso.menus[place], hosts)]
-    default = f"host-{case.manifest.default_host}" if case.manifest.default_host else "local-disk"
+    default = entry_id(case.manifest.default_host) if case.manifest.default_host else LOCAL_DISK
     if default not in {value.split(">")[-1] for value in told.variables.get("default", ())}:
         faults.append(f"the timeout does not start {default}, which the manifest names")
     if str(case.manifest.timeout_s) not in told.variables.get("timeout", ()):

@@ -7,23 +7,24 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from isoforge.image.base import GRUB_CFG, OUR_FOLDER
-from isoforge.image.match import KEYS, MACHINES, ending
+from isoforge.iso_layout import (
+    EMPTY_FIELD,
+    GRUB_CFG,
+    HOSTS_TABLE,
+    LOOKUP_KEYS,
+    MACHINES_FOLDER,
+    MATCH_KEY_LIMIT,
+    MENU_FOLDER,
+    TABLE_KEYS,
+    entry_id,
+    lookup_file,
+)
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.read.grub import Entry, commands
 from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Found, SkipError, counted
 from isoforge.proof.verify.files import shortened
-
-TABLE = OUR_FOLDER / "hosts.tsv"
-"""The match keys of each host, a line each: the same that "Detect this machine" reads."""
-
-FIELDS = ("serial", "uuid", "product", "asset_tag", "baseboard_serial")
-NOTHING = "-"
-
-LONGEST = 255
-"""Characters of a match key that the menu compares."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def machines(case: Case) -> Found:
     """Every machine whose match keys SMBIOS tells is known to the menu, under its own values, as its own host."""
     hosts = {host.name: host for host in case.the_manifest.hosts}
     table = _table(case.iso)
-    files = [place for place in case.iso.tree if MACHINES in place.parents and place.suffix == ".cfg"]
+    files = [place for place in case.iso.tree if MACHINES_FOLDER in place.parents and place.suffix == ".cfg"]
     if not table and not files:
         raise SkipError("no host has match keys")
     menu = case.iso.menus.get(GRUB_CFG)
@@ -61,9 +62,9 @@ def machines(case: Case) -> Found:
             key = place.parent.name
             met.add((key, told.values.get(key, "")))
     for name, texts in table.items():
-        looked_up = next((key for key in KEYS if key in texts), "")
+        looked_up = next((key for key in LOOKUP_KEYS if key in texts), "")
         for value in sorted(_same(looked_up, texts.get(looked_up, ""))):
-            if looked_up and len(value) <= LONGEST and (looked_up, value) not in met:
+            if looked_up and len(value) <= MATCH_KEY_LIMIT and (looked_up, value) not in met:
                 faults.append(f"the menu does not know the machine of {name} by its {looked_up} {value}")
     return Found(compared=f"{counted(len(table), 'host')} in {counted(len(files), 'file')}", faults=shortened(faults))
 
@@ -93,7 +94,7 @@ def _pairs(words: Sequence[str]) -> Iterator[tuple[str, str]]:
 def _in_place(told: Known, place: PurePosixPath) -> Iterator[str]:
     """Whether GRUB, which has one of the values, opens this file."""
     key = place.parent.name
-    if ending(told.values.get(key, "")) != place.stem:
+    if lookup_file(key, told.values.get(key, "")) != place:
         yield f"a machine with the {key} {told.values.get(key, 'that it does not ask for')!r} is not looked up here"
 
 
@@ -107,10 +108,10 @@ def _in_host(
         return
     if number != numbers[name]:
         yield f"{name} is said to be entry {number}, and is {numbers[name]}"
-    entry = entries.get(f"host-{name}")
+    entry = entries.get(entry_id(name))
     if entry is None:
         yield f"{name} has no entry in the menu"
-    elif entry.file != (shelf and f"{OUR_FOLDER}/menu/{shelf}.cfg"):
+    elif entry.file != (shelf and f"{MENU_FOLDER}/{shelf}.cfg"):
         yield f"the entry of {name} is said to be in {shelf or 'the menu itself'}, and is in {entry.file or GRUB_CFG}"
     if shelf and title != host.title:
         yield f"the entry of {name} is offered as {title!r}, and is {host.title!r}"
@@ -139,9 +140,9 @@ def _same(key: str, value: str) -> frozenset[str]:
 def _table(image: Image) -> Mapping[str, Mapping[str, str]]:
     """The SMBIOS match keys of each host, by its name; hosts without any are left out."""
     found = {}
-    for line in image.text(TABLE).splitlines():
+    for line in image.text(HOSTS_TABLE).splitlines():
         name, *fields = line.split("\t")
-        texts = {key: field for key, field in zip(FIELDS, fields, strict=False) if field != NOTHING}
+        texts = {key: field for key, field in zip(TABLE_KEYS, fields, strict=False) if field != EMPTY_FIELD}
         if texts:
             found[name] = texts
     return found

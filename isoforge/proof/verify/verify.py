@@ -9,8 +9,9 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
 from isoforge.image.tree import Node
+from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
-from isoforge.proof.read.image import MANIFEST, Image
+from isoforge.proof.read.image import Image
 from isoforge.proof.read.read_once import Other, Reading, read_once
 from isoforge.proof.verify import boot_records, files, kernel_lines, machine_lookup
 from isoforge.proof.verify.case import Case

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from isoforge.image.entry import MenuEntry
-from isoforge.image.match import Match, ending, sorted_by_file
+from isoforge.image.match import Match, sorted_by_file
 from isoforge.image.submenus import FLAT, LONGEST, Submenu, in_menu_order, submenus_of
+from isoforge.iso_layout import MACHINES_FOLDER, lookup_file
 from tests.unit.image.conftest import GA
 
 
@@ -73,7 +74,7 @@ def test_menu_order_is_the_order_of_the_submenus() -> None:
     ],
 )
 def test_no_more_than_two_letters_or_digits_of_a_value_get_into_a_path(value: str, expected: str) -> None:
-    assert ending(value) == expected
+    assert lookup_file("serial", value) == MACHINES_FOLDER / "serial" / f"{expected}.cfg"
 
 
 def test_a_machine_is_looked_up_by_the_key_that_tells_most_and_in_every_spelling_of_it() -> None:

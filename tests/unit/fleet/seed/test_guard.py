@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from isoforge.fleet.check import check_meta_data, check_user_data
 from isoforge.fleet.inventory.host import MatchKeys
 from isoforge.fleet.inventory.load import Host, survey
-from isoforge.fleet.seed.detect import DETECT, bare_autoinstall, detect_seed, early_script, match_table
+from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
 from isoforge.fleet.seed.guard import GUARD, STAMP, is_guarded
 from isoforge.fleet.seed.render import Seed, read_seed, render_seed, write_seed
 from isoforge.fleet.smbios import PLACEHOLDER_PATTERNS, PLACEHOLDERS, both_orders, is_placeholder, normalised
+from isoforge.iso_layout import DETECT
 from tests.unit.fleet.conftest import Write, errors
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"

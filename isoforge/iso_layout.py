@@ -1,0 +1,147 @@
+"""The format of our ISOs: paths, names, columns and limits that the build writes and the proof reads back.
+
+Only the format is here. How a build writes it and how the proof reads it share no code.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import PurePosixPath
+
+# What Ubuntu's ISOs have.
+
+DISK_INFO = PurePosixPath("/.disk/info")
+"""One line with product, release, code name, architecture and date."""
+
+CASPER_UUID = "/.disk/casper-uuid-"
+"""How the paths of the files begin, one for each kernel flavour, by which casper recognizes its medium."""
+
+CASPER = PurePosixPath("/casper")
+"""The live system: kernels, initrds, squashfs layers."""
+
+INSTALL_SOURCES = CASPER / "install-sources.yaml"
+"""Only the ISOs whose installer reads a seed have it."""
+
+GRUB_CFG = PurePosixPath("/boot/grub/grub.cfg")
+LOOPBACK_CFG = PurePosixPath("/boot/grub/loopback.cfg")
+"""The menus: of a medium that was booted, and of an ISO that another GRUB starts as a file."""
+
+MD5SUM_TXT = PurePosixPath("/md5sum.txt")
+
+NOT_IN_MD5SUM_TXT = frozenset({"eltorito.img", "boot.catalog", "md5sum.txt", "grub.cfg"})
+"""Base names that Ubuntu does not list in it, in all releases or some: a repack changes those files."""
+
+BIOS_BOOT_IMAGE = PurePosixPath("/boot/grub/i386-pc/eltorito.img")
+BOOT_CATALOG = PurePosixPath("/boot.catalog")
+"""Files that contain addresses: every program that writes an ISO writes them anew."""
+
+SHADOWING_MENU = PurePosixPath("/boot/grub/x86_64-efi/grub.cfg")
+"""A menu that GRUB on UEFI reads in place of `GRUB_CFG`."""
+
+ROOT_AUTOINSTALL = PurePosixPath("/autoinstall.yaml")
+"""A config that every entry without a seed would install by, without asking."""
+
+CDROM = PurePosixPath("/cdrom")
+"""Where the live system mounts its medium."""
+
+ISO_SCAN = "iso-scan/filename="
+"""The kernel argument that names the ISO file for casper, when the ISO was started as a file."""
+
+ESP_TYPE = "28732ac11ff8d211ba4b00a0c93ec93b"
+"""GPT type GUID of an EFI system partition: its bytes on the disk as hex digits, as xorriso writes it."""
+
+BASIC_DATA_TYPE = "a2a0d0ebe5b9334487c068b6b72699c7"
+"""GPT type GUID of the partition that contains the ISO 9660 tree, written the same way."""
+
+CIDATA = "CIDATA"
+"""The volume id by which cloud-init finds a seed on any attached medium (cloud-init, DataSourceNoCloud)."""
+
+# What a build adds.
+
+ISOFORGE_FOLDER = PurePosixPath("/isoforge")
+"""Everything on an ISO that is about isoforge itself."""
+
+MANIFEST = ISOFORGE_FOLDER / "manifest.json"
+BUILD_ID = ISOFORGE_FOLDER / "build"
+
+MENU_FOLDER = ISOFORGE_FOLDER / "menu"
+LOOPBACK_FOLDER = ISOFORGE_FOLDER / "loopback"
+"""The entries of submenus, one file for each submenu, for the two menus."""
+
+MACHINES_FOLDER = ISOFORGE_FOLDER / "machines"
+"""Where the menu looks up a machine: ``<key>/<ending>.cfg`` lists the hosts whose value of that key ends so."""
+
+HOSTS_TABLE = ISOFORGE_FOLDER / "hosts.tsv"
+"""One line for each host with match keys: its name, the keys of `TABLE_KEYS`, its MAC addresses; tabs in between."""
+
+TABLE_KEYS = ("serial", "uuid", "product", "asset_tag", "baseboard_serial")
+"""The columns of `HOSTS_TABLE` between the name and the MAC addresses."""
+
+EMPTY_FIELD = "-"
+"""An empty field of `HOSTS_TABLE`: a shell's read would take two tabs in a row for one."""
+
+LOOKUP_KEYS = ("serial", "uuid", "asset_tag", "baseboard_serial", "product")
+"""What the menu looks a machine up by, the key that is likeliest to be unique first."""
+
+MATCH_KEY_LIMIT = 255
+"""Characters of a match key that the menu compares; no firmware has longer ones."""
+
+SEEDS_FOLDER = PurePosixPath("/nocloud")
+"""The seeds, one folder for each host."""
+
+SEED_FILES = ("user-data", "meta-data", "vendor-data")
+"""The files of a seed."""
+
+AUTOINSTALL = "autoinstall.yaml"
+EARLY_COMMANDS = "early-commands"
+"""What "Detect this machine" reads from a host's folder beside the seed."""
+
+RESERVED_PREFIX = "isoforge-"
+"""Folders of `SEEDS_FOLDER` with such a name are isoforge's own, never a host's."""
+
+DETECT = f"{RESERVED_PREFIX}detect"
+"""The folder with the seed of "Detect this machine"."""
+
+HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""A host name is a folder on the ISO and a part of a kernel argument, where quotes mean nothing to casper."""
+
+LOCAL_DISK = "local-disk"
+"""The id of the entry that boots the machine's own disk."""
+
+THIS_MACHINE, BY_ITSELF = " (this machine)", " (starts by itself)"
+"""What the menu shows behind a title: the machine is known to be that host's, or the timeout starts the entry."""
+
+TITLE_SUFFIX = re.compile(r"\$\{isoforge_here_\d+\}")
+"""The variable behind a title in grub.cfg whose value is one of the two above, or empty."""
+
+KERNEL_LINE_LIMIT = 900
+"""Bytes of a kernel line: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own parameters
+included (casper, casper-md5check.c, parse_cmdline)."""
+
+TITLE_LIMIT = 160
+"""Characters of a title: no screen shows more, and a word beyond 8 KiB ends GRUB (YYLMAX)."""
+
+
+def entry_id(host: str) -> str:
+    """The id of a host's entry, which ``set default`` names; no title of the base's own entries can be equal to it."""
+    return f"host-{host}"
+
+
+def lookup_file(key: str, value: str) -> PurePosixPath:
+    """Where the menu looks up a machine whose ``key`` has that normalised ``value``.
+
+    The file is named after the last two characters of the value, or "other" if they are not small letters or digits.
+    No more of a value gets into a path, and the menu does the same to what SMBIOS says (with an x in front).
+    """
+    ending = f"x{value}"[-2:]
+    return MACHINES_FOLDER / key / f"{ending if re.fullmatch('[a-z0-9]{2}', ending) else 'other'}.cfg"
+
+
+def build_marker(build_id: str) -> PurePosixPath:
+    """The empty file whose name tells the menu that it runs on the medium of its own build."""
+    return ISOFORGE_FOLDER / f"build-{build_id}"
+
+
+def is_reserved(path: PurePosixPath) -> bool:
+    """Whether ``path`` is one of isoforge's own folders below `SEEDS_FOLDER`, or inside one."""
+    return path.is_relative_to(SEEDS_FOLDER) and "/".join(path.parts[2:]).startswith(RESERVED_PREFIX)
