@@ -8,7 +8,7 @@ import re
 from isoforge.errors import ToolError, UsageError
 from isoforge.fleet.facts import Facts, read_facts
 from isoforge.run import run
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 
 _DESTINATION = re.compile(r"(ssh://)?([A-Za-z0-9_][A-Za-z0-9_.-]*@)?(\[[\w:.%]+\](:\d+)?|[A-Za-z0-9][\w.:-]*)")
 """USER@HOST, HOST or ssh://USER@HOST:PORT, and nothing that ssh would take for an option."""

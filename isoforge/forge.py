@@ -21,7 +21,7 @@ from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.run import run
-from isoforge.wording import render
+from isoforge.templates import render
 
 __all__ = ["Built", "Listener", "Order", "Step", "check", "check_files", "gen", "multi", "seed_iso"]
 
@@ -163,7 +163,7 @@ def name_it(goal: Path, draft: Path, manifest: Manifest) -> Built:
     )
     texts = {
         built.manifest_file: manifest.to_json(),
-        built.summary: render("SUMMARY.txt.j2", manifest=asdict(manifest), iso=goal.name),
+        built.summary: render("SUMMARY.txt.j2", {"manifest": asdict(manifest), "iso": goal.name}),
     }
     for place, text in texts.items():
         (draft.parent / place.name).write_text(text, "utf-8")

@@ -7,7 +7,7 @@ import shutil
 from pathlib import Path
 
 from isoforge.errors import OutputError, UsageError
-from isoforge.wording import render, shipped_inventory
+from isoforge.templates import render, shipped_inventory
 
 _AGE_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 """A public key of age: bech32 with the prefix ``age`` (age's specification, "X25519 recipient stanza")."""
@@ -31,7 +31,7 @@ def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
         written = sorted(path for path in inventory.rglob("*") if path.is_file())
         for name, template in (("Makefile", "init/Makefile.j2"), (".sops.yaml", "init/sops.yaml.j2")):
             if not (folder / name).exists():
-                (folder / name).write_text(render(template, recipient=recipient), "utf-8")
+                (folder / name).write_text(render(template, {"recipient": recipient}), "utf-8")
                 written.append(folder / name)
         if _ignore(folder / ".gitignore"):
             written.append(folder / ".gitignore")
@@ -43,7 +43,7 @@ def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
 def _ignore(file: Path) -> bool:
     """Add to the .gitignore ``file`` the lines that it lacks; whether there were any."""
     before = file.read_text("utf-8") if file.exists() else ""
-    wanted = render("init/gitignore.j2").splitlines()
+    wanted = render("init/gitignore.j2", {}).splitlines()
     lacking = [line for line in wanted if line not in before.splitlines()]
     if not any(line and not line.startswith("#") for line in lacking):
         return False

@@ -27,7 +27,6 @@ from isoforge.fleet.smbios import both_orders, normalised
 from isoforge.iso_layout import DETECT
 from isoforge.problems import Problem, refuse_if_any
 from isoforge.templates import render
-from isoforge.wording import shipped_templates
 from isoforge.yaml_tree import Node, Origin, empty, plain, planted, read
 
 FOUND = ("match", "storage", "network")
@@ -165,7 +164,7 @@ def _host_file(baremetal: Path, new: Newcomer) -> str:
         "profile": new.profile,
         "facts": facts if facts.endswith("\n") else facts + "\n",
     }
-    return render("init/host.yml.j2", values, templates=[shipped_templates()], host=new.name)
+    return render("init/host.yml.j2", values)
 
 
 def _refuse_facts(new: Newcomer) -> None:

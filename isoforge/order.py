@@ -11,7 +11,7 @@ from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.sectors import read_volume
 from isoforge.iso_layout import HOST_NAME
 from isoforge.proof.manifest import Manifest
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 
 LONGEST_NAME = 64
 """Characters of a build's name."""

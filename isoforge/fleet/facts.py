@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from isoforge.errors import ToolError
 from isoforge.fleet.smbios import is_placeholder
 from isoforge.templates import render
-from isoforge.wording import shipped_templates
 
 SECTOR_BYTES = 512
 """The unit of /sys/block/*/size, whatever the disk's own sectors are (Documentation/ABI/stable/sysfs-block)."""
@@ -124,7 +123,7 @@ def host_vars(facts: Facts, *, placeholder: str = "", address: str = "", gateway
         "address": address,
         "gateway": gateway,
     }
-    return render("init/facts.yml.j2", values, templates=[shipped_templates()], host=placeholder or "discovered")
+    return render("init/facts.yml.j2", values)
 
 
 def read_facts(told: str) -> Facts:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from isoforge.image.base import Kernel
 from isoforge.image.match import Match
 from isoforge.iso_layout import CDROM, SEEDS_FOLDER, TITLE_LIMIT, entry_id
-
-_PLAIN = re.compile(r"[A-Za-z0-9_./:=,@%+-]+")
+from isoforge.templates import grub_word, one_line
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,21 +60,3 @@ class MenuEntry:
     def grub_line(self) -> str:
         """The same arguments without the ``---``, written so that GRUB hands them on unchanged."""
         return " ".join(grub_word(word) for word in self._words)
-
-
-def grub_word(text: str) -> str:
-    """``text`` as one word of a GRUB script: every character that GRUB could read otherwise is escaped.
-
-    Without blanks each such character gets a backslash, with blanks the whole is put in single quotes (GRUB manual,
-    16.1.1 Quoting). A newline cannot be escaped by a backslash, so it may only stand in quotes.
-    """
-    if _PLAIN.fullmatch(text):
-        return text
-    if text and not re.search(r"\s", text):
-        return "".join(char if _PLAIN.fullmatch(char) or not char.isascii() else f"\\{char}" for char in text)
-    return "'" + text.replace("'", r"'\''") + "'"
-
-
-def one_line(text: str) -> str:
-    """``text`` without line breaks and control characters, which a menu cannot show."""
-    return " ".join("".join(char if char.isprintable() else " " for char in text).split())

@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from isoforge.image.base import BaseIso
-from isoforge.image.entry import MenuEntry, grub_word
+from isoforge.image.entry import MenuEntry
 from isoforge.image.match import sorted_by_file
 from isoforge.image.submenus import Submenu, submenus_of
 from isoforge.iso_layout import (
@@ -24,7 +24,7 @@ from isoforge.iso_layout import (
     THIS_MACHINE,
     build_marker,
 )
-from isoforge.wording import render
+from isoforge.templates import render
 
 _LIVE_KERNEL = re.compile(r"^([ \t]*linux(?:efi)?[ \t]+\S*/casper/\S+)", re.MULTILINE)
 _NOT_HERE = re.compile(r"^[ \t]*(set[ \t]+(timeout|timeout_style|default)=.*|grub_platform[ \t]*)\n?", re.MULTILINE)
@@ -156,7 +156,7 @@ def _whole(template: str, menu: Menu, base: BaseIso, base_menu: str) -> str:
 
 
 def _rendered(template: str, **values: Any) -> str:
-    return render(template, filters={"grub": grub_word}, this_machine=THIS_MACHINE, by_itself=BY_ITSELF, **values)
+    return render(template, {"this_machine": THIS_MACHINE, "by_itself": BY_ITSELF, **values})
 
 
 def _stamp(menu: Menu) -> str:

@@ -113,7 +113,9 @@ def test_wheel_and_sdist_say_one_version_and_hold_what_is_needed(wheel: Path) ->
     templates = {path.relative_to(ROOT).as_posix() for path in (ROOT / "templates").rglob("*") if path.is_file()}
     examples = {path.relative_to(ROOT / "baremetal/inventory").as_posix() for path in tracked("baremetal/inventory")}
     modules = {path.relative_to(ROOT).as_posix() for path in (ROOT / "isoforge").rglob("*.py")}
-    assert names >= {f"isoforge/{name}" for name in templates} | {f"isoforge/examples/{name}" for name in examples}
+    assert names >= {f"isoforge/shipped/{name}" for name in templates} | {
+        f"isoforge/shipped/inventory/{name}" for name in examples
+    }
     assert names >= modules | {"isoforge/py.typed"}
 
 

@@ -20,7 +20,7 @@ import yaml
 from isoforge.errors import ToolError
 from isoforge.fleet.facts import Facts, host_vars, read_facts
 from isoforge.run import run
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 from tests.iso.conftest import Cli
 
 SCRIPT = shipped_templates() / "discover.sh"

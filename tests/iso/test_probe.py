@@ -10,7 +10,7 @@ from isoforge.errors import ToolError
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
 from isoforge.run import run
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 from tests.conftest import ROOT
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from isoforge.forge import Built, multi
 from isoforge.image.base import BaseIso, read_base
-from isoforge.image.entry import MenuEntry, one_line
+from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
 from isoforge.image.menu import Menu, menu_files
 from isoforge.image.submenus import FLAT, in_menu_order
@@ -23,6 +23,7 @@ from isoforge.plan import built_as
 from isoforge.proof.read.grub import read_grub
 from isoforge.proof.verify.machine_lookup import read_cases
 from isoforge.run import run
+from isoforge.templates import one_line
 from tests.iso.conftest import Cli
 
 HOSTS = ("site-a-m710q1", "site-a-m710q2")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import json
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -14,7 +13,7 @@ from isoforge import __version__
 from isoforge.errors import OutputError
 from isoforge.proof.boot.qemu import Firmware
 from isoforge.proof.boot.run import Booted, Evidence
-from isoforge.wording import render
+from isoforge.templates import render
 
 PAGE, FACTS = "report.html", "report.json"
 
@@ -38,20 +37,16 @@ def write_evidence(evidence: Evidence, folder: Path) -> Path:
     page.write_text(
         render(
             "report.html.j2",
-            filters={"html": escaped},
-            evidence=evidence,
-            hosts=[(host, host.seed_digests) for host in evidence.manifest.hosts if host.name in evidence.hosts],
-            pictures=[(firmware, as_data(picture)) for firmware, picture in pictures if picture.is_file()],
-            isoforge_version=__version__,
+            {
+                "evidence": evidence,
+                "hosts": [(host, host.seed_digests) for host in evidence.manifest.hosts if host.name in evidence.hosts],
+                "pictures": [(firmware, as_data(picture)) for firmware, picture in pictures if picture.is_file()],
+                "isoforge_version": __version__,
+            },
         ),
         "utf-8",
     )
     return page
-
-
-def escaped(value: object) -> str:
-    """``value`` as text of a page or of an attribute in double quotes."""
-    return html.escape(str(value), quote=True)
 
 
 def as_data(picture: Path) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from isoforge.errors import ToolError
 from isoforge.proof.boot import cpio
 from isoforge.run import run
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 
 CURE = "scripts/setup.sh demo fetches it"
 

@@ -17,7 +17,7 @@ from isoforge.iso_layout import BASIC_DATA_TYPE, BIOS_BOOT_IMAGE, BOOT_CATALOG, 
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import Guest, probe
 from isoforge.run import run
-from isoforge.wording import render
+from isoforge.templates import render
 
 SECTOR = 512
 MIB = 1 << 20
@@ -107,16 +107,17 @@ def write_tree(
 ) -> None:
     """Lay out under ``tree`` every file that the ISO has, md5sum.txt last."""
     flavours = ["generic", "generic-hwe"] if hwe else ["generic"]
-    _put(tree / ".disk/info", render("synthetic/disk-info", release=release, hwe=hwe).rstrip("\n"))
+    values = {"release": release, "hwe": hwe}
+    _put(tree / ".disk/info", render("synthetic/disk-info", values).rstrip("\n"))
     _put(tree / ".disk/base_installable", "")
     _put(tree / ".disk/cd_type", "full_cd/single\n")
     for flavour in flavours:
         _put_kernel(tree, release=release, flavour=flavour, guest=guest, initrd=initrd)
     for layer in (*LAYERS, *(f"{LAYERS[2]}.{flavour}" for flavour in flavours[1:])):
         _put_layer(tree / "casper", layer, filler_bytes=filler_bytes if layer == LAYERS[0] else 0)
-    _put(tree / "casper/install-sources.yaml", render("synthetic/install-sources.yaml", release=release, hwe=hwe))
+    _put(tree / "casper/install-sources.yaml", render("synthetic/install-sources.yaml", values))
     for name in ("grub.cfg", "loopback.cfg"):
-        _put(tree / "boot/grub" / name, render(f"synthetic/{name}", release=release, hwe=hwe))
+        _put(tree / "boot/grub" / name, render(f"synthetic/{name}", values))
     if release.memtest:
         _put(tree / release.memtest, "synthetic memory test\n")
     _put_grub(tree / "boot/grub")

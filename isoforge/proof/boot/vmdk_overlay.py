@@ -22,7 +22,7 @@ from isoforge.image.tree import Node, View, view_start
 from isoforge.iso_layout import CASPER
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import probe
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 
 VMDK = "vmdk"
 """The disk format that QEMU can lay together from stretches of plain files."""

@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.base import BaseIso
-from isoforge.image.entry import MenuEntry, grub_word, one_line
+from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
 from isoforge.image.menu import Menu, grub_cfg, loopback_cfg, menu_files, on_this_medium
 from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.iso_layout import TITLE_LIMIT
 from isoforge.plan import built_as
 from isoforge.proof.read.grub import read_grub
+from isoforge.templates import grub_word, one_line
 from tests.unit.image.conftest import GA, HWE
 
 GOLDEN = Path(__file__).parents[2] / "golden/menu"

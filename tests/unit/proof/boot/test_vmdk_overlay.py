@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.vmdk_overlay import Stretch, descriptor, in_order, is_probe
-from isoforge.wording import shipped_templates
+from isoforge.templates import shipped_templates
 
 BEHIND = Stretch(start=4096, size=1024, source="probe-0", offset=0)
 RECORDS = Stretch(start=2048, size=2048, source="records", offset=2048)
