@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from isoforge.proof.boot.probe import find_guest
 from isoforge.proof.boot.synthetic_iso import make_base
 
 ROOT = Path(__file__).parents[1]
+
+settings.register_profile("repeatable", derandomize=True, deadline=None)
+settings.load_profile("repeatable")  # the same examples in every run, and as much time as a busy machine needs
 
 Once = Callable[[str, Callable[[Path], object]], Path]
 
