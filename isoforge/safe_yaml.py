@@ -16,6 +16,10 @@ DEEPEST = 100
 _INDENTED = re.compile(rf"^[ ?-]{{{DEEPEST}}}", re.MULTILINE)
 """A line that could begin so deep in block style: each level takes a column at least."""
 
+_LIBYAML_LIMIT = "exceeded maximum nesting depth"
+"""What libyaml 0.2.6 (PyYAML 6.0.4) says at 1,000 levels. It reads ahead, so this can come before the first bracket's
+event."""
+
 FastLoader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The YAML 1.1 loader that cloud-init has, in C where PyYAML was built with it: ten times faster."""
 
@@ -29,12 +33,19 @@ def refuse_depth(text: str) -> None:
         return
     depth = 0
     event: Any
-    for event in yaml.parse(text, Loader=FastLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-        if depth > DEEPEST:
-            raise yaml.MarkedYAMLError(
-                problem=f"more than {DEEPEST} lists and mappings in one another", problem_mark=event.start_mark
-            )
+    try:
+        for event in yaml.parse(text, Loader=FastLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+            if depth > DEEPEST:
+                raise _too_deep(event.start_mark)
+    except yaml.MarkedYAMLError as error:
+        if error.problem == _LIBYAML_LIMIT:
+            raise _too_deep(error.problem_mark) from error
+        raise
+
+
+def _too_deep(mark: Any) -> yaml.MarkedYAMLError:
+    return yaml.MarkedYAMLError(problem=f"more than {DEEPEST} lists and mappings in one another", problem_mark=mark)
