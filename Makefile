@@ -11,6 +11,7 @@ PYTHON ?= python3
 VENV := .venv
 ISOFORGE := $(VENV)/bin/isoforge
 READY := $(VENV)/.ready
+LOCKED := $(VENV)/.locked
 DEMO_BASE := .cache/demo/ubuntu-24.04-live-server-amd64.iso
 GENERATED := baremetal/autoinstall/generated
 
@@ -35,46 +36,55 @@ rendered = $(if $(RENDER),--render)
 needs = $(if $($(1)),,$(error $@ needs $(1)=…, see make help))
 
 .PHONY: help
-help: ## Say what there is
+help:
 	@echo 'make demo                 set up, and build an ISO of the example hosts on a synthetic base ISO'
 	@echo 'make test                 set up, and run every test'
-	@echo 'make setup                xorriso and the virtual environment, nothing else'
+	@echo 'make setup                install xorriso and create the virtual environment'
 	@echo
 	@echo 'make baremetal/gen HOST=site-a-m710q1'
 	@echo 'make baremetal/multiiso HOSTS="site-a-m710q1 site-a-m710q2" UBUNTU_ISO=files/….iso NAME=prod-2025-03 \'
 	@echo '                        [DEFAULT_HOST=site-a-m710q1] [GRUB_TIMEOUT=15] [RENDER=1]'
-	@echo 'make baremetal/fulliso HOST=… UBUNTU_ISO=…    one host, its own hands-free ISO'
-	@echo 'make baremetal/seed HOST=…                    one host, its small CIDATA ISO'
+	@echo 'make baremetal/fulliso HOST=… UBUNTU_ISO=…    build a hands-free ISO for one host'
+	@echo 'make baremetal/seed HOST=…                    build the small CIDATA ISO of one host'
 	@echo 'make baremetal/host-init HOST=… [PROFILE=…] [GROUP=…] [FACTS=FILE]'
-	@echo '                                              add a host; FACTS is what isoforge discover printed'
-	@echo 'make baremetal/list                           the hosts of the inventory'
-	@echo 'make baremetal/validate                       everything that is wrong with them'
-	@echo 'make doctor                                   what this machine lacks'
+	@echo '                                              add a host; FACTS is the output of isoforge discover'
+	@echo 'make baremetal/list                           list the hosts of the inventory'
+	@echo 'make baremetal/validate                       check the inventory, secrets and seeds'
+	@echo 'make doctor                                   check what this machine lacks'
 	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
 	@echo
-	@echo 'make docker/image             the container image, from which ISOs are built'
-	@echo 'make docker/boot-test ISO=…   every entry of an ISO booted in QEMU, in a container'
+	@echo 'make docker/image             build the container image, which builds ISOs'
+	@echo 'make docker/boot-test ISO=…   boot every entry of an ISO in QEMU, in a container'
 	@echo
+	@echo 'For contributors:'
+	@echo 'make unit                 unit tests: under 30 s after setup, no system packages but python3-venv'
+	@echo 'make check                lint and unit: run it before each commit'
+	@echo 'make format               format the Python code, and apply the safe fixes of ruff'
 	@echo 'make lint                 style, types, import rules, shell scripts'
-	@echo 'make docs                 renew the pages that are made from the code: verbs, man page, inventory keys'
-	@echo 'make bench                how long builds take on this machine, into docs/benchmarks.md; about ten minutes'
-	@echo 'make lock                 renew requirements*.lock from pyproject.toml'
+	@echo 'make unit-lowest          unit tests with the lowest versions of the dependencies that pyproject.toml allows'
+	@echo 'make unit-newest          unit tests with the newest versions (as of the last make lock, or a fresh clone)'
+	@echo 'make docs                 regenerate the reference pages: verbs, man page, inventory keys'
+	@echo 'make bench                measure builds on this machine, into docs/benchmarks.md; about ten minutes'
+	@echo 'make lock                 update requirements*.lock from pyproject.toml'
 
-# Setting up: only what is missing.
+# Setup: installs only what is missing. $(LOCKED) needs no system package but python3-venv, $(READY) also xorriso.
 
 .PHONY: setup
 setup: $(READY)
 
 $(READY): requirements-dev.lock pyproject.toml scripts/setup.sh
 	@scripts/setup.sh build
-	@test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
+	@$(MAKE) --no-print-directory $(LOCKED)
+	@touch $@
+
+$(LOCKED): requirements-dev.lock pyproject.toml
+	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV)
 	@$(VENV)/bin/pip install -q --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(VENV)/bin/pip install -q --disable-pip-version-check --no-deps --no-build-isolation --no-index -e .
 	@touch $@
 
 .PHONY: lock
-lock: $(READY)
-	$(VENV)/bin/pip install -q uv
+lock: $(LOCKED)
 	$(VENV)/bin/uv pip compile -q $(LOCK_OPTIONS) pyproject.toml -o requirements.lock
 	$(VENV)/bin/uv pip compile -q $(LOCK_OPTIONS) --group dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 
@@ -134,7 +144,7 @@ doctor: setup
 baremetal/clean:
 	rm -rf $(GENERATED)
 
-# In a container, as whoever calls; ENGINE=podman does as well.
+# In a container, as the calling user; ENGINE=podman works too.
 
 mounted = --rm --user "$$(id -u):$$(id -g)" -v "$$PWD:/work"
 
@@ -149,18 +159,48 @@ docker/boot-test:
 	$(ENGINE) run $(mounted) isoforge-boot boot-test '$(ISO)'
 
 .PHONY: docs
-docs: setup ## Write the pages that are made from the code
+docs: $(LOCKED)
 	PYTHONPATH=. $(VENV)/bin/python scripts/reference.py
 
-# Proof that it works.
+# Tests.
 
 .PHONY: lint
-lint: setup
+lint: $(LOCKED)
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 	$(VENV)/bin/lint-imports
+	@command -v shellcheck >/dev/null || { echo 'lint: shellcheck is not installed; run: scripts/setup.sh test' >&2; exit 1; }
 	shellcheck scripts/*.sh templates/*.sh
+
+.PHONY: format
+format: $(LOCKED)
+	$(VENV)/bin/ruff check --fix .
+	$(VENV)/bin/ruff format .
+
+.PHONY: unit
+unit: $(LOCKED)
+	$(VENV)/bin/pytest $(UNIT)
+
+UNIT = -q -n auto tests/unit
+
+.PHONY: check
+check: lint unit
+
+# The unit tests with other releases of the dependencies than the locked ones, each in an environment of its own.
+
+.PHONY: unit-lowest unit-newest
+unit-lowest unit-newest: unit-%: $(VENV)/%/.ready
+	$(VENV)/$*/bin/python -m pytest $(UNIT)
+
+$(VENV)/lowest/.ready: resolution = lowest-direct
+$(VENV)/newest/.ready: resolution = highest
+$(VENV)/lowest/.ready $(VENV)/newest/.ready: requirements-dev.lock pyproject.toml | $(LOCKED)
+	@rm -rf $(@D)
+	@$(VENV)/bin/uv venv -q --python $(VENV)/bin/python $(@D)
+	@$(VENV)/bin/uv pip install -q --python $(@D)/bin/python --resolution $(resolution) \
+		--group unit --extra boot --extra secrets -r pyproject.toml
+	@touch $@
 
 .PHONY: bench
 bench: setup
@@ -170,5 +210,5 @@ bench: setup
 .PHONY: test
 test: setup
 	@scripts/setup.sh test
-	@$(MAKE) --no-print-directory lint
+	@$(MAKE) --no-print-directory lint unit-lowest unit-newest
 	$(VENV)/bin/pytest -n 2 --dist loadgroup --durations=20

@@ -100,7 +100,7 @@ def _verb(name: str, command: Any, aliases: tuple[str, ...]) -> Verb:
 def _word(param: Any) -> Word:
     is_option = param.param_type_name == "option"
     is_flag = is_option and param.is_flag
-    kind = str(param.type_descriptor.annotation) if hasattr(param, "type_descriptor") else str(param.type)
+    kind = str(param.type_descriptor.annotation) if hasattr(param, "type_descriptor") else param.type.name
     takes = (param.metavar or _kind(kind)) if is_option else (param.metavar or param.name.upper()).strip("[].")
     default = "" if is_flag or param.default in (None, Path()) or callable(param.default) else str(param.default)
     return Word(
@@ -115,10 +115,10 @@ def _word(param: Any) -> Word:
     )
 
 
-def _kind(annotation: str) -> str:
-    """What an option takes, in one word."""
-    kinds = {"Path": "PATH", "int": "NUMBER", "float": "NUMBER"}
-    return next((word for name, word in kinds.items() if re.search(rf"\b{name}\b", annotation)), "TEXT")
+def _kind(kind: str) -> str:
+    """The placeholder of an option's value, from its annotation ("pathlib.Path") or Click's name ("float range")."""
+    placeholders = {"path": "PATH", "int": "NUMBER", "integer": "NUMBER", "float": "NUMBER"}
+    return next((word for name, word in placeholders.items() if re.search(rf"\b{name}\b", kind.lower())), "TEXT")
 
 
 def exit_codes() -> list[tuple[str, str]]:
