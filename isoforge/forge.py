@@ -15,15 +15,30 @@ from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
-from isoforge.order import Order, refuse_order, the_only_base_iso
+from isoforge.order import Order, refuse_default, refuse_order, the_only_base_iso
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
 from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.run import run
+from isoforge.selection import EVERY_HOST, Selection
 from isoforge.templates import render
+from isoforge.workspace import Workspace
 
-__all__ = ["Built", "Listener", "Order", "Step", "check", "check_files", "gen", "multi", "seed_iso"]
+__all__ = [
+    "EVERY_HOST",
+    "Built",
+    "Listener",
+    "Order",
+    "Selection",
+    "Step",
+    "Workspace",
+    "check",
+    "check_files",
+    "gen",
+    "multi",
+    "seed_iso",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,21 +76,22 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
     refuse_order(order)
     xorriso_version = require_xorriso()
     base_iso = order.base_iso or the_only_base_iso()
-    refuse_other_base(order.like, base_iso)
+    refuse_other_base(order.rebuild_of, base_iso)
     listen(Step(phase="reading the inventory"))
-    hosts = collect_hosts(order)
-    refuse_same_file(order.goal, base_iso)
-    with workshop(order.goal) as shop:
+    hosts = collect_hosts(order.workspace, order.selection, strict=order.strict, forbid_secrets=order.forbid_secrets)
+    refuse_default(order, [host.name for host in hosts])
+    refuse_same_file(order.output_iso, base_iso)
+    with workshop(order.output_iso) as shop:
         with unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(shop, "base"))
             seeds = collect_seeds(order, hosts, base.release)
             plan = make_plan(order, base, hosts, seeds, xorriso_version)
-            refuse_difference(order.like, plan.manifest)
+            refuse_difference(order.rebuild_of, plan.manifest)
             draft, manifest = write_and_prove(order, base, plan, shop, listen)
-        refuse_difference(order.like, manifest)
+        refuse_difference(order.rebuild_of, manifest)
         listen(Step(phase="naming it"))
-        return name_it(order.goal, draft, manifest)
+        return name_it(order.output_iso, draft, manifest)
 
 
 def write_and_prove(
@@ -84,7 +100,7 @@ def write_and_prove(
     """Write the ISO of ``plan`` in the workshop and read it back; the draft and its manifest come out."""
     size = base.path.stat().st_size
     refuse_without_room(shop, size * (2 if order.unpack else 1))
-    draft, staging = shop / order.goal.name, subfolder(shop, "staging")
+    draft, staging = shop / order.output_iso.name, subfolder(shop, "staging")
     with digesting(base.path, draft, wanted=not order.fast, paced=not order.unpack) as digests:
         if order.unpack:
             listen(Step(phase="unpacking the base ISO"))
@@ -110,7 +126,7 @@ def write_and_prove(
         plan.manifest,
         iso=ImageFile(file=draft.name, size=draft.stat().st_size, sha256=sha256),
         base_iso=replace(plan.manifest.base_iso, file=base.path.name, size=size, sha256=base_sha256),
-        source_commit=source_commit(order.baremetal),
+        source_commit=source_commit(order.workspace.baremetal),
         unpacked=order.unpack,
     )
     return draft, manifest
@@ -123,9 +139,9 @@ def seed_iso(order: Order) -> Path:
     """
     refuse_order(order)
     require_xorriso()
-    hosts = collect_hosts(order)
+    hosts = collect_hosts(order.workspace, order.selection)
     (host,) = hosts
-    goal = order.generated / host.name / f"seed-{host.name}.iso"
+    goal = order.workspace.generated / host.name / f"seed-{host.name}.iso"
     with workshop(goal) as shop:
         (seed,) = collect_seeds(order, hosts, release=None)
         refuse_unwanted_guards(order, (seed,))

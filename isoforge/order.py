@@ -1,4 +1,4 @@
-"""What somebody wants built, and whether it can be meant."""
+"""The order of a build: its options, and which of them contradict each other."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.sectors import read_volume
-from isoforge.iso_layout import HOST_NAME
 from isoforge.proof.manifest import Manifest
-from isoforge.templates import shipped_templates
+from isoforge.selection import Selection, refuse_selection
+from isoforge.workspace import Workspace
 
 LONGEST_NAME = 64
 """Characters of a build's name."""
@@ -24,127 +24,116 @@ LONGEST_TIMEOUT_S = 2**31 - 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What somebody wants built.
+    """What is to be built, of which hosts (``selection``), and where (``workspace``).
 
-    ``baremetal`` holds the inventory and takes the output; ``hosts`` come in the order of the menu, after them those
-    of ``groups``, or ``every_host`` of the inventory; ``base_iso`` None means the one Ubuntu ISO in ``files/``;
-    ``default_host`` is what the timeout (seconds) starts, None the local disk; ``render`` renders the seeds first,
-    otherwise those that lie there are used as they are; ``unpack`` takes the whole base apart instead of passing it on
-    in one go; ``strict`` makes warnings errors; ``folder`` is where the output goes, if not under
-    ``generated/_multi/<name>``. ``guard`` puts into each seed with match keys a first command that refuses other
-    machines; ``forbid_secrets`` makes secrets in clear errors. ``auto`` makes "Detect this machine" what the timeout
-    starts; ``password_hash`` (GRUB's PBKDF2) is asked for before anything but the local disk is started. ``like`` is
-    the build that this one repeats (`order_again`): unless the same bytes come out, nothing is kept. ``fast`` leaves
-    the SHA-256 of the ISO and of its base out of the manifest.
+    ``name`` is part of the ISO's file name; ``base_iso`` None means the one Ubuntu ISO in ``files/``; ``default_host``
+    is the host that is installed when the menu's timeout (seconds) ends, None boots the local disk; ``auto`` detects
+    the machine then, and installs the matching host. ``render`` renders the seeds first, otherwise the rendered ones
+    are used; ``guard`` adds to each seed with match keys a first command that refuses other machines.
+    ``unpack`` unpacks the whole base ISO instead of copying it in one pass; ``fast`` does not compute the SHA-256 of
+    the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
+    errors. ``password_hash`` (GRUB's PBKDF2) protects all menu entries but the local disk. ``rebuild_of`` is the
+    manifest of the build to repeat (`rebuild_order`): unless the same bytes result, nothing is kept.
     """
 
-    baremetal: Path
+    workspace: Workspace
+    selection: Selection
     name: str
-    hosts: tuple[str, ...] = ()
-    groups: tuple[str, ...] = ()
-    every_host: bool = False
     base_iso: Path | None = None
     default_host: str | None = None
     timeout_s: int = 30
-    render: bool = False
-    unpack: bool = False
-    strict: bool = False
-    folder: Path | None = None
-    guard: bool = True
-    forbid_secrets: bool = False
     auto: bool = False
-    password_hash: str = field(default="", repr=False)
-    like: Manifest | None = None
+    render: bool = False
+    guard: bool = True
+    unpack: bool = False
     fast: bool = False
+    strict: bool = False
+    forbid_secrets: bool = False
+    password_hash: str = field(default="", repr=False)
+    rebuild_of: Manifest | None = None
 
     @property
-    def generated(self) -> Path:
-        """Where rendered seeds lie and ISOs go."""
-        return self.baremetal / "autoinstall" / "generated"
-
-    @property
-    def templates(self) -> tuple[Path, ...]:
-        """Where templates lie: the user's own first, of which one of the same name wins, then the shipped ones."""
-        return (self.baremetal / "templates", shipped_templates())
-
-    @property
-    def goal(self) -> Path:
-        """The ISO that is to be."""
-        return (self.folder or self.generated / "_multi" / self.name) / f"ubuntu-autoinstall-{self.name}.iso"
+    def output_iso(self) -> Path:
+        """The path of the ISO to build."""
+        return self.workspace.output_iso(self.name)
 
 
 def refuse_order(order: Order) -> None:
-    """Raise ``UsageError`` for an order that means nothing, whatever the inventory and the base ISO say."""
+    """Raise ``UsageError`` for an order that is invalid, whatever the inventory and the base ISO hold."""
     if not BUILD_NAME.fullmatch(order.name):
-        raise UsageError(f"{order.name!r} is no name for an ISO", hint="letters, digits, '.', '_' and '-'")
-    if not (order.hosts or order.groups or order.every_host):
-        raise UsageError("no host was named", hint="give --host, --group or --all; `isoforge hosts` lists them")
-    for name in order.hosts:
-        if not HOST_NAME.fullmatch(name):
-            raise UsageError(f"{name!r} is not a host name", hint="letters, digits, '.', '_' and '-'")
-        if order.hosts.count(name) > 1:
-            raise UsageError(f"host {name} was named twice", hint="each host has one entry in the menu")
+        raise UsageError(
+            f"invalid ISO name {_shortened(order.name)}",
+            hint="use letters, digits, '.', '_', '-', starting with a letter or digit,"
+            f" {LONGEST_NAME} characters at most",
+        )
+    refuse_selection(order.selection)
     if order.auto and order.default_host is not None:
         raise UsageError(
-            f"--auto and a default host ({order.default_host}) contradict each other",
-            hint="the timeout starts either one host, or what the machine turns out to be",
+            f"--auto and --default-host {order.default_host} cannot be combined",
+            hint="the timeout installs either one given host, or the host that matches the machine",
         )
     if order.auto and order.password_hash:
         raise UsageError(
-            "--auto and a menu password contradict each other",
-            hint="unattended machines have nobody who types the password",
+            "--auto and --menu-password cannot be combined",
+            hint="an unattended machine has nobody who types the password",
         )
     _refuse_timeout(order.timeout_s)
-    if not (order.groups or order.every_host):
-        refuse_default(order, order.hosts)
+    if not (order.selection.groups or order.selection.all_hosts):
+        refuse_default(order, order.selection.hosts)
+
+
+def _shortened(name: str) -> str:
+    return repr(name if len(name) <= LONGEST_NAME else f"{name[:20]}…")
 
 
 def _refuse_timeout(timeout_s: int) -> None:
     if timeout_s < 0:
-        raise UsageError(f"a timeout of {timeout_s} s is in the past", hint="give 0 or more seconds")
+        raise UsageError(f"timeout must be 0 or greater, got {timeout_s}", hint="0 starts the default entry at once")
     if timeout_s > LONGEST_TIMEOUT_S:
-        raise UsageError(f"a timeout of {timeout_s} s is more than GRUB can count", hint="give fewer seconds")
+        raise UsageError(
+            f"timeout must be {LONGEST_TIMEOUT_S} s or less, got {timeout_s}", hint="use a shorter timeout"
+        )
 
 
-def order_again(
-    like: Manifest,
+def rebuild_order(
+    manifest: Manifest,
     *,
-    baremetal: Path,
+    workspace: Workspace,
     base_iso: Path | None = None,
     render: bool = False,
     strict: bool = False,
     forbid_secrets: bool = False,
     password_hash: str = "",
 ) -> Order:
-    """The order that repeats the build which ``like`` tells of, for the inventory in ``baremetal`` as it is now.
+    """The order that repeats the build described by ``manifest``, with the inventory of ``workspace`` as it is now.
 
-    The menu's password is no part of a manifest, so its hash has to be given again. Raises ``UsageError`` if it is
-    not, if it is given to a menu without one, or if ``like`` has no digest to compare with.
+    The menu's password is not part of a manifest, so its hash has to be given again. Raises ``UsageError`` if it is
+    missing, if it is given for a menu without password, or if ``manifest`` has no digest to compare with.
     """
-    if like.iso is None or not like.iso.sha256:
+    if manifest.iso is None or not manifest.iso.sha256:
         raise UsageError(
-            f"the manifest of {like.name} has no digest of its ISO, so that nothing could be compared",
-            hint="take the manifest.json that lies beside an ISO built without --fast",
+            f"the manifest of {manifest.name} has no SHA-256 of its ISO to compare with",
+            hint="use the manifest.json beside an ISO that was built without --fast",
         )
-    if like.menu_password != bool(password_hash):
-        asked = "asks for a password" if like.menu_password else "asks for no password"
-        given = "give --menu-password again" if like.menu_password else "leave --menu-password out"
-        raise UsageError(f"the menu of {like.name} {asked}", hint=given)
+    if manifest.menu_password != bool(password_hash):
+        has = "has a password" if manifest.menu_password else "has no password"
+        hint = "give its hash with --menu-password" if manifest.menu_password else "remove --menu-password"
+        raise UsageError(f"the menu of {manifest.name} {has}", hint=hint)
     return Order(
-        baremetal=baremetal,
-        name=like.name,
-        hosts=tuple(host.name for host in like.hosts),
+        workspace=workspace,
+        selection=Selection(hosts=tuple(host.name for host in manifest.hosts)),
+        name=manifest.name,
         base_iso=base_iso,
-        default_host=like.default_host,
-        timeout_s=like.timeout_s,
+        default_host=manifest.default_host,
+        timeout_s=manifest.timeout_s,
+        auto=manifest.auto,
         render=render,
-        unpack=bool(like.unpacked),
+        guard=manifest.guard,
+        unpack=bool(manifest.unpacked),
         strict=strict,
-        guard=like.guard,
         forbid_secrets=forbid_secrets,
-        auto=like.auto,
         password_hash=password_hash,
-        like=like,
+        rebuild_of=manifest,
     )
 
 
@@ -152,8 +141,8 @@ def refuse_default(order: Order, names: Collection[str]) -> None:
     """Raise ``UsageError`` if the default host is not among the ``names`` of the hosts on the ISO."""
     if order.default_host is not None and order.default_host not in names:
         raise UsageError(
-            f"default host {order.default_host} is not one of the hosts on the ISO",
-            hint=f"they are {', '.join(list(names)[:20])}",
+            f"default host {order.default_host} is not one of the selected hosts",
+            hint=f"choose from {', '.join(list(names)[:20])}",
         )
 
 
@@ -165,6 +154,6 @@ def the_only_base_iso(folder: Path = Path("files")) -> Path:
     if len(ubuntu) == 1:
         return ubuntu[0]
     if not ubuntu:
-        raise BaseIsoError(f"no base ISO was named, and there is no Ubuntu ISO in {folder}/", hint="give --ubuntu-iso")
+        raise BaseIsoError(f"no base ISO given, and no Ubuntu ISO in {folder}/", hint="use --ubuntu-iso")
     names = ", ".join(image.name for image in ubuntu)
-    raise BaseIsoError(f"no base ISO was named, and there are several in {folder}/: {names}", hint="give --ubuntu-iso")
+    raise BaseIsoError(f"no base ISO given, and several in {folder}/: {names}", hint="use --ubuntu-iso")

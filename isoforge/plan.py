@@ -164,7 +164,7 @@ def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]
     for seed in seeds:
         files[SEEDS_FOLDER / seed.host / AUTOINSTALL] = bare_autoinstall(seed)
         files[SEEDS_FOLDER / seed.host / EARLY_COMMANDS] = early_script(seed)
-    return files | dict(seed_grafts((detect_seed(templates=order.templates),)))
+    return files | dict(seed_grafts((detect_seed(templates=order.workspace.templates),)))
 
 
 def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
@@ -194,8 +194,8 @@ def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
 
 def source_date_epoch(order: Order) -> int | None:
     """Seconds since 1970 that SOURCE_DATE_EPOCH asks for, or the build that is to be repeated did; None if unset."""
-    if order.like is not None:
-        return order.like.source_date_epoch
+    if order.rebuild_of is not None:
+        return order.rebuild_of.source_date_epoch
     told = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
         return int(told) if told else None

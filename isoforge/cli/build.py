@@ -11,8 +11,8 @@ from isoforge.cli import logs
 from isoforge.cli.completion import host_names
 from isoforge.cli.options import (
     BAREMETAL,
+    AllHosts,
     Baremetal,
-    EveryHost,
     ForbidSecrets,
     Groups,
     Hosts,
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from isoforge.proof.manifest import Manifest
 
 IN_THE_MANIFEST = frozenset(
-    {"name", "host", "group", "every_host", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
+    {"name", "host", "group", "all_hosts", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
 )
 """Parameters of multi that a manifest decides."""
 
@@ -56,7 +56,7 @@ def multi(
     ] = None,
     host: Hosts = None,
     group: Groups = None,
-    every_host: EveryHost = False,
+    all_hosts: AllHosts = False,
     ubuntu_iso: UbuntuIso = None,
     default_host: Annotated[
         str | None,
@@ -102,14 +102,16 @@ def multi(
     Example: isoforge multi --host site-a-m710q1 --host site-a-m710q2 --name prod-2025-03 --render
     """
     from isoforge.image.grub_password import read_hash
-    from isoforge.order import Order, order_again
+    from isoforge.order import Order, rebuild_order
+    from isoforge.selection import Selection
+    from isoforge.workspace import Workspace
 
     password_hash = read_hash(password_file) if password_file else ""
     if again:
         _refuse_contradictions(ctx)
-        order = order_again(
+        order = rebuild_order(
             _manifest(again),
-            baremetal=baremetal,
+            workspace=Workspace(baremetal=baremetal),
             base_iso=ubuntu_iso,
             render=render,
             strict=strict,
@@ -118,11 +120,9 @@ def multi(
         )
     else:
         order = Order(
-            baremetal=baremetal,
+            workspace=Workspace(baremetal=baremetal),
+            selection=Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts),
             name=_required(name),
-            hosts=tuple(host or ()),
-            groups=tuple(group or ()),
-            every_host=every_host,
             base_iso=ubuntu_iso,
             default_host=default_host or None,
             timeout_s=grub_timeout,
@@ -186,10 +186,13 @@ def full(
     Example: isoforge full --host site-a-m710q1 --render
     """
     from isoforge.order import Order
+    from isoforge.selection import Selection
+    from isoforge.workspace import Workspace
 
+    folder = Workspace(baremetal=baremetal).generated / "_full" / host
     order = Order(
-        baremetal=baremetal,
-        hosts=(host,),
+        workspace=Workspace(baremetal=baremetal, output_folder=folder),
+        selection=Selection(hosts=(host,)),
         name=host,
         base_iso=ubuntu_iso,
         default_host=host,
@@ -197,7 +200,6 @@ def full(
         render=render,
         guard=not no_guard,
         forbid_secrets=forbid_secrets,
-        folder=baremetal / "autoinstall" / "generated" / "_full" / host,
     )
     _build(order, json=json)
 
@@ -216,8 +218,17 @@ def seed(
     """
     from isoforge.forge import seed_iso
     from isoforge.order import Order
+    from isoforge.selection import Selection
+    from isoforge.workspace import Workspace
 
-    typer.echo(seed_iso(Order(baremetal=baremetal, name=host, hosts=(host,), render=render, guard=not no_guard)))
+    order = Order(
+        workspace=Workspace(baremetal=baremetal),
+        selection=Selection(hosts=(host,)),
+        name=host,
+        render=render,
+        guard=not no_guard,
+    )
+    typer.echo(seed_iso(order))
 
 
 def menu_password() -> None:
@@ -263,7 +274,7 @@ def _account(built: Built, order: Order) -> str:
         f"  ISO       {built.iso}",
         f"  Size      {size} bytes ({size / (1 << 20):.1f} MiB)",
         f"  SHA-256   {(manifest.iso and manifest.iso.sha256) or 'not worked out (--fast)'}",
-        *(["  Again     the same ISO, bit for bit, as the manifest's"] if order.like else []),
+        *(["  Again     the same ISO, bit for bit, as the manifest's"] if order.rebuild_of else []),
         f"  Base      {manifest.base_iso.title}",
         *(f"  Host      {host.name}" for host in manifest.hosts),
         f"  Timeout   {manifest.timeout_s} s, then {on_timeout}",

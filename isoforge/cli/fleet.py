@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import json as json_format
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from isoforge.cli.completion import host_names
-from isoforge.cli.options import BAREMETAL, Baremetal, EveryHost, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
+from isoforge.cli.options import BAREMETAL, AllHosts, Baremetal, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
 from isoforge.cli.tables import show
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
     from isoforge.ci_matrix import By, Form
     from isoforge.fleet.inventory.load import Host
-    from isoforge.order import Order
+    from isoforge.selection import Selection
 
 Choice = TypeVar("Choice", "By", "Form")
 
@@ -35,7 +35,7 @@ def add_to(app: typer.Typer) -> None:
 def gen(
     host: Hosts = None,
     group: Groups = None,
-    every_host: EveryHost = False,
+    all_hosts: AllHosts = False,
     strict: Strict = False,
     forbid_secrets: ForbidSecrets = False,
     no_guard: NoGuard = False,
@@ -48,9 +48,17 @@ def gen(
     Example: isoforge gen --host site-a-m710q1
     """
     from isoforge.forge import gen as forge_gen
+    from isoforge.selection import Selection
+    from isoforge.workspace import Workspace
 
-    order = _order("gen", host, group, every_host, baremetal, strict=strict)
-    for folder in forge_gen(replace(order, forbid_secrets=forbid_secrets, guard=not no_guard)):
+    folders = forge_gen(
+        Workspace(baremetal=baremetal),
+        Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts),
+        guard=not no_guard,
+        strict=strict,
+        forbid_secrets=forbid_secrets,
+    )
+    for folder in folders:
         typer.echo(folder)
 
 
@@ -60,7 +68,7 @@ def check(
     ] = None,
     host: Hosts = None,
     group: Groups = None,
-    every_host: EveryHost = False,
+    all_hosts: AllHosts = False,
     release: Annotated[
         str | None, typer.Option("--release", help="The release of the base ISO the seeds are for, as 24.04.")
     ] = None,
@@ -78,12 +86,15 @@ def check(
     from isoforge.forge import check as forge_check
     from isoforge.forge import check_files
     from isoforge.problems import refuse_if_any
+    from isoforge.workspace import Workspace
 
     if files:
         problems = check_files(files, release=release, forbid_secrets=forbid_secrets)
     else:
-        order = _order("check", host, group, every_host, baremetal, strict=strict)
-        problems = forge_check(replace(order, forbid_secrets=forbid_secrets), release=release)
+        selection = _selection_or_all(host, group, all_hosts=all_hosts)
+        problems = forge_check(
+            Workspace(baremetal=baremetal), selection, release=release, forbid_secrets=forbid_secrets
+        )
     if json:
         typer.echo(json_format.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
     for problem in problems if not json else ():
@@ -93,19 +104,12 @@ def check(
         typer.echo("no errors" if problems else "nothing is wrong", err=True)
 
 
-def _order(
-    name: str, host: list[str] | None, group: list[str] | None, every_host: bool, baremetal: Path, *, strict: bool
-) -> Order:
-    from isoforge.order import Order
+def _selection_or_all(host: list[str] | None, group: list[str] | None, *, all_hosts: bool = False) -> Selection:
+    """What --host, --group and --all select; all hosts without any of them."""
+    from isoforge.selection import EVERY_HOST, Selection
 
-    return Order(
-        baremetal=baremetal,
-        name=name,
-        hosts=tuple(host or ()),
-        groups=tuple(group or ()),
-        every_host=every_host,
-        strict=strict,
-    )
+    selection = Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts)
+    return EVERY_HOST if selection.is_empty else selection
 
 
 def hosts(
@@ -123,11 +127,11 @@ def hosts(
     Example: isoforge hosts site-a-m710q1 --explain
     """
     from isoforge.fleet.inventory.load import load_inventory
-    from isoforge.order import Order
+    from isoforge.workspace import Workspace
 
     if explain and host is None:
         raise UsageError("--explain needs a host", hint="isoforge hosts HOST --explain")
-    generated = Order(baremetal=baremetal, name="hosts").generated
+    generated = Workspace(baremetal=baremetal).generated
     inventory = load_inventory(baremetal)
     chosen = inventory.hosts if host is None else (inventory.host(host),)
     if explain:
@@ -163,8 +167,7 @@ def plan(
 
     kinds = _one_of("--format", form, Form), _one_of("--by", by, By)
     inventory = load_inventory(baremetal)
-    every = not (host or group)
-    chosen = chosen_hosts(inventory, _order("plan", host, group, every, baremetal, strict=False))
+    chosen = chosen_hosts(inventory, _selection_or_all(host, group))
     typer.echo(written(jobs(inventory, chosen, by=kinds[1], size=size), kinds[0]), nl=False)
 
 

@@ -20,7 +20,7 @@ Hosts = Annotated[
 ]
 OneHost = Annotated[str, typer.Option("--host", autocompletion=host_names, help="The host of the inventory.")]
 Groups = Annotated[list[str] | None, typer.Option("--group", autocompletion=group_names, help="All hosts of a group.")]
-EveryHost = Annotated[bool, typer.Option("--all", help="All hosts of the inventory.")]
+AllHosts = Annotated[bool, typer.Option("--all", help="All hosts of the inventory.")]
 UbuntuIso = Annotated[
     Path | None,
     typer.Option("--ubuntu-iso", help="The official ISO to build on; left out: the only one in files/."),

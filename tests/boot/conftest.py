@@ -11,6 +11,7 @@ import pytest
 from isoforge.forge import multi
 from isoforge.order import Order
 from isoforge.proof.manifest import Manifest
+from isoforge.workspace import Workspace
 from tests.boot.local_disk import make_local_disk
 from tests.conftest import ROOT, Once
 
@@ -24,12 +25,11 @@ def built(once: Once, base: Path, name: str, lay_out: Callable[[Path], object], 
     def make(folder: Path) -> None:
         lay_out(folder / "baremetal")
         order = Order(
-            baremetal=folder / "baremetal",
+            workspace=Workspace(baremetal=folder / "baremetal", output_folder=folder / "iso"),
             base_iso=base,
             name=name,
             timeout_s=TIMEOUT_S,
             render=True,
-            folder=folder / "iso",
             **wishes,  # type: ignore[arg-type]
         )
         multi(order)

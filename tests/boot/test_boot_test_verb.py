@@ -25,6 +25,8 @@ from isoforge.proof.boot.probe import find_guest
 from isoforge.proof.boot.qemu import QEMU, Firmware, Medium
 from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.boot.conftest import HOSTS
 from tests.boot.live_system import SAYS, live_initrd
 from tests.conftest import ROOT, Once
@@ -150,14 +152,13 @@ def live_iso(once: Once) -> Path:
         shutil.copytree(ROOT / "baremetal/inventory", folder / "baremetal/inventory")
         add_hosts(folder / "baremetal/inventory")
         order = Order(
-            baremetal=folder / "baremetal",
-            groups=("fifty",),
+            workspace=Workspace(baremetal=folder / "baremetal", output_folder=folder / "iso"),
+            selection=Selection(groups=("fifty",)),
             base_iso=base,
             name="fifty",
             default_host="host-31",
             timeout_s=60,
             render=True,
-            folder=folder / "iso",
         )
         multi(order)
 

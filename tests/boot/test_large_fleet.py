@@ -12,6 +12,7 @@ from isoforge.proof.boot.boot import Sighting, Trial, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.proof.boot.screen import names
 from isoforge.proof.manifest import HostFacts
+from isoforge.selection import Selection
 from scripts.large_fleet import large_fleet
 from tests.boot.conftest import built, manifest_of
 from tests.boot.local_disk import ext4_disk
@@ -33,7 +34,7 @@ def grouped(once: Once, base: Path, name: str, hosts: int, a_group: int, **wishe
     def lay_out(baremetal: Path) -> None:
         large_fleet(baremetal, hosts, a_group=a_group)
 
-    return built(once, base, name, lay_out, every_host=True, **wishes)
+    return built(once, base, name, lay_out, selection=Selection(all_hosts=True), **wishes)
 
 
 @pytest.fixture(scope="session")

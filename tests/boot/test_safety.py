@@ -12,6 +12,7 @@ from isoforge.image.grub_password import hashed
 from isoforge.proof.boot.boot import Sighting, Trial, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.proof.boot.screen import names
+from isoforge.selection import Selection
 from tests.boot.conftest import built, example_inventory, manifest_of
 from tests.boot.local_disk import SAYS, as_next_device, ext4_disk, make_local_disk
 from tests.conftest import Once
@@ -48,7 +49,7 @@ def safe(
             written = yaml.safe_load(overlay.read_text())
             overlay.write_text(yaml.safe_dump({**written, "match": match}))
 
-    return built(once, base, name, with_match_keys, hosts=tuple(known_by), **wishes)
+    return built(once, base, name, with_match_keys, selection=Selection(hosts=tuple(known_by)), **wishes)
 
 
 @pytest.fixture(scope="session")

@@ -99,7 +99,10 @@ def test_whoever_imports_the_wheel_gets_its_types(installed: Callable[[str], Pat
         "from pathlib import Path\n"
         "from isoforge.forge import multi\n"
         "from isoforge.order import Order\n"
-        "built: Path = multi(Order(baremetal=Path('baremetal'), name='n')).iso\n"
+        "from isoforge.selection import EVERY_HOST\n"
+        "from isoforge.workspace import Workspace\n"
+        "workspace = Workspace(baremetal=Path('baremetal'))\n"
+        "built: Path = multi(Order(workspace=workspace, selection=EVERY_HOST, name='n')).iso\n"
     )
     python = installed(next(iter(HERE))) / "python"
     words = ["-m", "mypy", "--strict", "--python-executable", str(python), "mine.py"]

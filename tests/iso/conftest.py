@@ -16,6 +16,8 @@ import sh
 from isoforge.forge import multi
 from isoforge.order import Order
 from isoforge.proof.boot.synthetic_iso import make_base
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +48,15 @@ def good(tmp_path_factory: pytest.TempPathFactory, noble: Path) -> Path:
     baremetal = tmp_path_factory.mktemp("good") / "baremetal"
     shutil.copytree(ROOT / "baremetal/inventory", baremetal / "inventory")
     hosts = ("site-a-m710q1", "site-a-m710q2")
-    return multi(Order(baremetal=baremetal, hosts=hosts, name="good", base_iso=noble, timeout_s=15, render=True)).iso
+    order = Order(
+        workspace=Workspace(baremetal=baremetal),
+        selection=Selection(hosts=hosts),
+        name="good",
+        base_iso=noble,
+        timeout_s=15,
+        render=True,
+    )
+    return multi(order).iso
 
 
 @pytest.fixture

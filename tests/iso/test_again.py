@@ -10,9 +10,10 @@ import pytest
 
 from isoforge.errors import ProofError, UsageError
 from isoforge.image.grub_password import hashed
-from isoforge.order import order_again
+from isoforge.order import rebuild_order
 from isoforge.proof.manifest import Manifest
 from isoforge.rebuild import refuse_difference
+from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
 from tests.iso.faults import said
 
@@ -36,7 +37,7 @@ def test_everything_that_shapes_an_iso_comes_from_its_manifest(cli: Cli, fleet: 
     before = (fleet / ISO).read_bytes()
     (fleet / ISO).unlink()
     again = ("multi", "--from", first, "--ubuntu-iso", noble)
-    said(cli(*again), 2, "the menu of n asks for a password", "--menu-password")
+    said(cli(*again), 2, "the menu of n has a password", "--menu-password")
     outcome = cli(*again, "--menu-password", "hash")
     assert outcome.code == 0, outcome.err
     assert "the same ISO, bit for bit" in outcome.err
@@ -100,10 +101,10 @@ def test_file_that_is_no_manifest_is_refused(cli: Cli, fleet: Path) -> None:
 
 def test_manifest_without_a_digest_has_nothing_to_compare_with(good: Path, tmp_path: Path) -> None:
     told = Manifest.from_json(good.with_name("manifest.json").read_text("utf-8"))
-    with pytest.raises(UsageError, match="no digest of its ISO"):
-        order_again(replace(told, iso=None), baremetal=tmp_path)
-    with pytest.raises(UsageError, match="asks for no password"):
-        order_again(told, baremetal=tmp_path, password_hash=hashed("a", rounds=1))
+    with pytest.raises(UsageError, match="no SHA-256 of its ISO"):
+        rebuild_order(replace(told, iso=None), workspace=Workspace(baremetal=tmp_path))
+    with pytest.raises(UsageError, match="has no password"):
+        rebuild_order(told, workspace=Workspace(baremetal=tmp_path), password_hash=hashed("a", rounds=1))
 
 
 def test_bytes_that_differ_are_told_by_their_digest(good: Path) -> None:

@@ -118,11 +118,11 @@ def test_host_that_does_not_exist(multi: Cli) -> None:
 @pytest.mark.parametrize("name", ["$(reboot)", "../up", "a b", "", "-x", "é", "a\nb", "a;b"])
 def test_host_name_that_is_none(cli: Cli, noble: Path, name: str) -> None:
     outcome = cli("multi", f"--host={name}", "--ubuntu-iso", noble, "--name", "n", "--render")
-    said(outcome, 2, "is not a host name")
+    said(outcome, 2, "invalid host name")
 
 
 def test_host_named_twice(multi: Cli) -> None:
-    said(multi("--host", Q1, "--render"), 2, f"host {Q1} was named twice")
+    said(multi("--host", Q1, "--render"), 2, f"host {Q1} is selected twice")
 
 
 def test_default_host_that_is_not_on_the_iso(multi: Cli) -> None:
@@ -139,7 +139,7 @@ def test_timeout_that_is_no_number(multi: Cli) -> None:
 
 @pytest.mark.parametrize("name", ["a/b", "..", "", "a b", "$(x)"])
 def test_name_that_is_none(multi: Cli, name: str) -> None:
-    said(multi("--render", name=name), 2, "is no name for an ISO")
+    said(multi("--render", name=name), 2, "invalid ISO name")
 
 
 def test_no_inventory_here(cli: Cli, fleet: Path, noble: Path) -> None:

@@ -13,6 +13,8 @@ from isoforge.image.tree import read_file, read_tree
 from isoforge.order import Order
 from isoforge.proof.verify.check import Outcome
 from isoforge.proof.verify.verify import verify
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
 
 HOST = "site-a-m710q1"
@@ -42,7 +44,16 @@ def test_fast_leaves_out_both_digests_and_says_so(cli: Cli, fleet: Path, noble: 
 
 def test_phases_are_told_by_name_in_their_order(fleet: Path, noble: Path) -> None:
     heard: list[Step] = []
-    multi(Order(baremetal=fleet / "baremetal", name="n", hosts=(HOST,), base_iso=noble, render=True), heard.append)
+    multi(
+        Order(
+            workspace=Workspace(baremetal=fleet / "baremetal"),
+            selection=Selection(hosts=(HOST,)),
+            name="n",
+            base_iso=noble,
+            render=True,
+        ),
+        heard.append,
+    )
     phases = list(dict.fromkeys(step.phase for step in heard))
     assert [phase for phase in phases if phase != "computing digests"] == [
         "reading the inventory",
@@ -55,7 +66,13 @@ def test_phases_are_told_by_name_in_their_order(fleet: Path, noble: Path) -> Non
 
 
 def seed_order(fleet: Path, *, render: bool, guard: bool = True) -> Order:
-    return Order(baremetal=fleet / "baremetal", name=HOST, hosts=(HOST,), render=render, guard=guard)
+    return Order(
+        workspace=Workspace(baremetal=fleet / "baremetal"),
+        selection=Selection(hosts=(HOST,)),
+        name=HOST,
+        render=render,
+        guard=guard,
+    )
 
 
 def user_data(iso: Path) -> bytes:

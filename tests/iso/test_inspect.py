@@ -15,6 +15,8 @@ from isoforge.order import Order
 from isoforge.proof.boot.synthetic_iso import Release, make_base
 from isoforge.proof.read.diff import differences
 from isoforge.proof.read.inspect import extract, inspect
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.iso import mutation as m
 from tests.iso.conftest import Cli
 
@@ -171,7 +173,8 @@ def test_iso_does_not_differ_from_itself(cli: Cli, good: Path) -> None:
 def test_unpacked_build_does_not_differ(good: Path, noble: Path, tmp_path: Path) -> None:
     shutil.copytree(good.parents[4] / "inventory", tmp_path / "baremetal/inventory")
     order = Order(
-        baremetal=tmp_path / "baremetal", hosts=tuple(HOSTS), name="good", base_iso=noble, timeout_s=15, render=True,
+        workspace=Workspace(baremetal=tmp_path / "baremetal"), selection=Selection(hosts=tuple(HOSTS)),
+        name="good", base_iso=noble, timeout_s=15, render=True,
         unpack=True,
     )  # fmt: skip
     assert differences(good, multi(order).iso) == ()
@@ -202,7 +205,8 @@ def test_another_build_is_told_once_and_not_for_every_entry(good: Path, noble: P
     overlay = tmp_path / "baremetal/inventory/host_vars" / HOSTS[0] / "main.yml"
     overlay.write_text(f"{overlay.read_text()}locale: de_DE.UTF-8\nkernel_args: [quiet]\n")
     order = Order(
-        baremetal=tmp_path / "baremetal", hosts=tuple(HOSTS), name="good", base_iso=noble, timeout_s=15, render=True,
+        workspace=Workspace(baremetal=tmp_path / "baremetal"), selection=Selection(hosts=tuple(HOSTS)),
+        name="good", base_iso=noble, timeout_s=15, render=True,
     )  # fmt: skip
     found = differences(good, multi(order).iso)
     named = [(one.part, one.subject) for one in found if one.part != "files"]

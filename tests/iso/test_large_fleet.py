@@ -14,6 +14,8 @@ from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.grub import read_grub
 from isoforge.proof.read.inspect import extract, inspect
 from isoforge.proof.verify.verify import verify
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from scripts.large_fleet import large_fleet
 from tests.conftest import Once
 from tests.iso import mutation as m
@@ -31,13 +33,12 @@ def large(once: Once, noble: Path) -> Path:
     def make(folder: Path) -> None:
         large_fleet(folder / "baremetal", 150, a_group=130)
         order = Order(
-            baremetal=folder / "baremetal",
-            every_host=True,
+            workspace=Workspace(baremetal=folder / "baremetal", output_folder=folder / "iso"),
+            selection=Selection(all_hosts=True),
             name="large",
             base_iso=noble,
             default_host=DEFAULT,
             render=True,
-            folder=folder / "iso",
         )
         multi(order)
 

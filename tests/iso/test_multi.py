@@ -7,6 +7,7 @@ import json
 import os
 import re
 import stat
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -17,6 +18,8 @@ from isoforge.image.sectors import read_gpt
 from isoforge.image.tree import View, read_file, read_tree
 from isoforge.order import Order
 from isoforge.run import run
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
 
 HOSTS = ("site-a-m710q1", "site-a-m710q2")
@@ -31,8 +34,8 @@ def built(fleet: Path, noble: Path) -> Built:
 def order(baremetal: Path, base_iso: Path, *, render: bool = False, unpack: bool = False) -> Order:
     """The order of the guide."""
     return Order(
-        baremetal=baremetal,
-        hosts=HOSTS,
+        workspace=Workspace(baremetal=baremetal),
+        selection=Selection(hosts=HOSTS),
         name="prod-2025-03",
         base_iso=base_iso,
         timeout_s=15,
@@ -195,7 +198,8 @@ def test_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path, noble: Pa
 
 
 def test_another_overlay_gives_another_file_system(built: Built, fleet: Path, noble: Path) -> None:
-    other = multi(Order(baremetal=fleet / "baremetal", hosts=HOSTS[:1], name="prod-2025-03b", base_iso=noble))
+    selection = Selection(hosts=HOSTS[:1])
+    other = multi(replace(order(fleet / "baremetal", noble, render=False), selection=selection, name="prod-2025-03b"))
     uuids = {run("xorriso", "-no_rc", "-indev", iso, "-pvd_info").split("Modif. Time  : ")[1][:16] for iso in (
         built.iso, other.iso, noble,
     )}  # fmt: skip

@@ -18,6 +18,8 @@ from isoforge.order import Order
 from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.proof.verify.verify import verify
 from isoforge.run import run
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli, Outcome
 from tests.iso.faults import said
@@ -221,7 +223,14 @@ def marks() -> dict[int, bytes]:
 def test_a_file_over_4_gib_stays_whole(large_base: Path, fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is forced to the disk here: 5 GB of zeros would take it a minute, and they are thrown away."""
     monkeypatch.setattr(os, "fsync", lambda _: None)
-    made = multi(Order(baremetal=fleet / "baremetal", hosts=(Q1,), name="n", base_iso=large_base, render=True)).iso
+    order = Order(
+        workspace=Workspace(baremetal=fleet / "baremetal"),
+        selection=Selection(hosts=(Q1,)),
+        name="n",
+        base_iso=large_base,
+        render=True,
+    )
+    made = multi(order).iso
     for view in View:
         node = read_tree(made, view)[LAYER]
         assert node.size == LARGE

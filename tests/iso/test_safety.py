@@ -23,7 +23,9 @@ from isoforge.plan import built_as
 from isoforge.proof.read.grub import read_grub
 from isoforge.proof.verify.machine_lookup import read_cases
 from isoforge.run import run
+from isoforge.selection import Selection
 from isoforge.templates import one_line
+from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
 
 HOSTS = ("site-a-m710q1", "site-a-m710q2")
@@ -100,8 +102,8 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
 def built(fleet: Path, noble: Path, **wishes: object) -> Built:
     return multi(
         Order(
-            baremetal=fleet / "baremetal",
-            hosts=HOSTS,
+            workspace=Workspace(baremetal=fleet / "baremetal"),
+            selection=Selection(hosts=HOSTS),
             name="safe",
             base_iso=noble,
             **{"render": True, **wishes},  # type: ignore[arg-type]
@@ -158,7 +160,7 @@ def test_auto_is_for_machines_that_nobody_stands_before(
     words = ["multi", "--host", HOSTS[0], "--ubuntu-iso", noble, "--name", "safe", "--render", "--auto"]
     refused = cli(*words, *contradicted)
     assert refused.code == 2
-    assert "contradict each other" in refused.err
+    assert "cannot be combined" in refused.err
 
 
 def test_the_password_protects_all_but_the_local_disk(cli: Cli, fleet: Path, noble: Path) -> None:

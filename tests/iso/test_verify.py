@@ -21,6 +21,8 @@ from isoforge.proof.read.read_once import CHUNK, Other, read_once
 from isoforge.proof.verify.check import Outcome
 from isoforge.proof.verify.verify import structural, verify
 from isoforge.run import run
+from isoforge.selection import Selection
+from isoforge.workspace import Workspace
 from tests.iso import mutation as m
 from tests.iso.conftest import Cli
 
@@ -61,7 +63,8 @@ def test_own_isos_of_every_release_have_no_fault(fleet: Path, release: Release, 
     base = fleet / "base.iso"
     make_base(base, release=release)
     order = Order(
-        baremetal=fleet / "baremetal", name="n", every_host=True, base_iso=base, default_host="site-a-m710q1",
+        workspace=Workspace(baremetal=fleet / "baremetal"), selection=Selection(all_hosts=True),
+        name="n", base_iso=base, default_host="site-a-m710q1",
         render=True, unpack=unpack,
     )  # fmt: skip
     iso = multi(order).iso
