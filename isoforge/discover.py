@@ -40,7 +40,7 @@ def discover(destination: str | None = None) -> Facts:
         told = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_kept("SSH_AUTH_SOCK"))
     except ToolError as failure:
         hint = next((hint for words, hint in _HINTS.items() if words in failure.message), "")
-        said = failure.message.splitlines()[-1].removeprefix("ssh gave 255: ")
+        said = failure.message.splitlines()[-1].removeprefix("ssh exited with status 255: ")
         raise ToolError(f"{destination}: {said}", hint=hint.format(destination) or failure.hint) from failure
     return read_facts(told)
 

@@ -12,7 +12,7 @@ from isoforge.collect import tracked
 from isoforge.errors import ToolError
 from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
-from isoforge.packages import cure
+from isoforge.packages import install_hint
 from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
 
 
@@ -66,7 +66,7 @@ def _programs() -> Iterator[Finding]:
         if found:
             yield Finding(name=name, purpose=purpose, verdict=Verdict.OK, told=found)
         else:
-            help_with = cure(Path(program).name)
+            help_with = install_hint(Path(program).name)
             yield Finding(name=name, purpose=purpose, verdict=Verdict.OPTIONAL, told="not here", cure=help_with)
 
 

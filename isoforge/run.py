@@ -16,22 +16,30 @@ from typing import Any
 import sh
 
 from isoforge.errors import ToolError
-from isoforge.packages import cure
+from isoforge.packages import install_hint
 
 log = logging.getLogger(__name__)
 
-LAST_WORDS = 12
-"""How many of a failed program's last lines on stderr travel in the error."""
+TAIL_LINES = 12
+"""How many of the last lines of a failed program's stderr the error contains."""
 
 PR_SET_PDEATHSIG = 1
 """The option of prctl(2) that has the kernel signal a process when the thread that started it ends."""
 
-ENDING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""The signals that end a program of ours, and with it its children."""
+TERMINATING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""The signals that end isoforge, and with it its children."""
+
+
+class ExitError(ToolError):
+    """A program ended with another status than 0; ``output`` is the end of its stderr."""
+
+    def __init__(self, message: str, *, output: str) -> None:
+        super().__init__(message)
+        self.output = output
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The whole environment of a child: where programs lie, plain English, UTC, and ``extra``.
+    """The whole environment of a child: PATH, HOME and TMPDIR, an English locale, UTC, and ``extra``.
 
     SOURCE_DATE_EPOCH and user settings stay outside, so that the same call gives the same bytes everywhere.
     """
@@ -40,14 +48,11 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def command(program: str) -> sh.Command:
-    """The program of that name or path; ``ToolError`` with the cure if it is not on this machine."""
+    """The program of that name or path; ``ToolError`` with an install hint if there is none."""
     try:
         return sh.Command(program)
     except sh.CommandNotFound as missing:
-        raise ToolError(
-            f"{program} is not on this machine",
-            hint=cure(Path(program).name),
-        ) from missing
+        raise ToolError(f"{program} is not installed", hint=install_hint(Path(program).name)) from missing
 
 
 def run(
@@ -57,34 +62,33 @@ def run(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
-    complaint: re.Pattern[str] | None = None,
-    moved: Callable[[], object] | None = None,
-    patience_s: float = 0,
-    discreet: bool = False,
+    error_pattern: re.Pattern[str] | None = None,
+    heartbeat: Callable[[], object] | None = None,
+    stall_timeout_s: float = 0,
+    log_output: bool = True,
 ) -> str:
-    """Run ``program`` to its end and return what it wrote to stdout.
+    """Run ``program`` to its end and return its stdout.
 
-    ``stdin`` is all it gets to read; ``env`` is added to `environment`; ``on_line`` is called with each line of
-    stderr as it comes; ``complaint`` finds the lines of it that tell why a wordy program failed. Arguments are visible
-    to every user of the machine: a secret goes through ``stdin``. If ``moved`` gives the same for ``patience_s``
-    seconds, the program hangs and is killed. ``discreet``: what it says may hold secrets and is not logged.
+    ``stdin`` is all its input; ``env`` is added to `environment`; ``on_line`` is called with each line of stderr as it
+    comes; ``error_pattern`` finds the lines of stderr that an error reports (the last ones without a match). Arguments
+    are visible to every user of the machine: a secret goes through ``stdin``. The program counts as hanging, and is
+    killed, when ``heartbeat`` returns the same value for ``stall_timeout_s`` seconds. ``log_output`` is False for a
+    program whose stderr may contain secrets.
 
-    Raises ``ToolError`` with the program's last words if it is missing, hangs, or gives anything but 0. Whatever ends
-    this call, an exception or a signal included, the child has ended before it.
+    Raises ``ExitError`` if the program exits with a status other than 0, ``ToolError`` if it is missing or hangs.
+    Whatever ends this call, an exception or a signal included, the child has ended before it.
     """
     with (
-        running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line, discreet=discreet) as child,
-        watched(child, moved, patience_s) as given_up,
+        running(program, *args, stdin=stdin, cwd=cwd, env=env, on_line=on_line, log_output=log_output) as child,
+        killed_when_stalled(child, heartbeat, stall_timeout_s) as stalled,
     ):
         try:
             child.wait()
         except sh.ErrorReturnCode as failure:
-            if given_up.is_set():
-                name = Path(program).name
-                raise ToolError(f"{name} did not move for {patience_s:g} s and was stopped") from None
-            code = failure.exit_code
-            how = f"gave {code}" if code > 0 else f"was killed by signal {-code}"
-            raise ToolError(f"{Path(program).name} {how}: {last_words(failure, complaint)}") from None
+            name = Path(program).name
+            if stalled.is_set():
+                raise ToolError(f"{name} made no progress for {stall_timeout_s:g} s and was killed") from None
+            raise exit_error(name, failure, error_pattern) from None
         return str(child.stdout.decode("utf-8", errors="replace"))
 
 
@@ -96,17 +100,18 @@ def running(
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
-    discreet: bool = False,
+    log_output: bool = True,
 ) -> Iterator[sh.RunningCommand]:
-    """Start ``program`` and hand it out while it runs; it is stopped when the block is left, however it is left.
+    """Start ``program`` and yield it while it runs; it is killed when the block is left, however it is left.
 
-    Even a kill of this process takes the child along. The thread that enters the block has to leave it.
+    The arguments are those of `run`. Even SIGKILL for this process ends the child. The thread that enters the block
+    has to leave it.
     """
     words = [os.fspath(arg) for arg in args]
     log.debug("running: %s", shlex.join([program, *words]))
 
-    def hear(line: str) -> None:
-        if not discreet:
+    def on_stderr(line: str) -> None:
+        if log_output:
             log.debug("%s: %s", Path(program).name, line.rstrip())
         if on_line is not None:
             on_line(line)
@@ -119,7 +124,7 @@ def running(
             _in=stdin,
             _cwd=None if cwd is None else os.fspath(cwd),
             _env=environment(env),
-            _err=hear,
+            _err=on_stderr,
             _tee="err",
             _tty_out=False,
             _decode_errors="replace",
@@ -127,7 +132,7 @@ def running(
             _bg_exc=False,
             _return_cmd=True,
             _truncate_exc=False,
-            _preexec_fn=dying_with(os.getpid()),
+            _preexec_fn=die_with_parent(os.getpid()),
         )
         try:
             release()
@@ -139,67 +144,67 @@ def running(
         release()
 
 
-def dying_with(parent: int) -> Callable[[], None]:
-    """What a child does before it becomes another program, so that SIGKILL for the process ``parent`` ends it too."""
+def die_with_parent(parent: int) -> Callable[[], None]:
+    """A function for the child to call before exec, so that SIGKILL for the process ``parent`` ends the child too."""
     import ctypes
 
     prctl = ctypes.CDLL(None).prctl
 
     def bind() -> None:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it had ended before it could be watched
+        if os.getppid() != parent:  # the parent ended before the call
             os._exit(1)
 
     return bind
 
 
 @contextlib.contextmanager
-def watched(
-    child: sh.RunningCommand, moved: Callable[[], object] | None, patience_s: float
+def killed_when_stalled(
+    child: sh.RunningCommand, heartbeat: Callable[[], object] | None, stall_timeout_s: float
 ) -> Iterator[threading.Event]:
-    """Kill ``child`` if ``moved`` gives the same for ``patience_s`` seconds in the block, and tell it by the event."""
-    ended, given_up = threading.Event(), threading.Event()
-    if moved is None:
-        yield given_up
+    """Kill ``child`` when ``heartbeat`` returns the same for ``stall_timeout_s`` seconds; the event is set then."""
+    ended, stalled = threading.Event(), threading.Event()
+    if heartbeat is None:
+        yield stalled
         return
-    interval_s = min(1.0, patience_s / 10)
+    interval_s = min(1.0, stall_timeout_s / 10)
 
     def watch() -> None:
-        before, still_s = moved(), 0.0
-        while still_s < patience_s:
+        before, still_s = heartbeat(), 0.0
+        while still_s < stall_timeout_s:
             if ended.wait(interval_s):
                 return
             # Counted, not read from a clock: time in which this whole program was stopped does not count.
-            now = moved()
+            now = heartbeat()
             still_s = still_s + interval_s if now == before else 0.0
             before = now
-        given_up.set()
+        stalled.set()
         with contextlib.suppress(ProcessLookupError):
             child.kill()
 
     threading.Thread(target=watch, name="watch", daemon=True).start()
     try:
-        yield given_up
+        yield stalled
     finally:
         ended.set()
 
 
 def hold_signals() -> Callable[[], None]:
-    """Keep `ENDING` signals back until the returned function is called; only the main thread can, and needs to.
+    """Hold `TERMINATING` signals back until the returned function is called; only the main thread can, and needs to.
 
     Masking would not do: the kernel hands the signal to any thread that does not mask it, and Python then raises in
     the main thread all the same (Python library reference, signal).
     """
     if threading.current_thread() is not threading.main_thread():
         return lambda: None
-    came: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: came.append(number)) for number in ENDING}
+    pending: list[int] = []
+    before = {number: signal.signal(number, lambda number, _frame: pending.append(number)) for number in TERMINATING}
 
     def release() -> None:
         while before:
             signal.signal(*before.popitem())
-        while came:
-            signal.raise_signal(came.pop())
+        while pending:
+            signal.raise_signal(pending.pop())
 
     return release
 
@@ -207,8 +212,8 @@ def hold_signals() -> Callable[[], None]:
 def stop(child: sh.RunningCommand) -> None:
     """End ``child`` if it still runs, and reap it.
 
-    By SIGKILL: what it has written so far is thrown away, and xorriso takes two seconds over a SIGTERM (1.5.4), while
-    who presses Ctrl-C waits.
+    By SIGKILL: its output is thrown away anyway, and xorriso needs two seconds to end after a SIGTERM (1.5.4), which
+    would delay Ctrl-C.
     """
     if not child.is_alive():
         return
@@ -218,9 +223,11 @@ def stop(child: sh.RunningCommand) -> None:
         child.wait()
 
 
-def last_words(failure: sh.ErrorReturnCode, complaint: re.Pattern[str] | None = None) -> str:
-    """What a failed program had to say: the last lines of its stderr, those with a ``complaint`` if there are any."""
-    lines = failure.stderr.decode("utf-8", errors="replace").splitlines()
-    said = [line.strip() for line in lines if line.strip()]
-    complaints = [line for line in said if complaint and complaint.search(line)]
-    return "\n".join((complaints or said)[-LAST_WORDS:]) or "it said nothing"
+def exit_error(name: str, failure: sh.ErrorReturnCode, error_pattern: re.Pattern[str] | None = None) -> ExitError:
+    """The error for the program ``name`` that failed: its exit status or signal, and the end of its stderr."""
+    code = failure.exit_code
+    ending = f"exited with status {code}" if code > 0 else f"was killed by signal {-code}"
+    output = [line.strip() for line in failure.stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    errors = [line for line in output if error_pattern and error_pattern.search(line)]
+    tail = "\n".join((errors or output)[-TAIL_LINES:])
+    return ExitError(f"{name} {ending}: {tail}" if tail else f"{name} {ending} (no output)", output=tail)

@@ -13,10 +13,10 @@ from isoforge.run import run
 OLDEST = (1, 5, 4)
 """The first release that reports a GPT with an appended partition truly (libisoburn changelog, 1.5.4)."""
 
-PATIENCE_S = 300.0
-"""How long xorriso may stand still, in seconds, before it counts as hanging: a stick or a share can be slow."""
+STALL_TIMEOUT_S = 300.0
+"""Seconds without progress after which xorriso counts as hanging: a stick or a share can be slow."""
 
-_COMPLAINT = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
+_ERROR = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large|Image size \S+ exceeds free space")
 _UPDATE = re.compile(r": UPDATE : +(?P<count>[\d.]*)")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
@@ -30,7 +30,7 @@ def xorriso(
 ) -> str:
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
 
-    It counts as hanging, and is stopped with a ``ToolError``, when for `PATIENCE_S` it has told nothing new and
+    It counts as hanging, and is stopped with a ``ToolError``, when for `STALL_TIMEOUT_S` it has told nothing new and
     written nothing to the file ``growing``. ``OutputError`` if there was no room for what it was to write.
     """
     progress = ""
@@ -42,13 +42,13 @@ def xorriso(
         if on_line is not None:
             on_line(line)
 
-    def moved() -> tuple[str, int]:
+    def heartbeat() -> tuple[str, int]:
         return progress, growing.stat().st_mtime_ns if growing and growing.exists() else 0
 
     try:
         return run(
             "xorriso", "-no_rc", *args,
-            cwd=cwd, on_line=hear, complaint=_COMPLAINT, moved=moved, patience_s=PATIENCE_S,
+            cwd=cwd, on_line=hear, error_pattern=_ERROR, heartbeat=heartbeat, stall_timeout_s=STALL_TIMEOUT_S,
         )  # fmt: skip
     except ToolError as failure:
         reason = _NO_ROOM.search(failure.message)

@@ -197,7 +197,7 @@ def test_no_base_iso_at_all(cli: Cli) -> None:
 
 def test_xorriso_missing(cli: Cli, noble: Path, tmp_path: Path) -> None:
     outcome = cli("multi", "--host", Q1, "--ubuntu-iso", noble, "--name", "n", "--render", PATH=str(tmp_path))
-    said(outcome, 6, "xorriso is not on this machine", "apt-get install xorriso")
+    said(outcome, 6, "xorriso is not installed", "apt-get install xorriso")
 
 
 def test_xorriso_too_old(cli: Cli, noble: Path, tmp_path: Path) -> None:

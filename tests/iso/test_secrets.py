@@ -232,7 +232,7 @@ def test_without_sops_the_cure_is_named(baremetal: Path, tmp_path: Path, monkeyp
     monkeypatch.setattr("sys.executable", str(tmp_path / "python"))
     error = refused(baremetal)
     assert isinstance(error, ToolError)
-    assert "sops is not on this machine" in str(error)
+    assert "sops is not installed" in str(error)
 
 
 def test_a_wrong_encrypted_value_is_told_without_being_shown(baremetal: Path, encrypt: Encrypt) -> None:

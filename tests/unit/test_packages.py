@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from isoforge.packages import EVERYWHERE, INSTALLERS, PACKAGES, cure
+from isoforge.packages import EVERYWHERE, INSTALLERS, PACKAGES, install_hint
 
 
 @pytest.mark.parametrize(
@@ -23,19 +23,19 @@ from isoforge.packages import EVERYWHERE, INSTALLERS, PACKAGES, cure
     ],
 )
 def test_a_program_is_installed_as_the_distribution_does_it(system: dict[str, str], command: str) -> None:
-    assert cure("xorriso", system) == command
+    assert install_hint("xorriso", system) == command
 
 
 def test_every_installer_knows_the_same_programs() -> None:
     assert set(INSTALLERS.values()) == PACKAGES.keys()
     programs = {name for packages in PACKAGES.values() for name in packages} | EVERYWHERE.keys()
     for system in INSTALLERS:
-        assert [name for name in programs if "is it installed" in cure(name, {"ID": system})] == []
+        assert [name for name in programs if "on PATH" in install_hint(name, {"ID": system})] == []
 
 
 def test_what_isoforge_brings_itself_comes_by_pip() -> None:
-    assert cure("sops", {"ID": "arch"}) == "pip install 'isoforge[secrets]'"
+    assert install_hint("sops", {"ID": "arch"}) == "pip install 'isoforge[secrets]'"
 
 
 def test_of_a_program_that_nobody_knows_nothing_is_claimed() -> None:
-    assert cure("frobnicate", {"ID": "debian"}) == "is it installed, and on PATH?"
+    assert install_hint("frobnicate", {"ID": "debian"}) == "install frobnicate and make sure that it is on PATH"

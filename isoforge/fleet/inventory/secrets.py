@@ -16,9 +16,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from isoforge.errors import InventoryError, ToolError
+from isoforge.errors import InventoryError
 from isoforge.problems import Problem, refuse_if_any
-from isoforge.run import run
+from isoforge.run import ExitError, run
 from isoforge.yaml_tree import HIDDEN, Node, Origin, dotted, empty, planted, read
 
 _SECRETS_FILE = re.compile(r"secrets.*\.ya?ml|.+\.sops\.ya?ml")
@@ -137,11 +137,9 @@ def _decrypted(path: Path, _changed_ns: int, told: tuple[tuple[str, str], ...]) 
     """What sops makes of ``path``, as JSON; asked once for each state of the file, as hosts share group files."""
     try:
         args = ("--decrypt", "--input-type", "yaml", "--output-type", "json")
-        return run(sops(), *args, path, env=dict(told), discreet=True)  # what it says may quote the file
-    except ToolError as failure:
-        if not failure.message.startswith("sops gave"):
-            raise
-        reason, hint = _reason(" ".join(failure.message.replace("|", " ").split()), path)
+        return run(sops(), *args, path, env=dict(told), log_output=False)  # what it says may quote the file
+    except ExitError as failure:
+        reason, hint = _reason(" ".join(failure.output.replace("|", " ").split()), path)
     raise InventoryError(f"{path} {reason}", hint=hint)
 
 

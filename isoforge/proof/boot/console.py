@@ -18,7 +18,7 @@ from isoforge.errors import ProofError, ToolError
 from isoforge.proof.boot.picture import ppm_to_png
 from isoforge.proof.boot.qemu import QEMU, Firmware, qmp_socket, serial_file
 from isoforge.proof.boot.screen import Menu, Screen
-from isoforge.run import last_words, running
+from isoforge.run import exit_error, running
 
 # Without a handler of its own, what this library logs would end up on stderr.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -152,7 +152,7 @@ def powered_on(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.
                 _refuse_failed(machine)
                 raise
             except QMPError as failure:
-                _refuse_failed(machine, patience_s=END_S)
+                _refuse_failed(machine, timeout_s=END_S)
                 raise ToolError(f"{QEMU} hung up: {failure}") from failure
 
 
@@ -167,16 +167,16 @@ def _called(listening: socket.socket, machine: sh.RunningCommand) -> socket.sock
             return control
 
 
-def _refuse_failed(machine: sh.RunningCommand, *, patience_s: float = 0) -> None:
-    """Raise ``ToolError`` if ``machine`` has ended with an error of its own, or does within ``patience_s`` seconds."""
-    if machine.is_alive() and not patience_s:
+def _refuse_failed(machine: sh.RunningCommand, *, timeout_s: float = 0) -> None:
+    """Raise ``ToolError`` if ``machine`` has ended with an error of its own, or does within ``timeout_s`` seconds."""
+    if machine.is_alive() and not timeout_s:
         return
     try:
-        machine.wait(timeout=patience_s or None)
+        machine.wait(timeout=timeout_s or None)
     except sh.TimeoutException:
         return
     except sh.ErrorReturnCode as failure:
-        raise ToolError(f"{QEMU} gave {failure.exit_code}: {last_words(failure)}") from None
+        raise exit_error(QEMU, failure) from None
 
 
 @contextlib.asynccontextmanager
