@@ -128,7 +128,7 @@ def exit_codes() -> list[tuple[str, str]]:
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
-        if kind.exit_code > 1:
+        if "exit_code" in vars(kind) and kind.exit_code > 1:
             rows[kind.exit_code] = (kind.__doc__ or "").partition("\n")[0]
     signals = {129: "The terminal went away.", 130: "Interrupted.", 143: "Terminated."}
     return [(str(code), meaning) for code, meaning in sorted({**rows, **signals}.items())]
