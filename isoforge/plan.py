@@ -153,7 +153,7 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
     return MenuEntry(
         host=DETECT,
         description="",
-        called="Detect this machine, and install the host that it is",
+        called="Detect this machine and install its host",
         kernel=base.kernel(kernels.most_common(1)[0][0]),
     )
 

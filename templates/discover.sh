@@ -1,9 +1,10 @@
 #!/bin/sh
-# Tells what the machine is that it runs on: a fact a line, its fields apart by tabs, between "isoforge-facts 1" and "end".
+# Prints the hardware facts of this machine: one fact per line, fields separated by tabs, between "isoforge-facts 1" and
+# "end".
 #
-# `isoforge discover` hands it to a shell's stdin, here or at the other end of ssh; isoforge/fleet/facts.py reads what it
-# says. It wants a POSIX shell with cat, sed, tr and dd, and looks at /sys, /proc and udev's database only.
-# ISOFORGE_ROOT is put before every path: for tests on a tree that is not the machine's.
+# `isoforge discover` feeds it to a shell, locally or over ssh; isoforge/fleet/facts.py parses the output. It needs a POSIX
+# shell with cat, sed, tr and dd, and reads only /sys, /proc and udev's database.
+# ISOFORGE_ROOT is a prefix of every path, for tests.
 set -u
 LC_ALL=C
 export LC_ALL
@@ -31,7 +32,7 @@ real_path() {
     (cd -P "$1" 2>/dev/null && pwd)
 }
 
-# Serial numbers and the UUID are root's to read (0400): sudo is asked once whether it would do it without a password.
+# Serial numbers and the UUID are readable only by root (0400): check once whether sudo works without a password.
 sudo_works=''
 with_sudo() {
     if [ -z "$sudo_works" ]; then
@@ -70,7 +71,7 @@ firmware_says() {
 cards() {
     for path in "$root"/sys/class/net/*; do
         if [ ! -e "$path/device" ] || [ -e "$path/device/physfn" ]; then
-            continue # made by software: a bridge, a VLAN, a card's virtual function
+            continue # virtual: a bridge, a VLAN, a virtual function of a card
         fi
         mac=$(value "$path/bonding_slave/perm_hwaddr")
         [ -n "$mac" ] || mac=$(value "$path/address")
@@ -115,7 +116,7 @@ disks() {
         sr* | fd* | mmcblk*boot* | mmcblk*rpmb*) continue ;;
         esac
         if [ ! -e "$path/device" ] || [ "$(value "$path/hidden")" = 1 ]; then
-            continue # made by software: loop, LVM, RAID; or a path to a disk that has a name of its own
+            continue # virtual: loop, LVM, RAID; or one path to a multipath disk
         fi
         tell disk "$name" "$(value "$path/size")"
         of_disk "$name" removable "$(value "$path/removable")"

@@ -135,7 +135,7 @@ def test_the_hosts_machine_passes(guarded_iso: Path, firmware: Firmware) -> None
     seen = started(guarded_iso, "by-serial", firmware=firmware, serial="pc0exmp1")
     assert (fact(seen, "early-command"), fact(seen, "last-word")) == (
         "0",
-        "isoforge: this is the machine of host by-serial",
+        "isoforge: this machine is host by-serial",
     )
 
 
@@ -144,8 +144,8 @@ def test_another_machine_is_stopped_and_the_console_says_why(guarded_iso: Path, 
     seen = started(guarded_iso, "by-serial", firmware=firmware)
     assert fact(seen, "early-command") == "1"
     said = seen.serial.replace("\r", "")
-    assert "isoforge: STOPPED. This is not the machine of host by-serial.\n" in said
-    assert "  serial: PC0EXMP1 (does not fit)\n" in said
+    assert "isoforge: STOPPED. This machine is not host by-serial.\n" in said
+    assert "  serial: PC0EXMP1 (does not match)\n" in said
     assert "  serial: PF0ABC2\n" in said
     assert f"  uuid: {UUID}\n" in said
 
@@ -163,4 +163,4 @@ def test_detection_installs_the_host_whose_card_is_in_the_machine(guarded_iso: P
 def test_detection_stops_where_two_hosts_cards_are_in_the_machine(guarded_iso: Path) -> None:
     seen = started(guarded_iso, "detect", macs=(MAC, OTHER_MAC))
     assert (fact(seen, "early-command"), fact(seen, "installs")) == ("1", "")
-    assert "More than one host on this medium is for this machine: by-mac by-other-mac." in seen.serial
+    assert "More than one host on this medium matches this machine: by-mac by-other-mac." in seen.serial

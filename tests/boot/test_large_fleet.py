@@ -23,7 +23,7 @@ pytestmark = pytest.mark.boots
 HOSTS = 1000
 DEFAULT = "site-a-00321"
 LOCAL_DISK = "Boot from local disk (installs nothing)"
-DETECT = "Detect this machine, and install the host that it is"
+DETECT = "Detect this machine and install its host"
 ASKS = "Enter username:"
 KNOWN = ("-smbios", "type=1,serial=PC00021")
 

@@ -126,10 +126,10 @@ def test_a_serial_number_that_looks_like_grub_script_is_only_text(matched: Path)
 @pytest.mark.parametrize(
     ("booted", "smbios", "heading"),
     [
-        (BIOS, "serial=OTHER1", "This machine: serial OTHER1: no entry is known for it"),
-        (SECURE, f"serial={MATCH[BY_BOTH]['serial']}", f"This machine: serial {MATCH[BY_BOTH]['serial']}: no entry is"),
+        (BIOS, "serial=OTHER1", "This machine: serial OTHER1: no entry matches"),
+        (SECURE, f"serial={MATCH[BY_BOTH]['serial']}", f"This machine: serial {MATCH[BY_BOTH]['serial']}: no entry"),
         (SECURE, "serial=To Be Filled By O.E.M.", "This machine: no serial number, no UUID: no entry"),
-        (BIOS, f"serial=pc0exmp1,uuid={UUID}", "This machine: serial pc0exmp1: several entries may be for it"),
+        (BIOS, f"serial=pc0exmp1,uuid={UUID}", "This machine: serial pc0exmp1: several entries match"),
     ],
 )
 def test_a_machine_that_is_not_known_for_sure_starts_its_disk(
@@ -160,7 +160,7 @@ def test_the_stamp_of_another_host_or_build_means_nothing(matched: Path, tmp_pat
 
 def test_with_auto_an_unknown_machine_detects_itself(once: Once, bootable_base: Path) -> None:
     seen = left_alone(safe(once, bootable_base, "auto", auto=True), SECURE)
-    assert seen.menu.highlighted == "Detect this machine, and install the host that it is"
+    assert seen.menu.highlighted == "Detect this machine and install its host"
     assert seen.report
     assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
     assert None not in seen.report.seed.values()

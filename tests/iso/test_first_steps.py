@@ -267,7 +267,7 @@ def test_from_a_machine_to_an_iso_that_knows_it(cli: Cli, fleet: Path, noble: Pa
     assert seed["storage"]["layout"]["match"]["serial"] == "*S4EXAMPLE0003*"
     guard = seed["early-commands"][0]
     passed = run(*guard, env={"ISOFORGE_ROOT": str(machine.root), "ISOFORGE_WAIT_S": "0"})
-    assert passed == "isoforge: this is the machine of host web-1\n"
+    assert passed == "isoforge: this machine is host web-1\n"
 
 
 # Passwords

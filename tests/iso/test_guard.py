@@ -142,7 +142,7 @@ def test_the_guard_lets_the_hosts_machine_pass(
 ) -> None:
     for key, value in values.items():
         machine.give(key, value)
-    assert guard_on(machine, tmp_path, match) == Ending(code=0, said="isoforge: this is the machine of host web-1\n")
+    assert guard_on(machine, tmp_path, match) == Ending(code=0, said="isoforge: this machine is host web-1\n")
     assert machine.said_on("tty1") == machine.said_on("ttyS0") == ""
 
 
@@ -175,7 +175,7 @@ def test_the_guard_stops_on_another_machine(
         machine.give(key, value)
     ending = guard_on(machine, tmp_path, match)
     assert ending.code == 1
-    assert "STOPPED. This is not the machine of host web-1." in ending.said
+    assert "STOPPED. This machine is not host web-1." in ending.said
     assert "\x1b" not in ending.said
 
 
@@ -225,24 +225,24 @@ def test_the_refusal_says_what_was_expected_found_and_to_do_on_every_console(mac
     said = guard_on(machine, tmp_path, {"serial": "PC0EXMP1", "product": "ThinkCentre M710q"}).said
     assert said.splitlines() == [
         "",
-        "isoforge: STOPPED. This is not the machine of host web-1.",
+        "isoforge: STOPPED. This machine is not host web-1.",
         "",
         "Expected:",
-        "  serial: PC0EXMP1 (does not fit)",
-        "  product: ThinkCentre M710q (fits)",
+        "  serial: PC0EXMP1 (does not match)",
+        "  product: ThinkCentre M710q (matches)",
         "Found on this machine:",
         "  serial: PF0ABC2",
         "  uuid: none",
         "  product: ThinkCentre M710q",
-        "  asset_tag: To Be Filled By O.E.M. (no real value: it tells no machine from another)",
+        "  asset_tag: To Be Filled By O.E.M. (placeholder: does not identify a machine)",
         "  baseboard_serial: none",
         f"  mac: {OTHER_MAC}",
         "",
-        "What to do: restart and choose this machine's own entry. If it is the right machine, correct",
-        '"match" of host web-1 in the inventory and build the ISO again.',
+        "What to do: restart and choose the entry of this machine. If this is the right machine, correct",
+        '"match" of host web-1 in the inventory and rebuild the ISO.',
         "",
         "Nothing was installed, and no disk was written to.",
-        'To leave: press Ctrl-Alt-Del and take the medium out, or run "poweroff" in a shell (Alt-F2).',
+        'To restart, press Ctrl-Alt-Del and remove the medium; to power off, run "poweroff" in a shell (Alt-F2).',
     ]
     for console in ("tty1", "tty2", "tty6", "ttyS0"):
         assert machine.said_on(console) == said.replace("\n", "\r\n")
@@ -349,9 +349,7 @@ def test_detection_installs_the_one_host_that_fits(
         fleet_medium.give(key, value)
     fleet_medium.plug(*cards)
     ending = detect_on(fleet_medium)
-    assert (
-        ending.said.splitlines()[:2] == [f"isoforge: this is the machine of host {name}"] * 2
-    )  # detection, then guard
+    assert ending.said.splitlines()[:2] == [f"isoforge: this machine is host {name}"] * 2  # detection, then guard
     assert ending.code == 0
     put = fleet_medium.root / "autoinstall.yaml"
     assert yaml.safe_load(put.read_text())["identity"]["hostname"] == name
@@ -361,10 +359,10 @@ def test_detection_installs_the_one_host_that_fits(
 @pytest.mark.parametrize(
     ("values", "cards", "said"),
     [
-        ({}, [], "No host on this medium is for this machine."),
-        ({"serial": "PC0EXMP2"}, ["00:00:5e:00:53:08"], "No host on this medium is for this machine."),
-        ({"serial": "-"}, [], "No host on this medium is for this machine."),
-        ({"serial": "PC0EXMP1"}, [MAC], "More than one host on this medium is for this machine: by-serial by-mac."),
+        ({}, [], "No host on this medium matches this machine."),
+        ({"serial": "PC0EXMP2"}, ["00:00:5e:00:53:08"], "No host on this medium matches this machine."),
+        ({"serial": "-"}, [], "No host on this medium matches this machine."),
+        ({"serial": "PC0EXMP1"}, [MAC], "More than one host on this medium matches this machine: by-serial by-mac."),
     ],
 )
 def test_detection_stops_where_none_or_two_fit(
@@ -383,12 +381,12 @@ def test_detection_stops_where_none_or_two_fit(
 
 def test_detection_stops_on_a_medium_without_its_files(machine: Machine, tmp_path: Path) -> None:
     machine.give("serial", "PC0EXMP1")
-    assert "no table of hosts" in detect_on(machine).said
+    assert "host table is missing" in detect_on(machine).said
     medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
     (machine.root / "cdrom/nocloud/web-1/autoinstall.yaml").unlink()
     ending = detect_on(machine)
     assert ending.code == 1
-    assert "no config for host web-1" in ending.said
+    assert "no configuration for host web-1" in ending.said
 
 
 def test_detection_stops_where_the_config_cannot_be_put(machine: Machine, tmp_path: Path) -> None:
@@ -397,7 +395,7 @@ def test_detection_stops_where_the_config_cannot_be_put(machine: Machine, tmp_pa
     (machine.root / "autoinstall.yaml").mkdir()
     ending = detect_on(machine)
     assert ending.code == 1
-    assert "could not be put into /autoinstall.yaml" in ending.said
+    assert "Could not write the configuration of host web-1 to /autoinstall.yaml" in ending.said
 
 
 def test_detection_runs_the_hosts_own_early_commands_up_to_the_first_failure(machine: Machine, tmp_path: Path) -> None:
@@ -443,7 +441,7 @@ def test_without_a_build_id_on_the_medium_there_is_no_stamp_and_no_failure(machi
     (machine.root / "cdrom/isoforge/build").write_text("../../etc/passwd\n")
     ending = stamp_on(machine)
     assert ending.code == 0
-    assert "holds no build id: the menu will not know this system again" in ending.said
+    assert "does not contain a build id: the menu will not recognise this system as installed" in ending.said
     assert stamps(machine) == {}
 
 
@@ -455,7 +453,8 @@ def test_a_stamp_that_cannot_be_left_is_told_and_fails_nothing(machine: Machine,
     (machine.root / in_the_way).write_text("no directory")
     ending = stamp_on(machine)
     assert ending.code == 0
-    assert "could not be made: the menu will not know this system again" in ending.said
+    where = machine.root / "target/boot/isoforge"
+    assert f"could not create {where}: the menu will not recognise this system as installed" in ending.said
 
 
 SEED = "baremetal/autoinstall/generated/site-a-m710q1/user-data"

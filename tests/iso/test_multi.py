@@ -181,7 +181,7 @@ def test_memo_shouts_what_the_timeout_installs(cli: Cli, noble: Path, fleet: Pat
     memo = (fleet / GENERATED / "_multi/n/SUMMARY.txt").read_text()
     assert f"after 7 seconds without a key press, {HOSTS[1]} IS INSTALLED" in memo
     facts = [line.partition("  ")[0] for line in memo.splitlines()[3:10]]
-    assert facts == ["ISO", "Size", "SHA-256", "Build", "Made from", "", "Made by"]
+    assert facts == ["ISO", "Size", "SHA-256", "Build", "Base ISO", "", "Built with"]
 
 
 def test_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path, noble: Path) -> None:

@@ -50,7 +50,7 @@ def test_what_a_menu_or_a_guest_says_is_text_on_the_page(tmp_path: Path) -> None
     page = page_of(replace(EVIDENCE, manifest=manifest, booted=(bad,), faults=(HOSTILE,), shown=HOSTILE), tmp_path)
     assert page.count("&lt;script src=&quot;https://example.org/x&quot;&gt;&amp;&#x27;") == 10
     assert "<script" not in page
-    assert "1 of 1 boots are not what the manifest promises" in page
+    assert "1 of 1 boots differ from the manifest" in page
 
 
 def test_a_picture_lies_in_the_page_itself(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_picture_lies_in_the_page_itself(tmp_path: Path) -> None:
     page = page_of(EVIDENCE, tmp_path)
     assert 'src="data:image/png;base64,iVBORw=="' in page
     assert page.count("<img") == 1
-    assert "1 of 1 boots are what the manifest promises" in page
+    assert "1 of 1 boots match the manifest" in page
 
 
 def test_json_tells_what_failed(tmp_path: Path) -> None:
