@@ -27,7 +27,7 @@ def code(text: str) -> str:
     if _PLAIN.fullmatch(words):
         return f"`{words}`"
     shown = (char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in words)
-    kept = (char if char.isalpha() or _PLAIN.fullmatch(char) else f"&#{ord(char)};" for char in shown)
+    kept = (char if char != "_" and (char.isalpha() or _PLAIN.fullmatch(char)) else f"&#{ord(char)};" for char in shown)
     return f"<code>{''.join(kept)}</code>"
 
 

@@ -30,6 +30,7 @@ def cells(text: str) -> list[str]:
 @example("a|b\\|c")
 @example("``` `")
 @example("@somebody <b>#1</b> [x](y) &amp; https://example.org")
+@example("_0_\u02d2")
 @example("one\n| two |\r\n\n# three")
 def test_any_text_is_one_cell_and_reads_as_it_was(text: str) -> None:
     shown = cells(table(("heading", "next"), [(code(text), "")]))
