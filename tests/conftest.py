@@ -16,7 +16,10 @@ from isoforge.proof.boot.synthetic_iso import make_base
 ROOT = Path(__file__).parents[1]
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
-settings.load_profile("repeatable")  # the same examples in every run, and as much time as a busy machine needs
+settings.register_profile("explore", derandomize=False, deadline=None)
+settings.load_profile("repeatable")
+"""The same examples in every run, and as much time as a busy machine needs. ``pytest --hypothesis-profile explore``
+looks for new ones."""
 
 Once = Callable[[str, Callable[[Path], object]], Path]
 
