@@ -1,4 +1,4 @@
-"""What can go wrong, sorted by who has to act on it."""
+"""The ways in which isoforge fails, one class for each person who has to act; each has its exit code."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 
 class ForgeError(Exception):
-    """Any failure that isoforge foresees; ``exit_code`` says who has to act, ``hint`` says how.
+    """Any failure that isoforge foresees.
 
-    ``message`` is one sentence for a person: what, and where. ``hint`` is the cure, or empty.
+    ``message`` says what is wrong and where, ``hint`` what to do (or is empty); ``exit_code`` says who has to act.
     """
 
     exit_code = 1
@@ -23,13 +23,13 @@ class ForgeError(Exception):
 
 
 class UsageError(ForgeError):
-    """What was typed cannot be meant: whoever typed it acts."""
+    """Usage error: an option or argument is invalid."""
 
     exit_code = 2
 
 
 class _ProblemsError(ForgeError):
-    """A failure that names everything that is wrong, not just the first; ``problems`` holds one line for each."""
+    """A failure with several causes; ``problems`` holds one line for each."""
 
     def __init__(self, message: str, *, hint: str = "", problems: Sequence[str] = ()) -> None:
         super().__init__(message, hint=hint)
@@ -40,36 +40,36 @@ class _ProblemsError(ForgeError):
 
 
 class InventoryError(_ProblemsError):
-    """The inventory, a secret or a seed is wrong: whoever wrote it acts. Each problem carries its address."""
+    """The inventory, a secret or a seed is invalid: every problem is listed, with file, line and key."""
 
     exit_code = 3
 
 
 class TemplateError(ForgeError):
-    """A template cannot be rendered: whoever wrote the template acts."""
+    """A template cannot be rendered."""
 
     exit_code = 4
 
 
 class BaseIsoError(ForgeError):
-    """The base ISO is missing, damaged or of a kind that cannot be used: whoever chose it acts."""
+    """The base ISO is missing, damaged or not supported."""
 
     exit_code = 5
 
 
 class ToolError(ForgeError):
-    """A program is missing, too old or failed: whoever runs the machine acts."""
+    """A program is missing, too old or failed, or the system is out of memory or other resources."""
 
     exit_code = 6
 
 
 class OutputError(ForgeError):
-    """The output cannot be written where it was asked for: whoever chose the place acts."""
+    """The output or the log file cannot be written."""
 
     exit_code = 7
 
 
 class ProofError(_ProblemsError):
-    """What was built is not what was meant: whoever was about to ship it acts. Each problem is a difference."""
+    """An ISO is not what it should be; for diff: the two ISOs differ."""
 
     exit_code = 8

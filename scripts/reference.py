@@ -123,14 +123,14 @@ def _kind(kind: str) -> str:
 
 def exit_codes() -> list[tuple[str, str]]:
     """Every exit code with its meaning, from the errors that bear them."""
-    rows = {0: "Done.", 1: "A bug in isoforge: please report it with the file that the line on stderr names."}
+    rows = {0: "Success.", 1: "A bug in isoforge: please report it with the file that the hint names."}
     todo: list[type[ForgeError]] = [ForgeError]
     while todo:
         kind = todo.pop()
         todo += kind.__subclasses__()
         if "exit_code" in vars(kind) and kind.exit_code > 1:
             rows[kind.exit_code] = (kind.__doc__ or "").partition("\n")[0]
-    signals = {129: "The terminal went away.", 130: "Interrupted.", 143: "Terminated."}
+    signals = {129: "Hung up: the terminal was closed.", 130: "Interrupted.", 143: "Terminated."}
     return [(str(code), meaning) for code, meaning in sorted({**rows, **signals}.items())]
 
 

@@ -18,17 +18,15 @@ if TYPE_CHECKING:
     from isoforge.proof.boot.qemu import Firmware, Medium
     from isoforge.proof.boot.run import Booted, Evidence
 
+app = typer.Typer()
+
 Choice = TypeVar("Choice", "Firmware", "Medium")
 
 EXTRA = {"pyte", "qemu"}
 """The modules of the extra that this verb needs."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give ``app`` the verbs of this module."""
-    app.command("boot-test")(boot_test)
-
-
+@app.command("boot-test")
 def boot_test(
     iso: Annotated[Path, typer.Argument(help="An ISO that isoforge made.")],
     host: Annotated[

@@ -34,20 +34,15 @@ if TYPE_CHECKING:
     from isoforge.order import Order
     from isoforge.proof.manifest import Manifest
 
+app = typer.Typer()
+
 IN_THE_MANIFEST = frozenset(
     {"name", "host", "group", "all_hosts", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
 )
 """Parameters of multi that a manifest decides."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give ``app`` the verbs of this module."""
-    app.command()(multi)
-    app.command()(full)
-    app.command()(seed)
-    app.command()(menu_password)
-
-
+@app.command()
 def multi(
     ctx: typer.Context,
     name: Annotated[
@@ -95,7 +90,7 @@ def multi(
     ] = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
-    json_events: JsonEvents = False,  # noqa: ARG001 - its callback has done it
+    json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback
 ) -> None:
     """Build one ISO whose menu installs each of the hosts.
 
@@ -170,6 +165,7 @@ def _manifest(file: Path) -> Manifest:
         raise UsageError(f"{file}: {failure}", hint="--from wants the manifest.json of an ISO") from failure
 
 
+@app.command()
 def full(
     host: OneHost,
     ubuntu_iso: UbuntuIso = None,
@@ -179,7 +175,7 @@ def full(
     forbid_secrets: ForbidSecrets = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
-    json_events: JsonEvents = False,  # noqa: ARG001 - its callback has done it
+    json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback
 ) -> None:
     """Build an ISO that installs one host hands-free. The timeout starts the installation.
 
@@ -204,6 +200,7 @@ def full(
     _build(order, json=json)
 
 
+@app.command()
 def seed(
     host: OneHost,
     render: Render = False,
@@ -231,6 +228,7 @@ def seed(
     typer.echo(seed_iso(order))
 
 
+@app.command()
 def menu_password() -> None:
     """Ask for a password and print its hash for the menu.
 
@@ -244,6 +242,24 @@ def menu_password() -> None:
     typer.echo(hashed(asked("Password for the menu")))
 
 
+@app.command(hidden=True)
+def synthetic_base(
+    iso: Annotated[Path, typer.Argument(help="Where the ISO goes.")],
+    release: Annotated[str, typer.Option("--release", help="Whose layout it has: 22.04, 24.04 or 26.04.")] = "24.04",
+    hwe: Annotated[bool, typer.Option("--hwe", help="With a second pair of kernel and initrd.")] = False,
+    cache: Annotated[Path, typer.Option("--cache", help="Where scripts/setup.sh put the kernel.")] = Path(".cache"),
+) -> None:
+    """Make a base ISO with the layout of Ubuntu's live-server, which boots into a probe in place of the installer."""
+    from isoforge.proof.boot.probe import find_guest
+    from isoforge.proof.boot.synthetic_iso import Release, make_base
+
+    releases = {known.version: known for known in Release}
+    if release not in releases:
+        raise UsageError(f"no layout of {release} is known", hint=f"one of {', '.join(releases)}")
+    make_base(iso, release=releases[release], hwe=hwe, guest=find_guest(cache))
+    typer.echo(iso)
+
+
 def _build(order: Order, *, json: bool) -> None:
     from isoforge.forge import multi as forge_multi
 
@@ -251,7 +267,7 @@ def _build(order: Order, *, json: bool) -> None:
         built = forge_multi(order, progress)
     facts = {"iso": str(built.iso), "manifest": str(built.manifest_file), "summary": str(built.summary)}
     iso = built.manifest.iso
-    logs.say(
+    logs.report(
         _account(built, order), "built", **facts, sha256=iso.sha256 if iso else None, size=built.iso.stat().st_size
     )
     if json:

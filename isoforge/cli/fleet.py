@@ -19,19 +19,13 @@ if TYPE_CHECKING:
     from isoforge.fleet.inventory.load import Host
     from isoforge.selection import Selection
 
+app = typer.Typer()
+
 Choice = TypeVar("Choice", "By", "Form")
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give ``app`` the verbs of this module."""
-    app.command()(gen)
-    app.command("render", hidden=True)(gen)
-    app.command()(check)
-    app.command()(hosts)
-    app.command("list-hosts", hidden=True)(hosts)
-    app.command()(plan)
-
-
+@app.command()
+@app.command("render", hidden=True)
 def gen(
     host: Hosts = None,
     group: Groups = None,
@@ -62,6 +56,7 @@ def gen(
         typer.echo(folder)
 
 
+@app.command()
 def check(
     files: Annotated[
         list[Path] | None, typer.Argument(metavar="[FILE]...", help="Seeds written by hand, in place of the inventory.")
@@ -112,6 +107,8 @@ def _selection_or_all(host: list[str] | None, group: list[str] | None, *, all_ho
     return EVERY_HOST if selection.is_empty else selection
 
 
+@app.command()
+@app.command("list-hosts", hidden=True)
 def hosts(
     host: Annotated[
         str | None, typer.Argument(metavar="[HOST]", autocompletion=host_names, help="One host, for --explain.")
@@ -144,6 +141,7 @@ def hosts(
         _show_hosts(rows)
 
 
+@app.command()
 def plan(
     form: Annotated[str, typer.Option("--format", help="Out of github, gitlab, json.")] = "json",
     by: Annotated[str, typer.Option("--by", help="What gets an ISO of its own: group or host.")] = "group",

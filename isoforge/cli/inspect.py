@@ -20,19 +20,15 @@ if TYPE_CHECKING:
     from isoforge.proof.read.inspect import Contents
     from isoforge.proof.verify.check import Check
 
+app = typer.Typer()
+
 Iso = Annotated[Path, typer.Argument(metavar="ISO", help="The ISO; anybody's, not only one of isoforge.")]
 ShowSecrets = Annotated[
     bool, typer.Option("--show-secrets", help="Show password hashes, keys and tokens instead of ***.")
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give ``app`` the verbs of this module."""
-    app.command()(verify)
-    app.command()(inspect)
-    app.command()(diff)
-
-
+@app.command()
 def verify(
     iso: Iso,
     base: Annotated[
@@ -65,6 +61,7 @@ def verify(
         raise ProofError(f"{iso.name} is not what it should be: {len(failed)} of {len(checks)} checks failed ({names})")
 
 
+@app.command()
 def inspect(
     iso: Iso,
     seed: Annotated[
@@ -106,6 +103,7 @@ def inspect(
         _print_contents(inspect.inspect(iso))
 
 
+@app.command()
 def diff(
     one: Annotated[Path, typer.Argument(metavar="A.iso", help="The first ISO.")],
     two: Annotated[Path, typer.Argument(metavar="B.iso", help="The second ISO.")],

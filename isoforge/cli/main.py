@@ -1,4 +1,4 @@
-"""The words people type. Errors become one line and an exit code here, and nowhere else."""
+"""The command line. Errors become two lines on stderr and an exit code here, and nowhere else."""
 
 from __future__ import annotations
 
@@ -7,47 +7,60 @@ import os
 import signal
 import sys
 import traceback
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from isoforge import __version__
-from isoforge.cli import boot, build, demo, fleet, inspect, logs, setup
+from isoforge.cli import boot, build, fleet, inspect, logs, setup
 from isoforge.errors import ForgeError, OutputError, ToolError
+
+SHARED = ("verbose", "log_file")
+"""Options of isoforge that are also accepted behind a verb."""
+
+
+class _Isoforge(TyperGroup):
+    """isoforge itself; each verb gets its `SHARED` options too."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        shared = [parameter for parameter in self.params if parameter.name in SHARED]
+        for verb in self.commands.values():
+            verb.params += shared
+
 
 app = typer.Typer(
     name="isoforge",
+    cls=_Isoforge,
     help="One bootable Ubuntu ISO that installs a whole fleet, each host with its own autoinstall seed.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+for _verbs in (build, boot, fleet, setup, inspect):
+    app.add_typer(_verbs.app)
+
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
-"""What typer raises for words that cannot be meant; typer itself gives no name to it."""
+"""What typer raises for a wrong option or argument; typer itself has no name for it."""
 
 _NO_THREAD = "can't start new thread"
-"""How Python's RuntimeError says that the system gave no thread (CPython, _thread.start_new_thread)."""
+"""The text of Python's RuntimeError when the system gives no thread (CPython, _thread.start_new_thread)."""
+
+_LIMITS = "ulimit -a shows the limits"
 
 ENDINGS = {
     signal.SIGINT: "interrupted",
     signal.SIGTERM: "terminated",
-    signal.SIGHUP: "terminated: the terminal went away",
+    signal.SIGHUP: "terminated: the terminal was closed",
 }
-"""The signals that end isoforge, and its last words then."""
+"""The signals that end isoforge, and what it reports then."""
 ENDED: dict[object, str] = {128 + number: words for number, words in ENDINGS.items()}
 """The same by exit code."""
-
-build.add_to(app)
-boot.add_to(app)
-fleet.add_to(app)
-setup.add_to(app)
-inspect.add_to(app)
-demo.add_to(app)
-for _verb in app.registered_commands:
-    _verb.callback = logs.storied(_verb.callback) if _verb.callback else None
 
 
 def _show_version(wanted: bool) -> None:
@@ -56,58 +69,83 @@ def _show_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _be_verbose(wanted: bool) -> None:
+    if wanted:
+        logs.be_verbose()
+
+
+def _add_log_file(context: typer.Context, file: Path | None) -> None:
+    if file is not None and not context.resilient_parsing:  # the shell completes a line that is being typed
+        logs.add_file(file)
+
+
+# Each option acts in its callback: the functions of the verbs never see them.
 @app.callback()
 def settings(
-    verbose: logs.Verbose = False,
-    log_file: logs.LogFile = None,
-    version: Annotated[  # noqa: ARG001 - its callback has answered already
+    verbose: Annotated[
+        bool,
+        typer.Option("--verbose", "-v", callback=_be_verbose, expose_value=False, help="Verbose output on stderr."),
+    ] = False,
+    log_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--log-file",
+            metavar="FILE",
+            callback=_add_log_file,
+            expose_value=False,
+            help="Append a full log to FILE (UTC timestamps).",
+        ),
+    ] = None,
+    version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Settings for every verb."""
-    logs.tell(verbose=verbose, log_file=log_file)
+    """Options of every verb."""
 
 
 def main() -> None:
-    """Run isoforge as a command: never returns, gives the exit codes of docs/exit-codes.md."""
+    """Run isoforge as a command: never returns, ends with the exit codes of docs/exit-codes.md."""
     for number in ENDINGS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a shell's background job
             signal.signal(number, _leave)
     _fill_streams()
-    logs.begin()
+    logs.reset()
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
     except _UsageFault as fault:
-        _say_usage(fault)
+        _fail_usage(fault)
     except ForgeError as error:
-        problems = getattr(error, "problems", ())
-        logs.say_failed(error, error.exit_code, message=error.message, hint=error.hint, problems=problems)
-        raise SystemExit(error.exit_code) from None
+        _fail(error.message, error.exit_code, hint=error.hint, problems=getattr(error, "problems", ()))
     except (OSError, MemoryError) as error:
-        _say_stopped(error)
+        _fail_system(error)
     except typer.Abort:  # no answer to a question
-        _say("interrupted", 130)
+        _fail("interrupted", 130)
     except SystemExit as end:
-        _say_ended(end)
+        _report_end(end)
         raise
     except Exception as bug:  # noqa: BLE001 - the last door: whatever comes here is a bug of ours
         if str(bug) == _NO_THREAD:
-            _say("this machine starts no more threads (ulimit -a shows the limits)", ToolError.exit_code)
-        _say(f"a bug in isoforge: {type(bug).__name__}. Please report it with {_kept(bug)}", 1)
+            _fail("the system refused to start a thread", ToolError.exit_code, hint=_LIMITS)
+        _fail(f"internal error: {type(bug).__name__}", 1, hint=f"please report this bug with {_write_traceback(bug)}")
 
 
-def _say_ended(end: SystemExit) -> None:
-    """The last words after a signal; none if who read our stdout has gone, as in ``isoforge hosts | head -1``."""
+def _fail(message: str, exit_code: int, *, hint: str = "", problems: Sequence[str] = ()) -> NoReturn:
+    logs.report_failure(message, exit_code, hint=hint, problems=problems)
+    raise SystemExit(exit_code) from None
+
+
+def _report_end(end: SystemExit) -> None:
+    """Report which signal ended isoforge; nothing if the reader of stdout is gone, as in ``isoforge hosts | head``."""
     if isinstance(end.__context__, BrokenPipeError):  # for which typer ends with 1
         end.code = OutputError.exit_code
     elif end.code in ENDED:
-        logs.say_failed(ENDED[end.code], int(str(end.code)))
+        logs.report_failure(ENDED[end.code], int(str(end.code)))
 
 
 def _fill_streams() -> None:
-    """Give stdin, stdout and stderr that came closed (``>&-``) to /dev/null; an ISO would take their numbers.
+    """Open stdin, stdout and stderr on /dev/null where they are closed (``>&-``): an ISO would take their numbers.
 
-    What stdout's encoding does not know is written as ``\\x…``, as stderr does; it is no reason to stop.
+    Characters that stdout's encoding lacks are written as ``\\x…``, as stderr does; they are no reason to stop.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         stream = getattr(sys, name)
@@ -121,41 +159,36 @@ def _fill_streams() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def _say_stopped(error: OSError | MemoryError) -> NoReturn:
-    """What the system did not give: memory, processes or open files, or else a place to write."""
+def _fail_system(error: OSError | MemoryError) -> NoReturn:
+    """What the system refused: memory, processes or open files, or else to write somewhere."""
     if isinstance(error, MemoryError):
-        _say("this machine has no memory left (was something without end given to be read?)", ToolError.exit_code)
+        _fail("out of memory", ToolError.exit_code, hint="was an endless file or device given as input?")
     if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN):
-        _say(f"this machine gives no more: {error.strerror} (ulimit -a shows the limits)", ToolError.exit_code)
-    _say(f"{error.filename or 'the output'}: {error.strerror or error}", OutputError.exit_code)
+        _fail(f"the system refused a resource: {error.strerror}", ToolError.exit_code, hint=_LIMITS)
+    _fail(f"{error.filename or 'cannot write the output'}: {error.strerror or error}", OutputError.exit_code)
 
 
-def _say_usage(fault: Any) -> NoReturn:
-    """What was typed wrongly, in one line with the way to the help; or the help itself, if nothing was typed."""
-    words = fault.format_message()
-    if "\n" in words:
-        typer.echo(words, err=True)
+def _fail_usage(fault: Any) -> NoReturn:
+    """Report which option or argument is wrong, with the way to the help; or the help itself, if nothing was typed."""
+    message = fault.format_message()
+    if "\n" in message:
+        typer.echo(message, err=True)
         raise SystemExit(2)
     verb = fault.ctx.command_path if fault.ctx else "isoforge"
-    _say(f"{words.rstrip('.')} ({verb} --help)", 2)
+    _fail(message.replace(": Value error, ", ": ").rstrip("."), 2, hint=f"{verb} --help")
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
     """A signal ends the program by way of every ``finally``, so that children and drafts go with it.
 
-    A second one of its kind changes nothing: whoever presses Ctrl-C twice does not get a torn draft by it.
+    A second one of its kind changes nothing: pressing Ctrl-C twice does not leave a torn draft.
     """
     signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
-def _say(words: object, exit_code: int) -> NoReturn:
-    logs.say_failed(words, exit_code)
-    raise SystemExit(exit_code)
-
-
-def _kept(bug: Exception) -> str:
-    """Where the traceback of ``bug`` was written: a file for its owner alone, or stderr where that cannot be."""
+def _write_traceback(bug: Exception) -> str:
+    """Write the traceback of ``bug`` to a file (0600), or to stderr where that is not possible; which of them."""
     lines = "".join(traceback.format_exception(bug))
     try:
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "isoforge"

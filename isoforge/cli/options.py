@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from isoforge.cli import logs
 from isoforge.cli.completion import group_names, host_names
-from isoforge.cli.logs import as_json
 
 Baremetal = Annotated[
     Path,
@@ -26,9 +26,22 @@ UbuntuIso = Annotated[
     typer.Option("--ubuntu-iso", help="The official ISO to build on; left out: the only one in files/."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print facts as JSON.")]
+
+
+def _use_json_events(wanted: bool) -> None:
+    if wanted:
+        logs.use_json()
+
+
 JsonEvents = Annotated[
     bool,
-    typer.Option("--json-events", callback=as_json, help="Say everything on stderr as JSON, one object a line."),
+    typer.Option(
+        "--json-events",
+        callback=_use_json_events,
+        is_eager=True,
+        expose_value=False,
+        help="Write messages and progress to stderr as JSON, one object a line.",
+    ),
 ]
 Render = Annotated[bool, typer.Option("--render", help="Render the hosts' seeds first.")]
 Timeout = Annotated[

@@ -144,7 +144,7 @@ def _rounded(value: object) -> object:
 @contextlib.contextmanager
 def shown() -> Iterator[Progress]:
     """A `Progress` for one verb, with a bar while the block runs if stderr is a terminal that can show one."""
-    quiet = logs.says_json() or logs.says_everything() or os.environ.get("TERM", "dumb") == "dumb"
+    quiet = logs.is_json() or logs.is_verbose() or os.environ.get("TERM", "dumb") == "dumb"
     if quiet or not sys.stderr.isatty():
         yield Progress(lambda _going: None)
         return

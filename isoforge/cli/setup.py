@@ -16,19 +16,13 @@ from isoforge.cli.password import asked
 from isoforge.cli.tables import show
 from isoforge.errors import InventoryError, ToolError, UsageError
 
+app = typer.Typer()
+
 LONGEST_FACTS = 1 << 20
 """How many bytes facts may have: what comes without end tells of no machine."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Give ``app`` the verbs of this module."""
-    app.command()(init)
-    app.command("new-host")(new_host)
-    app.command()(discover)
-    app.command()(passwd)
-    app.command()(doctor)
-
-
+@app.command()
 def init(
     folder: Annotated[Path, typer.Argument(help="Where the tree goes; made if it is not there.")] = Path(),
     age_recipient: Annotated[
@@ -48,6 +42,7 @@ def init(
     typer.echo(_next_steps(folder, has_recipient=age_recipient is not None), err=True)
 
 
+@app.command("new-host")
 def new_host(
     name: Annotated[str, typer.Argument(help="What the host is called.")],
     profile: Annotated[
@@ -117,6 +112,7 @@ def _told(file: str) -> str:
     return text
 
 
+@app.command()
 def discover(
     ssh: Annotated[
         str | None, typer.Option("--ssh", metavar="USER@HOST", help="Ask another machine, by ssh with a key.")
@@ -142,6 +138,7 @@ def discover(
         typer.echo(f"note: {warning}", err=True)
 
 
+@app.command()
 def passwd(
     method: Annotated[str, typer.Option("--method", help="Out of sha512, yescrypt.")] = "sha512",
 ) -> None:
@@ -158,6 +155,7 @@ def passwd(
     typer.echo(hashed(asked("Password"), Method(method)))
 
 
+@app.command()
 def doctor(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
     """Say what this machine lacks, and how to install it.
 

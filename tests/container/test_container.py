@@ -142,7 +142,7 @@ def test_as_first_process_it_ends_on_sigterm_and_leaves_nothing(buildah: Buildah
     hanging.chmod(0o755)
     run("chown", "-R", f"{USER}:{USER}", root / "work")
     namespace = ("--pid", "--fork", "--kill-child", "--mount-proc", f"--root={root}", "--wd=/work")
-    with pytest.raises(ToolError, match=r"unshare exited with status 143: (?s:.*)isoforge: terminated$"):
+    with pytest.raises(ToolError, match=r"unshare exited with status 143: (?s:.*)error: terminated$"):
         run(
             "unshare", *namespace, f"--setgid={USER}", f"--setuid={USER}", "/opt/isoforge/bin/isoforge",
             "multi", "--host", "site-a-m710q1", "--name", "first", "--render",

@@ -15,13 +15,12 @@ from tests.iso.conftest import Outcome
 
 
 def said(outcome: Outcome, code: int, *words: str) -> None:
-    """The outcome is one line on stderr with ``words`` in it, nothing on stdout, and the exit ``code``."""
+    """The outcome is an error and at most one hint on stderr, with ``words``, nothing on stdout, the exit ``code``."""
     assert outcome.code == code, outcome.err
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
     lines = [line for line in outcome.err.strip().splitlines() if " warning: " not in line]
-    assert len(lines) == 1, outcome.err
-    assert lines[0].startswith("isoforge: ")
+    assert [line.partition(": ")[0] for line in lines] in (["error"], ["error", "hint"]), outcome.err
     for word in words:
         assert word in outcome.err
 

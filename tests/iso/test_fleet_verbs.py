@@ -45,7 +45,7 @@ def test_every_problem_is_told_at_once_with_its_place(cli: Cli, fleet: Path) -> 
     assert f"{overlay}/{SITE_A[0]}/main.yml:1  hosts.{SITE_A[0]}.hostnme: " in outcome.out
     assert "did you mean hostname" in outcome.out
     assert f"{overlay}/{SITE_A[1]}/main.yml:1  hosts.{SITE_A[1]}.timezone: " in outcome.out
-    assert outcome.err.startswith("isoforge: ")
+    assert outcome.err.startswith("error: ")
     assert len(outcome.err.splitlines()) == 1
 
 

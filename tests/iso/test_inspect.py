@@ -246,4 +246,4 @@ def test_hosts_that_only_one_has_are_named(cli: Cli, good: Path, noble: Path) ->
     assert {one["subject"]: one["what"] for one in found if one["part"] == "hosts"}.items() >= dict.fromkeys(
         HOSTS, "only in the second"
     ).items()
-    assert outcome.err.startswith("isoforge: ")
+    assert outcome.err.startswith("error: ")

@@ -210,7 +210,7 @@ def test_command_gives_8_and_one_line_on_stderr(cli: Cli, noble: Path, tmp_path:
     outcome = cli("verify", iso)
     assert outcome.code == 8
     assert "\n          /autoinstall.yaml lies at the root" in outcome.out
-    assert outcome.err == ("isoforge: other.iso is not what it should be: 1 of 16 checks failed (shadowing)\n")
+    assert outcome.err == ("error: other.iso is not what it should be: 1 of 16 checks failed (shadowing)\n")
 
 
 def test_command_prints_json(cli: Cli, noble: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_command_gives_5_for_what_is_no_iso(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "notes").write_text("x")
     outcome = cli("verify", tmp_path / "notes")
     assert (outcome.code, outcome.out) == (5, "")
-    assert outcome.err == f"isoforge: {tmp_path / 'notes'} is not an ISO image\n"
+    assert outcome.err == f"error: {tmp_path / 'notes'} is not an ISO image\n"
 
 
 def test_manifest_elsewhere_can_be_named(cli: Cli, good: Path, tmp_path: Path) -> None:

@@ -24,9 +24,9 @@ def _story() -> Iterator[None]:
     """isoforge's own handlers, gone again after the test."""
     logger = logging.getLogger("isoforge")
     before, level = list(logger.handlers), logger.level
-    logs.begin()
+    logs.reset()
     yield
-    logs.begin()
+    logs.reset()
     logger.handlers[:], logger.level = before, level
     logger.setLevel(level)
 
@@ -85,7 +85,7 @@ class Clock:
 
 
 def test_the_log_hears_a_phase_at_once_and_then_every_few_seconds(tmp_path: Path) -> None:
-    logs.tell(verbose=False, log_file=tmp_path / "log")
+    logs.add_file(tmp_path / "log")
     at = Clock()
     progress = Progress(lambda _going: None, at)
     for second in range(12):
@@ -99,7 +99,7 @@ def test_the_log_hears_a_phase_at_once_and_then_every_few_seconds(tmp_path: Path
 
 
 def test_events_come_every_second_and_at_the_end_of_a_phase(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.as_json(True)
+    logs.use_json()
     at = Clock()
     progress = Progress(lambda _going: None, at)
     for tenth in range(26):
@@ -118,7 +118,7 @@ def test_warnings_are_words_for_people_and_events_for_programs(capsys: pytest.Ca
     log = logging.getLogger("isoforge.somewhere")
     log.warning("a\nb")
     log.info("quiet")
-    logs.as_json(True)
+    logs.use_json()
     log.warning("a\nb")
     log.info("quiet")
     assert capsys.readouterr().err == 'a\nb\n{"schema_version": 1, "event": "warning", "message": "a\\nb"}\n'
@@ -127,8 +127,8 @@ def test_warnings_are_words_for_people_and_events_for_programs(capsys: pytest.Ca
 def test_log_file_is_the_owners_alone_and_is_added_to(tmp_path: Path) -> None:
     file = tmp_path / "log"
     for words in ("first", "second"):
-        logs.begin()
-        logs.tell(verbose=False, log_file=file)
+        logs.reset()
+        logs.add_file(file)
         logging.getLogger("isoforge.x").debug(words)
     assert file.stat().st_mode & 0o777 == 0o600
     assert [line.split("Z ")[1] for line in file.read_text().splitlines()] == ["first", "second"]
@@ -136,36 +136,36 @@ def test_log_file_is_the_owners_alone_and_is_added_to(tmp_path: Path) -> None:
 
 def test_log_file_named_before_and_behind_the_verb_is_written_once(tmp_path: Path) -> None:
     for _ in range(2):
-        logs.tell(verbose=False, log_file=tmp_path / "log")
+        logs.add_file(tmp_path / "log")
     logging.getLogger("isoforge.x").debug("once")
     assert len((tmp_path / "log").read_text().splitlines()) == 1
 
 
 def test_log_file_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match=r"log file .* cannot be written"):
-        logs.tell(verbose=False, log_file=tmp_path)
+    with pytest.raises(OutputError, match="cannot write log file"):
+        logs.add_file(tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"\x00" * 100, b"{\n", b"all:\n  hosts:\n    web-1:\n"])
 def test_file_that_is_no_log_is_refused_and_left_as_it_is(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "prod.iso").write_bytes(content)
-    with pytest.raises(OutputError, match="is there already and is no log of isoforge"):
-        logs.tell(verbose=False, log_file=tmp_path / "prod.iso")
+    with pytest.raises(OutputError, match="already exists and is not a log of isoforge"):
+        logs.add_file(tmp_path / "prod.iso")
     assert (tmp_path / "prod.iso").read_bytes() == content
 
 
 def test_pipe_that_nobody_reads_is_refused_and_not_waited_for(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(OutputError, match="cannot be written: nobody reads this pipe"):
-        logs.tell(verbose=False, log_file=tmp_path / "pipe")
+    with pytest.raises(OutputError, match="the pipe has no reader"):
+        logs.add_file(tmp_path / "pipe")
 
 
 def test_full_disk_ends_the_log_and_not_the_build(capsys: pytest.CaptureFixture[str]) -> None:
-    logs.tell(verbose=False, log_file=Path("/dev/full"))
+    logs.add_file(Path("/dev/full"))
     for _ in range(3):
         logging.getLogger("isoforge.x").debug("words")
     assert capsys.readouterr().err.splitlines() == [
-        "isoforge: log file /dev/full ends here: [Errno 28] No space left on device"
+        "warning: log file /dev/full is incomplete from here on: [Errno 28] No space left on device"
     ]
 
 
