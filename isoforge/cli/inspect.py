@@ -141,7 +141,7 @@ def _print_checks(checks: Iterable[Check]) -> None:
     checks = tuple(checks)
     width = max(len(check.name) for check in checks)
     for check in checks:
-        _say(f"{check.outcome:<8}{check.name:<{width}}  {check.compared}")
+        _say(f"{check.outcome:<8}{check.name:<{width}}  {check.detail}")
         for fault in check.faults:
             _say(f"          {fault}")
         for remark in check.remarks:
@@ -154,13 +154,13 @@ def _print_differences(found: Iterable[Difference]) -> None:
         if difference.part != part:
             part = difference.part
             _say(part)
-        _say(f"  {difference.subject}: {difference.what}")
+        _say(f"  {difference.subject}: {difference.change}")
         for line in difference.diff.splitlines():
             _say(f"    {line}")
 
 
 def _print_contents(told: Contents) -> None:
-    made = told.made
+    made = told.manifest
     facts = [
         ("file", f"{told.file}, {told.size} bytes"),
         ("title", told.title or "none: no .disk/info"),

@@ -53,7 +53,7 @@ def contents_markdown(told: Contents, digest: str) -> str:
 
 
 def _facts(told: Contents, digest: str) -> Iterator[tuple[str, str]]:
-    made = told.made
+    made = told.manifest
     yield "SHA-256", digest
     yield "size", f"{told.size} bytes"
     yield "base ISO", made.base_iso.title if made else told.title

@@ -1,4 +1,4 @@
-"""The manifest: what is on an ISO, and from what it was made, in words that a machine can compare."""
+"""The manifest: what an ISO contains and what it was built from, as JSON."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-LONGEST = 64 << 20
-"""How many bytes of a file are read: a host takes about one KiB."""
+SIZE_LIMIT = 64 << 20
+"""Bytes that are read of a file: a host takes about one KiB."""
 
 SCHEMA_VERSION = 1
-"""Grows when a key changes its meaning or goes away; a new key leaves it as it is."""
+"""Incremented when a key changes its meaning or is removed; not for a new key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFile:
-    """A file by its name, its size in bytes and its SHA-256 (None: nobody worked it out, ``--fast``)."""
+    """A file by its name, its size in bytes and its SHA-256 (None: not computed, ``--fast``)."""
 
     file: str
     size: int
@@ -28,7 +28,7 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFacts:
-    """The base ISO: its file, and what it says of itself; ``modified`` is the date of its file system (16 digits)."""
+    """The base ISO: its file, and how it identifies itself; ``modified`` is the date of its file system (16 digits)."""
 
     title: str
     release: str
@@ -54,10 +54,10 @@ SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostFacts:
-    """One host on the ISO: its entry's title, its kernel line as /proc/cmdline is to show it, its seed's digests.
+    """One host on the ISO: its entry's title, its kernel line as in /proc/cmdline, the digests of its seed.
 
-    ``guarded`` says whether its seed refuses a machine that its match keys do not fit; ``submenu`` are the titles of
-    the submenus that its entry lies in, outermost first.
+    ``guarded``: its seed refuses a machine that does not have its match keys. ``submenu`` are the titles of the
+    submenus around its entry, outermost first.
     """
 
     name: str
@@ -80,17 +80,16 @@ class HostFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What one ISO holds.
+    """The contents of one ISO, and what it was built from.
 
-    ``hosts`` are in menu order; ``default_host`` is what the timeout starts on a machine that the menu does not know
-    (None: the local disk, or with ``auto`` "Detect this machine"); ``detect`` says whether there is that entry,
-    ``detect_files`` are what it reads and hands on; ``guard`` is False if seeds without guards were asked for;
-    ``menu_password`` says whether the menu asks for one; ``medium`` is the casper UUID of the ISO;
-    ``replaced`` are the base's files that the build laid its own over, by their path on the ISO; ``source_date_epoch``
-    is what the variable of that name gave, None if it was not set; ``unpacked`` says that the base was taken apart,
-    which orders files otherwise. What speaks of whole files and of the way and the place in which the build was made
-    (``iso``, the base ISO's file, ``source_commit``, ``unpacked``) is None in the copy that lies on the ISO itself,
-    which therefore is the same wherever it was made.
+    ``hosts`` are in menu order. ``default_host`` is what the timeout starts on a machine that the menu does not
+    recognize (None: the local disk, or with ``auto`` "Detect this machine"); ``detect``: the menu has that entry;
+    ``detect_files`` are the files that it reads. ``guard`` is False for seeds built with --no-guard;
+    ``menu_password``: the menu asks for one; ``medium`` is the casper UUID of the ISO. ``replaced`` are the paths of
+    the base ISO's files that the build has replaced; ``source_date_epoch`` is the environment variable of that name,
+    None if it was not set; ``unpacked``: the base ISO was unpacked, which orders files in another way. What depends on
+    whole files and on where the build ran (``iso``, the base ISO's file, ``source_commit``, ``unpacked``) is None in
+    the copy on the ISO itself, so that it is the same wherever it is built.
     """
 
     name: str
@@ -113,6 +112,11 @@ class Manifest:
     source_date_epoch: int | None = None
     unpacked: bool | None = None
 
+    @property
+    def on_timeout(self) -> str:
+        """What the timeout starts on a machine that the menu does not recognize."""
+        return "Detect this machine" if self.auto else self.default_host or "the local disk"
+
     def to_json(self) -> str:
         """The manifest as JSON, keys in a fixed order, ``schema_version`` first, a newline last."""
         return json.dumps({"schema_version": SCHEMA_VERSION, **asdict(self)}, indent=2, ensure_ascii=False) + "\n"
@@ -121,53 +125,53 @@ class Manifest:
     def from_file(file: Path) -> Manifest:
         """The manifest in ``file``; ``OSError`` if it cannot be read, else what `from_json` raises."""
         with file.open("rb") as stream:
-            return Manifest.from_json(stream.read(LONGEST).decode("utf-8"))
+            return Manifest.from_json(stream.read(SIZE_LIMIT).decode("utf-8"))
 
     @staticmethod
     def from_json(text: str) -> Manifest:
-        """The manifest that `to_json` wrote; ``ValueError`` if it is of another schema, or no manifest."""
+        """The manifest that `to_json` wrote; ``ValueError`` if it is not one, or of another schema."""
         try:
-            told = json.loads(text)
+            document = json.loads(text)
         except json.JSONDecodeError as failure:
-            raise ValueError(f"no JSON, or cut off: line {failure.lineno}: {failure.msg}") from failure
+            raise ValueError(f"not valid JSON, or truncated: line {failure.lineno}: {failure.msg}") from failure
         except RecursionError:
-            raise ValueError("no manifest: too many lists in one another") from None
-        if not isinstance(told, dict) or told.pop("schema_version", None) != SCHEMA_VERSION:
-            raise ValueError(f"no manifest of schema version {SCHEMA_VERSION}")
-        made: Manifest = _made(Manifest, told, "the manifest")
-        return made
+            raise ValueError("not a manifest: nested too deeply") from None
+        if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
+            raise ValueError(f"not a manifest of schema version {SCHEMA_VERSION}")
+        manifest: Manifest = _record(Manifest, document, "the manifest")
+        return manifest
 
 
-def _made(kind: Any, told: object, name: str) -> Any:
-    """What JSON has ``told`` as a ``kind``, one of the dataclasses above; ``ValueError`` names what is wrong."""
-    if not isinstance(told, dict):
-        raise ValueError(f"{name} is of the wrong kind")  # noqa: TRY004 - the file's fault, not the caller's
-    wanted = _kinds(kind)
+def _record(kind: Any, document: object, name: str) -> Any:
+    """The JSON object ``document`` as a ``kind``, one of the dataclasses above; ``ValueError`` names what is wrong."""
+    if not isinstance(document, dict):
+        raise ValueError(f"{name} is of the wrong type")  # noqa: TRY004 - the file's fault, not the caller's
+    types = _types(kind)
     optional = {each.name for each in fields(kind) if each.default is not MISSING}
-    if odd := [*(wanted.keys() - optional - told.keys()), *(told.keys() - wanted.keys())]:
-        raise ValueError(
-            f"{name} has no {odd[0]}" if odd[0] in wanted else f"{name} has a key {odd[0]!r}, unknown here"
-        )
-    return kind(**{key: _value(wanted[key], value, key) for key, value in told.items()})
+    if missing := types.keys() - optional - document.keys():
+        raise ValueError(f"{name} has no {min(missing)}")
+    if unknown := document.keys() - types.keys():
+        raise ValueError(f"{name} has the unknown key {min(unknown)!r}")
+    return kind(**{key: _value(types[key], value, key) for key, value in document.items()})
 
 
 @cache
-def _kinds(kind: Any) -> dict[str, Any]:
+def _types(kind: Any) -> dict[str, Any]:
     """The type of each key of a dataclass."""
     return get_type_hints(kind)
 
 
-def _value(kind: Any, told: object, key: str) -> Any:
-    """``told`` as the value of ``key``, which is of that ``kind``: a type, one of several, a tuple, or a dataclass."""
+def _value(kind: Any, value: object, key: str) -> Any:
+    """The JSON ``value`` of ``key`` as a ``kind``: a type, one of several, a tuple, or a dataclass."""
     choices = get_args(kind) if get_origin(kind) is UnionType else (kind,)
-    if type(told) in choices:  # not isinstance: True is no number here
-        return told
+    if type(value) in choices:  # not isinstance: True is not a number here
+        return value
     for choice in choices:
-        if is_dataclass(choice) and isinstance(told, dict):
-            return _made(choice, told, key)
-        if get_origin(choice) is tuple and isinstance(told, list):
-            return tuple(_value(get_args(choice)[0], one, key) for one in told)
-    raise ValueError(f"{key} is of the wrong kind")
+        if is_dataclass(choice) and isinstance(value, dict):
+            return _record(choice, value, key)
+        if get_origin(choice) is tuple and isinstance(value, list):
+            return tuple(_value(get_args(choice)[0], one, key) for one in value)
+    raise ValueError(f"{key} is of the wrong type")
 
 
 def image_file(path: Path) -> ImageFile:
@@ -179,3 +183,8 @@ def sha256_of(path: Path) -> str:
     """The SHA-256 of the file at ``path`` as hex digits."""
     with path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+def sha256(content: bytes) -> str:
+    """The SHA-256 of ``content`` as hex digits."""
+    return hashlib.sha256(content).hexdigest()

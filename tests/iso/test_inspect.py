@@ -26,8 +26,8 @@ HOSTS = ["site-a-m710q1", "site-a-m710q2"]
 def test_own_iso_tells_its_base_its_hosts_and_its_menu(good: Path, noble: Path) -> None:
     told = inspect(good)
     assert (told.release, told.arch, told.volume_id) == ("24.04", "amd64", "Ubuntu-Server 24.04 LTS amd64")
-    assert told.made is not None
-    assert told.made.base_iso.title == told.title == inspect(noble).title
+    assert told.manifest is not None
+    assert told.manifest.base_iso.title == told.title == inspect(noble).title
     assert [host.name for host in told.hosts if not host.name.startswith("isoforge-")] == HOSTS
     manifest = json.loads(good.with_name("manifest.json").read_text())
     for host in manifest["hosts"]:
@@ -51,7 +51,7 @@ def test_official_layout_is_told(tmp_path: Path, release: Release) -> None:
     iso = tmp_path / "base.iso"
     make_base(iso, release=release, hwe=True)
     told = inspect(iso)
-    assert (told.release, told.made, told.hosts) == (release.version, None, ())
+    assert (told.release, told.manifest, told.hosts) == (release.version, None, ())
     assert [(kernel.vmlinuz, kernel.initrd) for kernel in told.kernels] == [
         ("/casper/hwe-vmlinuz", "/casper/hwe-initrd"),
         ("/casper/vmlinuz", "/casper/initrd"),
@@ -69,7 +69,7 @@ def test_remaster_of_somebody_else_is_told(noble: Path, tmp_path: Path) -> None:
         "/server/meta-data": "",
     }
     told = inspect(m.remaster(noble, tmp_path / "other.iso", files))
-    assert told.made is None
+    assert told.manifest is None
     (host,) = told.hosts
     assert (host.name, host.folder, host.entries) == ("server", "/server/", ("Mine",))
 
@@ -89,7 +89,7 @@ def test_command_shows_what_matters(cli: Cli, good: Path) -> None:
         assert words in outcome.out
     told = json.loads(cli("inspect", good, "--json").out)
     assert told["hosts"][0]["name"] in HOSTS
-    assert told["made"]["name"] == "good"
+    assert told["manifest"]["name"] == "good"
 
 
 def test_markdown_has_the_digests_of_the_manifest(cli: Cli, good: Path, noble: Path) -> None:
@@ -153,7 +153,7 @@ def test_extracting_overwrites_nothing(cli: Cli, good: Path, tmp_path: Path) -> 
     (tmp_path / "out/mine").write_text("mine")
     outcome = cli("inspect", good, "--extract", tmp_path / "out")
     assert outcome.code == 7
-    assert "is there already" in outcome.err
+    assert "already exists" in outcome.err
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine"]
     (tmp_path / "file").write_text("mine")
     assert cli("inspect", good, "--extract", tmp_path / "file").code == 7
@@ -219,7 +219,7 @@ def test_another_build_is_told_once_and_not_for_every_entry(good: Path, noble: P
         ("menu", f"grub.cfg: {entry}"),
         ("menu", f"loopback.cfg: {entry}"),
     ]
-    (line,) = [one.what for one in found if one.subject == f"grub.cfg: {entry}"]
+    (line,) = [one.change for one in found if one.subject == f"grub.cfg: {entry}"]
     assert line.count("uuid=(medium)") == 2
     assert [one for one in found if "build-" in one.subject] == []
 
@@ -234,7 +234,7 @@ def test_secret_that_differs_is_not_shown(cli: Cli, good: Path, tmp_path: Path) 
     m.put(iso, place.extent + hashed, b"X" if content[hashed : hashed + 1] != b"X" else b"Y")
     outcome = cli("diff", good, iso)
     assert outcome.code == 8
-    assert "only in what is masked" in outcome.out
+    assert "only in masked secrets" in outcome.out
     assert "$6$" not in outcome.out
     assert "$6$" in cli("diff", good, iso, "--show-secrets").out
 
@@ -243,7 +243,7 @@ def test_hosts_that_only_one_has_are_named(cli: Cli, good: Path, noble: Path) ->
     outcome = cli("diff", noble, good, "--json")
     assert outcome.code == 8
     found = json.loads(outcome.out)["differences"]
-    assert {one["subject"]: one["what"] for one in found if one["part"] == "hosts"}.items() >= dict.fromkeys(
+    assert {one["subject"]: one["change"] for one in found if one["part"] == "hosts"}.items() >= dict.fromkeys(
         HOSTS, "only in the second"
     ).items()
     assert outcome.err.startswith("error: ")

@@ -21,7 +21,7 @@ from isoforge.iso_layout import GRUB_CFG, HOST_NAME, LOOPBACK_CFG
 from isoforge.order import Order
 from isoforge.plan import built_as
 from isoforge.proof.read.grub import read_grub
-from isoforge.proof.verify.machine_lookup import read_cases
+from isoforge.proof.verify.machine_lookup import read_conditions
 from isoforge.run import run
 from isoforge.selection import Selection
 from isoforge.templates import one_line
@@ -86,7 +86,7 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
         run("grub-script-check", place)
     for machine in entries:
         assert machine.match
-        cases = [case for file in machine.match.files for case in read_cases(files[str(file)])]
+        cases = [case for file in machine.match.files for case in read_conditions(files[str(file)])]
         assert dict(machine.match.texts)["serial"] in [(case.values["serial"],) for case in cases]
     for start in (GRUB_CFG, LOOPBACK_CFG):
         told = read_grub(files[str(start)], files.get)

@@ -21,8 +21,7 @@ from isoforge.proof.boot.probe_report import Report
 from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, find_ovmf
 from isoforge.proof.boot.vmdk_overlay import Shown, show
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
-from isoforge.proof.read.image import Image
-from isoforge.proof.verify.check import SkipError
+from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.run import run
 
 FIRMWARES = (Firmware.BIOS, Firmware.SECUREBOOT)
@@ -127,7 +126,7 @@ def boot_test(order: Round, listen: Listener = lambda _done, _count, _last: None
         try:
             manifest, beside = read_manifest(image)
             tree = image.tree
-        except SkipError as failure:
+        except UnreadableError as failure:
             raise ProofError(f"{order.iso} cannot be booted: {failure}") from failure
     hosts, chosen = choose(manifest, order)
     with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch, ThreadPoolExecutor(max_workers=1) as other_core:

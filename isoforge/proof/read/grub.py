@@ -35,10 +35,10 @@ _WITH_VALUE = frozenset({"--id", "--class", "--users", "--hotkey"})
 class Entry:
     """One entry of a boot menu.
 
-    ``line`` is where it begins, in ``file`` if that is not the menu's own; ``inside`` are the titles of the submenus
+    ``line`` is where it begins, in ``file`` unless that is the menu's own; ``inside`` are the titles of the submenus
     around it; ``linux`` are the words of the kernel command as the kernel gets them, the file first (empty if it starts
-    no kernel), ``initrd`` the files of the initrd; ``cut`` is what a bare ``;`` took off the kernel command. Variables
-    stay as they are written.
+    no kernel), ``initrd`` the files of the initrd; ``cut`` is what an unquoted ``;`` cuts off the kernel command.
+    Variables are not expanded.
     """
 
     title: str
@@ -60,7 +60,7 @@ class Entry:
 class BootMenu:
     """A boot menu: its entries in their order, and every value that ``set`` gives to a variable outside of them.
 
-    ``submenus`` are the ids of its submenus, ``sourced`` the files that it was read from beside its own.
+    ``submenus`` are the ids of its submenus, ``sourced`` the files that it sources.
     """
 
     entries: tuple[Entry, ...]
@@ -81,7 +81,7 @@ class Command:
 
 @dataclass(slots=True, kw_only=True)
 class _Block:
-    """A block that is open: a menu entry, a submenu, or another one (a function, a condition)."""
+    """An open block: a menu entry, a submenu, or any other (a function, a condition)."""
 
     kind: str
     title: str
@@ -96,12 +96,12 @@ class _Block:
 def read_grub(config: str, sourced: Callable[[str], str | None] = lambda _file: "") -> BootMenu:
     """The menu that a GRUB configuration describes.
 
-    ``sourced`` gives the text of a file that it sources, None if that is missing; without it none is followed. What a
-    variable names is not followed either.
+    ``sourced`` returns the text of a file that it sources, None if that is missing, empty to skip it; without it no
+    file is read. Files whose names contain variables are never read.
     """
     reader = _Reader(sourced)
     reader.read(config, "")
-    reader.problems += [f"line {block.line}: a {{ that is never closed" for block in reader.blocks]
+    reader.problems += [f"line {block.line}: unclosed {{" for block in reader.blocks]
     if reader.top.linux:
         reader.entries.append(_entry(reader.top, ()))
     return BootMenu(
@@ -114,7 +114,7 @@ def read_grub(config: str, sourced: Callable[[str], str | None] = lambda _file: 
 
 
 class _Reader:
-    """Reads a menu and the files that it sources, each at its place in the menu."""
+    """Reads a menu, and each file that it sources where the menu sources it."""
 
     def __init__(self, sourced: Callable[[str], str | None]) -> None:
         self.sourced = sourced
@@ -127,7 +127,7 @@ class _Reader:
         self.top = _Block(kind="", title="", entry_id="", line=1)
 
     def read(self, config: str, file: str) -> None:
-        """Take in the commands of ``config``, which stands in ``file``."""
+        """Read the commands of ``config``, the text of ``file``."""
         before: Command | None = None
         for command in commands(config):
             self._command(command, before, file)
@@ -135,7 +135,7 @@ class _Reader:
                 if self.blocks:
                     self.entries += _closed(self.blocks.pop(), self.blocks)
                 else:
-                    self.problems.append(f"{file and f'{file} '}line {command.line}: a }} that closes nothing")
+                    self.problems.append(f"{file and f'{file} '}line {command.line}: unmatched }}")
             before = command if command.words else before
 
     def _command(self, command: Command, before: Command | None, file: str) -> None:
@@ -162,7 +162,7 @@ class _Reader:
     def _source(self, file: str, where: str) -> None:
         text = self.sourced(file)
         if file in self.files:
-            self.problems.append(f"{where}: {file} is read a second time")
+            self.problems.append(f"{where}: {file} is sourced a second time")
         elif text is None:
             self.problems.append(f"{where}: {file} is not on the ISO, its entries are missing")
         elif text:
@@ -171,18 +171,18 @@ class _Reader:
 
 
 def _is_rest(words: Sequence[str]) -> bool:
-    """Whether a command behind a bare ``;`` is none, but the rest of the kernel line that the ``;`` belonged to."""
+    """Whether the words after an unquoted ``;`` are not a command, but the rest of the kernel line before it."""
     return bool(words) and ("=" in words[0] or "---" in words)
 
 
 def _opened(command: Command, file: str) -> _Block:
     kind = command.words[0] if command.words else ""
-    named = iter(command.words[1:])
+    words = iter(command.words[1:])
     title = entry_id = ""
-    for word in named:
+    for word in words:
         option, _, value = word.partition("=")
         if option in _WITH_VALUE:
-            value = value or next(named, "")
+            value = value or next(words, "")
             entry_id = value if option == "--id" else entry_id
         elif not word.startswith("--") and not title:
             title = TITLE_SUFFIX.sub("", word)
@@ -190,7 +190,7 @@ def _opened(command: Command, file: str) -> _Block:
 
 
 def _closed(block: _Block, around: Sequence[_Block]) -> Iterator[Entry]:
-    """The entry that ``block`` was, if it was one; the kernel of another block is one of the entry around it."""
+    """The entry that ``block`` describes, if any; the kernel of any other block belongs to the entry around it."""
     if block.kind == "menuentry":
         yield _entry(block, tuple(outer.title for outer in around if outer.kind == "submenu"))
     elif block.linux and around and block.kind != "submenu":
@@ -213,21 +213,21 @@ def _entry(block: _Block, inside: tuple[str, ...]) -> Entry:
 def commands(config: str) -> Iterator[Command]:
     """The commands of a GRUB script in their order, with the token that ended each; braces end one too."""
     words: list[str] = []
-    line, started = 1, 1
+    line, start = 1, 1
     for token in _TOKEN.finditer(config):
         text, kind = token.group(), token.lastgroup
-        started = started if words else line
+        start = start if words else line
         if kind == "word" and not (not words and text in _KEYWORDS):
             words.append(_unquoted(text))
         elif kind in ("end", "brace", "other"):
-            yield Command(words=tuple(words), line=started, ended_by=text)
+            yield Command(words=tuple(words), line=start, ended_by=text)
             words = []
         line += text.count("\n")
-    yield Command(words=tuple(words), line=started, ended_by="")
+    yield Command(words=tuple(words), line=start, ended_by="")
 
 
 def _unquoted(word: str) -> str:
-    """A word without its quotes; in double quotes a backslash counts only before what it can escape there."""
+    """A word without its quotes; in double quotes a backslash escapes only some characters."""
     parts = []
     for part in _PART.finditer(word):
         if part["double"] is not None:
@@ -241,14 +241,14 @@ def read_isolinux(config: str) -> BootMenu:
     """The entries of an isolinux configuration, which knows neither quotes nor escapes (20.04 and before)."""
     entries: list[Entry] = []
     facts: dict[str, str] = {}
-    started = 0
+    start = 0
     for number, line in enumerate([*config.splitlines(), "label"], start=1):
         keyword, _, rest = line.strip().partition(" ")
         keyword, rest = keyword.lower(), rest.strip()
         if keyword == "label":
             if "kernel" in facts:
-                entries.append(_isolinux_entry(facts, started))
-            facts, started = {"label": rest}, number
+                entries.append(_isolinux_entry(facts, start))
+            facts, start = {"label": rest}, number
         elif keyword == "menu" and rest.lower().startswith("label "):
             facts["title"] = rest[6:].replace("^", "").strip()
         elif keyword in ("kernel", "linux", "append", "initrd"):
@@ -258,11 +258,11 @@ def read_isolinux(config: str) -> BootMenu:
 
 def _isolinux_entry(facts: dict[str, str], line: int) -> Entry:
     words = facts.get("append", "").split()
-    loaded = [word.removeprefix("initrd=") for word in words if word.startswith("initrd=")]
+    initrds = [word.removeprefix("initrd=") for word in words if word.startswith("initrd=")]
     return Entry(
         title=facts.get("title") or facts.get("label", ""),
         line=line,
         entry_id=facts.get("label", ""),
         linux=(facts["kernel"], *(word for word in words if not word.startswith("initrd="))),
-        initrd=tuple(file for words in (loaded or [facts.get("initrd", "")]) for file in words.split(",") if file),
+        initrd=tuple(file for words in (initrds or [facts.get("initrd", "")]) for file in words.split(",") if file),
     )

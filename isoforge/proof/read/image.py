@@ -1,4 +1,4 @@
-"""An ISO that is asked questions: each part of it is read when a question needs it, and once."""
+"""An ISO image whose parts are read when they are first needed, and once."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from isoforge.image.tree import Node, View, read_tree
 from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.grub import BootMenu, read_grub, read_isolinux
-from isoforge.proof.verify.check import SkipError
 
-GRUBS = (GRUB_CFG, LOOPBACK_CFG)
+GRUB_MENUS = (GRUB_CFG, LOOPBACK_CFG)
 """The menus that GRUB shows."""
 
 TEXT_LIMIT = 16 << 20
-"""Bytes: no menu and no seed is longer, and a broken directory may say so."""
+"""Bytes that are read of a text: no menu and no seed is longer, whatever a broken directory says."""
+
+
+class UnreadableError(Exception):
+    """The directories of an ISO cannot be read, nor anything that depends on them; the reason is the cause."""
 
 
 class Image:
-    """An ISO image at ``path``, open for reading until it is closed.
+    """An ISO image at ``path``, open for reading until the block is left.
 
-    ``BaseIsoError`` if there is no ISO image at all. A part that depends on the tree raises ``SkipError`` when the
-    tree is unreadable: one check of its own tells that.
+    Raises ``BaseIsoError`` if it is not an ISO image. Whatever depends on its tree raises `UnreadableError` if the
+    directories cannot be read.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,11 +63,11 @@ class Image:
         try:
             return read_tree(self.path)
         except BaseIsoError as failure:
-            raise SkipError("the directories cannot be read") from failure
+            raise UnreadableError("the directories cannot be read") from failure
 
     @functools.cached_property
-    def stick(self) -> Mapping[PurePosixPath, Node]:
-        """The same as a stick's first partition shows it; ``BaseIsoError`` if it cannot be read."""
+    def usb_tree(self) -> Mapping[PurePosixPath, Node]:
+        """The same as the first partition of a USB stick shows them; ``BaseIsoError`` if it cannot be read."""
         return read_tree(self.path, View.PARTITION)
 
     @functools.cached_property
@@ -84,47 +87,47 @@ class Image:
 
     @functools.cached_property
     def title(self) -> str:
-        """What .disk/info says; empty if there is none."""
+        """The text of .disk/info; empty if there is none."""
         return self.text(DISK_INFO).strip()
 
     @functools.cached_property
     def casper_uuids(self) -> frozenset[str]:
-        """The UUIDs by which the live system knows its medium."""
-        named = (place for place in self.tree if str(place).startswith(CASPER_UUID))
-        return frozenset(self.text(place).strip() for place in named)
+        """The UUIDs by which the live system recognizes its medium."""
+        paths = (path for path in self.tree if str(path).startswith(CASPER_UUID))
+        return frozenset(self.text(path).strip() for path in paths)
 
     @functools.cached_property
     def menus(self) -> Mapping[PurePosixPath, BootMenu]:
         """Its boot menus by the file that they are read from."""
-        grub = {place: read_grub(self.text(place), self._sourced) for place in GRUBS if place in self.tree}
+        grub = {path: read_grub(self.text(path), self._sourced) for path in GRUB_MENUS if path in self.tree}
         folder = PurePosixPath("/isolinux")
-        names = sorted(place for place in self.tree if place.parent == folder and place.suffix == ".cfg")
-        return {**grub, **{place: read_isolinux(self.text(place)) for place in names}}
+        configs = sorted(path for path in self.tree if path.parent == folder and path.suffix == ".cfg")
+        return {**grub, **{path: read_isolinux(self.text(path)) for path in configs}}
 
     def _sourced(self, file: str) -> str | None:
-        """The text of a file that a menu of ours sources; of other menus' files nothing is known."""
-        place = PurePosixPath(file)
-        if ISOFORGE_FOLDER not in place.parents:
+        """The text of a file that a menu of ours sources, None if it is missing; empty for other menus' files."""
+        path = PurePosixPath(file)
+        if ISOFORGE_FOLDER not in path.parents:
             return ""
-        return self.text(place) if place in self.tree else None
+        return self.text(path) if path in self.tree else None
 
     def bytes_at(self, start: int, size: int) -> bytes:
         """``size`` bytes from byte ``start`` on, fewer at the end of the image."""
         return os.pread(self._handle, size, start)
 
-    def content(self, place: PurePosixPath) -> bytes:
-        """The content of the small file at ``place``; ``BaseIsoError`` if there is none, or it is no small file."""
-        node = self.tree.get(place)
+    def content(self, path: PurePosixPath) -> bytes:
+        """The content of the small file at ``path``; ``BaseIsoError`` if it is missing, too large or not a file."""
+        node = self.tree.get(path)
         if node is None or node.kind != "file":
-            raise BaseIsoError(f"{place} is missing")
+            raise BaseIsoError(f"{path} is missing")
         if node.extent + node.size > self.size:
-            raise BaseIsoError(f"{place} ends behind the image")
+            raise BaseIsoError(f"{path} extends beyond the end of the image")
         if node.size > TEXT_LIMIT:
-            raise BaseIsoError(f"{place} is too large to be what it should be")
+            raise BaseIsoError(f"{path} is too large: {node.size} bytes, the limit is {TEXT_LIMIT}")
         return self.bytes_at(node.extent, node.size)
 
-    def text(self, place: PurePosixPath) -> str:
-        """The text of the file at ``place``, undecodable bytes escaped; empty if there is none."""
-        if place not in self.tree:
+    def text(self, path: PurePosixPath) -> str:
+        """The text of the file at ``path``, undecodable bytes escaped; empty if there is none."""
+        if path not in self.tree:
             return ""
-        return self.content(place).decode("utf-8", errors="surrogateescape")
+        return self.content(path).decode("utf-8", errors="surrogateescape")

@@ -1,4 +1,4 @@
-"""What an ISO is: its release, how it boots, its menu, its hosts and their seeds; anybody's ISO, not only ours."""
+"""The contents of an ISO, ours or anyone's: release, boot layout, menu, hosts and their seeds."""
 
 from __future__ import annotations
 
@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
+from isoforge.image.eltorito import BootImage
 from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLDER, MANIFEST, SEED_FILES, SEEDS_FOLDER
-from isoforge.proof.manifest import BaseFacts, Manifest
-from isoforge.proof.read.image import Image
+from isoforge.proof.manifest import Manifest, sha256
+from isoforge.proof.read.image import Image, UnreadableError
+from isoforge.proof.read.kernel_args import seed_folder
 from isoforge.proof.read.mask import masked
-from isoforge.proof.verify.case import sha256
-from isoforge.proof.verify.check import SkipError
-from isoforge.proof.verify.kernel_lines import seed_folder
 
 NOCLOUD_FILES = (*SEED_FILES, "network-config")
 """The files of a seed that NoCloud reads (cloud-init, DataSourceNoCloud)."""
@@ -26,7 +25,7 @@ _TITLE = re.compile(r"\S+ (?P<release>\d\d\.\d\d(?:\.\d+)?)\b.* (?P<arch>\w+) \(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KernelFacts:
-    """A kernel of the live system with its initrd; None where it has none."""
+    """A kernel of the live system with its initrd; None if it has none."""
 
     vmlinuz: str
     initrd: str | None
@@ -43,17 +42,8 @@ class PartitionFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class BootFacts:
-    """An El Torito boot record: for which platform, first byte of its image and size in bytes as the catalog tells."""
-
-    platform: str
-    start: int
-    size: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EntryFacts:
-    """An entry of a boot menu; ``submenu`` are the titles of the menus it lies in, outermost first."""
+    """An entry of a boot menu; ``submenu`` are the titles of the submenus around it, outermost first."""
 
     menu: str
     title: str
@@ -74,7 +64,7 @@ class SeedFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostSeed:
-    """A host, or whatever else a seed's folder is called; ``entries`` are the titles of its menu entries."""
+    """A host, named after the folder of its seed; ``entries`` are the titles of its menu entries."""
 
     name: str
     folder: str
@@ -83,26 +73,8 @@ class HostSeed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What isoforge's manifest on the ISO says of how it was made."""
-
-    name: str
-    build_id: str
-    isoforge_version: str
-    base_iso: BaseFacts
-    default_host: str | None
-    timeout_s: int
-    auto: bool
-
-    @property
-    def on_timeout(self) -> str:
-        """What the menu starts by itself on a machine that it does not know."""
-        return "Detect this machine" if self.auto else self.default_host or "the local disk"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """What an ISO is; empty strings where it does not tell, ``made`` None if isoforge did not make it."""
+    """The contents of an ISO; empty strings for what it lacks, ``manifest`` None if isoforge did not make it."""
 
     file: str
     size: int
@@ -113,35 +85,35 @@ class Contents:
     arch: str
     kernels: tuple[KernelFacts, ...]
     partitions: tuple[PartitionFacts, ...]
-    boot_records: tuple[BootFacts, ...]
+    boot_records: tuple[BootImage, ...]
     menu: tuple[EntryFacts, ...]
     hosts: tuple[HostSeed, ...]
-    made: Made | None
+    manifest: Manifest | None
 
 
 def inspect(iso: Path) -> Contents:
-    """What the ISO at ``iso`` is; only its directories and small files are read.
+    """The contents of the ISO at ``iso``; only its directories and small files are read.
 
-    Raises ``BaseIsoError`` if it is no ISO image, or its directories cannot be read.
+    Raises ``BaseIsoError`` if it is not an ISO image, or its directories cannot be read.
     """
     with Image(iso) as image:
         try:
             return contents(image)
-        except SkipError as reason:
-            raise BaseIsoError(f"{iso}: {reason}", hint="isoforge verify tells more") from reason
+        except UnreadableError as reason:
+            raise BaseIsoError(f"{iso}: {reason}", hint="run `isoforge verify` for the details") from reason
 
 
 def contents(image: Image) -> Contents:
-    """What the open ``image`` is."""
-    told = _TITLE.match(image.title)
+    """The contents of the open ``image``; `UnreadableError` if its directories cannot be read."""
+    title = _TITLE.match(image.title)
     return Contents(
         file=image.path.name,
         size=image.size,
         volume_id=image.volume.volume_id,
         modified=image.volume.modified,
         title=image.title,
-        release=told["release"] if told else "",
-        arch=told["arch"] if told else "",
+        release=title["release"] if title else "",
+        arch=title["arch"] if title else "",
         kernels=tuple(_kernels(image)),
         partitions=tuple(
             PartitionFacts(
@@ -152,30 +124,27 @@ def contents(image: Image) -> Contents:
             )
             for part in (image.gpt.partitions if image.gpt else ())
         ),
-        boot_records=tuple(
-            BootFacts(platform=record.platform, start=record.start, size=record.size)
-            for record in (image.boot_catalog.images if image.boot_catalog else ())
-        ),
+        boot_records=image.boot_catalog.images if image.boot_catalog else (),
         menu=tuple(_entries(image)),
         hosts=tuple(_hosts(image)),
-        made=_made(image),
+        manifest=manifest_inside(image),
     )
 
 
 def _kernels(image: Image) -> Iterator[KernelFacts]:
-    casper = sorted(place for place in image.tree if place.parent == CASPER)
-    for place in casper:
-        prefix, found, _ = place.name.partition("vmlinuz")
-        if found:
+    casper = sorted(path for path in image.tree if path.parent == CASPER)
+    for path in casper:
+        prefix, vmlinuz, _ = path.name.partition("vmlinuz")
+        if vmlinuz:
             initrds = [other for other in casper if other.name.partition("initrd")[:2] == (prefix, "initrd")]
-            yield KernelFacts(vmlinuz=str(place), initrd=str(initrds[0]) if initrds else None)
+            yield KernelFacts(vmlinuz=str(path), initrd=str(initrds[0]) if initrds else None)
 
 
 def _entries(image: Image) -> Iterator[EntryFacts]:
-    for place, menu in image.menus.items():
+    for path, menu in image.menus.items():
         for entry in menu.entries:
             yield EntryFacts(
-                menu=str(place),
+                menu=str(path),
                 title=entry.title,
                 submenu=entry.inside,
                 kernel=entry.linux[0] if entry.linux else None,
@@ -187,23 +156,23 @@ def _entries(image: Image) -> Iterator[EntryFacts]:
 def _hosts(image: Image) -> Iterator[HostSeed]:
     """Every folder that a kernel line names as its seed, and every one below /nocloud."""
     titles: dict[PurePosixPath, list[str]] = {}
-    for place, menu in image.menus.items():
+    for path, menu in image.menus.items():
         for entry in menu.entries:
             for folder in filter(None, map(seed_folder, entry.linux)):
-                named = titles.setdefault(folder, [])
-                if not place.name.startswith("loopback") and entry.title not in named:
-                    named.append(entry.title)
-    for place, node in image.tree.items():
-        if place.parent == SEEDS_FOLDER and node.kind == "directory":
-            titles.setdefault(place, [])
+                entries = titles.setdefault(folder, [])
+                if not path.name.startswith("loopback") and entry.title not in entries:
+                    entries.append(entry.title)
+    for path, node in image.tree.items():
+        if path.parent == SEEDS_FOLDER and node.kind == "directory":
+            titles.setdefault(path, [])
     for folder, entries in titles.items():
         files = [folder / name for name in NOCLOUD_FILES if folder / name in image.tree]
-        digests = [(file, image.content(file)) for file in files]
+        contents_of = [(file, image.content(file)) for file in files]
         yield HostSeed(
             name=folder.name or "/",
             folder=f"{folder}/".replace("//", "/"),
             entries=tuple(entries),
-            files=tuple(SeedFile(path=str(file), size=len(text), sha256=sha256(text)) for file, text in digests),
+            files=tuple(SeedFile(path=str(file), size=len(text), sha256=sha256(text)) for file, text in contents_of),
         )
 
 
@@ -215,29 +184,14 @@ def manifest_inside(image: Image) -> Manifest | None:
         return None
 
 
-def _made(image: Image) -> Made | None:
-    manifest = manifest_inside(image)
-    if manifest is None:
-        return None
-    return Made(
-        name=manifest.name,
-        build_id=manifest.build_id,
-        isoforge_version=manifest.isoforge_version,
-        base_iso=manifest.base_iso,
-        default_host=manifest.default_host,
-        timeout_s=manifest.timeout_s,
-        auto=manifest.auto,
-    )
-
-
 def seed_text(iso: Path, host: str, *, show_secrets: bool = False) -> str:
-    """The seed of ``host`` on ``iso`` for people: each file that is not empty under a line with its path.
+    """The seed of ``host`` on ``iso`` as text: each file that is not empty, below a line with its path.
 
     Secrets are masked unless ``show_secrets``. Raises ``UsageError`` if the ISO has no seed of that name.
     """
     seeds = {seed.name: seed for seed in inspect(iso).hosts}
     if host not in seeds:
-        raise UsageError(f"{iso.name} has no seed of {host}", hint=f"it has {', '.join(seeds) or 'none at all'}")
+        raise UsageError(f"{iso.name} has no seed of {host}", hint=f"seeds on it: {', '.join(seeds) or 'none'}")
     parts = []
     with Image(iso) as image:
         for file in seeds[host].files:
@@ -249,28 +203,28 @@ def seed_text(iso: Path, host: str, *, show_secrets: bool = False) -> str:
 
 
 def extract(iso: Path, folder: Path) -> tuple[Path, ...]:
-    """Write seeds, menus and manifest of ``iso`` into ``folder`` as they lie on the ISO, and return their paths.
+    """Write seeds, menus and manifest of ``iso`` into ``folder``, at the paths they have on it; the files written.
 
-    The files hold secrets: they get the mode 0600, their folders 0700. Raises ``OutputError`` if ``folder`` is there
-    already and not empty.
+    They contain secrets: files get the mode 0600, folders 0700. Raises ``OutputError`` if ``folder`` exists and is not
+    an empty folder.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise OutputError(f"{folder} is there already", hint="give a folder that is not there, or an empty one")
+        raise OutputError(f"{folder} already exists", hint="name a new folder, or an empty one")
     hosts = inspect(iso).hosts
     with Image(iso) as image:
         folders = {PurePosixPath(host.folder) for host in hosts} - {PurePosixPath("/")}
-        inside = {place for place, node in image.tree.items() if place.parent in folders and node.kind == "file"}
-        places = inside | {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
-        places |= {place for place in image.tree if ISOFORGE_FOLDER in place.parents and place.suffix == ".cfg"}
-        places |= {MANIFEST} & image.tree.keys()
-        texts = {place: image.content(place) for place in sorted(places)}
-    written = []
-    for place, content in texts.items():
-        target = folder / place.relative_to("/")
+        in_folders = {path for path, node in image.tree.items() if path.parent in folders and node.kind == "file"}
+        paths = in_folders | {PurePosixPath(file.path) for host in hosts for file in host.files} | image.menus.keys()
+        paths |= {path for path in image.tree if ISOFORGE_FOLDER in path.parents and path.suffix == ".cfg"}
+        paths |= {MANIFEST} & image.tree.keys()
+        texts = {path: image.content(path) for path in sorted(paths)}
+    targets = []
+    for path, content in texts.items():
+        target = folder / path.relative_to("/")
         for parent in reversed([target.parent, *target.parent.parents]):
             if not parent.exists():
                 parent.mkdir(mode=0o700)
         with os.fdopen(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(content)
-        written.append(target)
-    return tuple(written)
+        targets.append(target)
+    return tuple(targets)

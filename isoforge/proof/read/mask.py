@@ -1,4 +1,4 @@
-"""Seeds for people's eyes: what is secret in them is masked, by its name and by its shape; the rest stays as it is."""
+"""Seeds for display: secrets in them are masked, by their keys and by their shape; the rest stays as it is."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from isoforge.safe_yaml import refuse_depth
 
 MASK = "***"
 
-UNREADABLE = "# Nothing of it is shown: it cannot be read as YAML, so nobody can tell its secrets from the rest.\n"
+UNREADABLE = "# Not shown: this is not valid YAML, so its secrets cannot be masked.\n"
 
 _NAMES_ONE = (
     r"pass(?:wd|word|phrase|code)|secret|token|private|psk|credential"
@@ -25,7 +25,7 @@ _PUBLIC = re.compile(
     r"|\b(?:sk-)?(?:ssh|ecdsa)-[\w@.-]+\s+AAAA[A-Za-z0-9+/=]+",
     re.DOTALL,
 )
-"""What has the shape of a secret and is meant for everybody."""
+"""What has the shape of a secret and is public."""
 
 _SHAPES = [
     re.compile(pattern, flags)
@@ -47,10 +47,10 @@ _ASSIGNED = re.compile(
     rf"(?<![\w.-])(?!NOPASSWD)([\w.-]*(?:{_NAMES_ONE}|\bpass|\bpw)[\w.-]*[\"']?\s*(?:[=:]\s*|\s))(\"[^\"\n]*\"|'[^'\n]*'|[^\s\"'|;&]+)",
     re.IGNORECASE,
 )
-"""In running text: a word for a secret, then ``=``, ``:`` or a blank, then what must be the secret."""
+"""In running text: a word for a secret, then ``=``, ``:`` or a blank, then the secret."""
 
 _DENSE = re.compile(r"(?<![\w+/=.-])(?=[\w+/=-]*\d)(?=[\w+/=-]*[a-z])(?=[\w+/=-]*[A-Z])[\w+=-][\w+/=-]{31,}")
-"""A long word with capitals, small letters and digits: nobody writes one who does not mean a key."""
+"""A long word with capitals, small letters and digits, which can only be a key."""
 
 _NAMED = re.compile(r"(?:[&!]\S*\s+)+")
 
@@ -60,9 +60,9 @@ Edit = tuple[int, int, str]
 def masked(text: str) -> str:
     """``text`` of a seed with everything secret in it replaced by `MASK`; layout and comments stay.
 
-    Masked are values whose key names a secret and all that lies below such a key, the content of files that not
-    everybody may read, and whatever has the shape of a secret: password hashes, private keys, tokens, passwords in
-    commands and addresses. A text that is no YAML mapping is not shown at all.
+    Masked are values whose key names a secret and everything below such a key, the content of files that are not
+    world-readable, and whatever has the shape of a secret: password hashes, private keys, tokens, passwords in
+    commands and addresses. A text that is not a YAML mapping is not shown at all.
     """
     if not text.strip():
         return text
@@ -88,51 +88,51 @@ def masked(text: str) -> str:
 def mask_shapes(text: str) -> str:
     """Running text with everything masked that has the shape of a secret."""
     parts = []
-    place = 0
+    end = 0
     for public in _PUBLIC.finditer(text):
-        parts += [_mask_part(text[place : public.start()]), public.group()]
-        place = public.end()
-    return "".join([*parts, _mask_part(text[place:])])
+        parts += [_mask_part(text[end : public.start()]), public.group()]
+        end = public.end()
+    return "".join([*parts, _mask_part(text[end:])])
 
 
 def _mask_part(text: str) -> str:
     for shape in _SHAPES:
         text = shape.sub(MASK, text)
-    text = _ASSIGNED.sub(lambda found: found[1] + MASK, text)
+    text = _ASSIGNED.sub(lambda match: match[1] + MASK, text)
     return _DENSE.sub(MASK, text)
 
 
 def _edited(text: str, edits: list[Edit]) -> str:
-    parts, place = [], 0
+    parts, done = [], 0
     for start, end, new in edits:
-        if start >= place:
-            parts += [text[place:start], new]
-            place = end
-    return "".join([*parts, text[place:]])
+        if start >= done:
+            parts += [text[done:start], new]
+            done = end
+    return "".join([*parts, text[done:]])
 
 
 def _comments(text: str) -> Iterator[tuple[int, int]]:
-    """The stretches of a YAML text that no token covers, if there is a comment in them."""
-    place = 0
+    """The ranges of a YAML text between tokens that contain a comment."""
+    end = 0
     for token in yaml.scan(text, Loader=yaml.SafeLoader):
-        if "#" in text[place : token.start_mark.index]:
-            yield place, token.start_mark.index
-        place = max(place, token.end_mark.index)
-    if "#" in text[place:]:
-        yield place, len(text)
+        if "#" in text[end : token.start_mark.index]:
+            yield end, token.start_mark.index
+        end = max(end, token.end_mark.index)
+    if "#" in text[end:]:
+        yield end, len(text)
 
 
 def _edits(node: yaml.Node | None, text: str, *, hidden: bool, seen: dict[int, bool]) -> Iterator[Edit]:
-    """What to replace below ``node``; ``hidden`` is set below a key that names a secret."""
+    """The replacements below ``node``; ``hidden`` is set below a key that names a secret."""
     if node is None or seen.get(id(node), False) or (id(node) in seen and not hidden):
-        return  # an anchor's node is met again at each alias, maybe below a key that hides it
+        return  # an anchor's node comes again at each alias, maybe below a key that names a secret
     seen[id(node)] = hidden
     if isinstance(node, yaml.MappingNode):
-        closed = _is_closed_file(node)
+        private = _is_private_file(node)
         for key, value in node.value:
             name = key.value if isinstance(key, yaml.ScalarNode) else ""
             yield from _edits(key, text, hidden=False, seen={})
-            below = hidden or bool(_SECRET_KEY.search(name)) or (closed and name == "content")
+            below = hidden or bool(_SECRET_KEY.search(name)) or (private and name == "content")
             yield from _edits(value, text, hidden=below, seen=seen)
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
@@ -141,8 +141,8 @@ def _edits(node: yaml.Node | None, text: str, *, hidden: bool, seen: dict[int, b
         yield from _scalar(node, text, hidden=hidden)
 
 
-def _is_closed_file(node: yaml.MappingNode) -> bool:
-    """Whether a mapping is a file of ``write_files`` that others may not read, or whose content is encoded."""
+def _is_private_file(node: yaml.MappingNode) -> bool:
+    """Whether a mapping is a file of ``write_files`` that is not world-readable, or whose content is encoded."""
     facts = {key.value: value.value for key, value in node.value if isinstance(value, yaml.ScalarNode)}
     mode = str(facts.get("permissions", "")).removeprefix("0o")
     return "path" in facts and ((bool(mode) and not _readable_by_all(mode)) or "encoding" in facts)
@@ -162,8 +162,8 @@ def _scalar(node: yaml.ScalarNode, text: str, *, hidden: bool) -> Iterator[Edit]
     if node.style in ("|", ">"):
         yield start, end, _block(text[start:end], value)
         return
-    named = _NAMED.match(text, start, end)  # an anchor or a tag in front of the value
-    yield named.end() if named else start, end, json.dumps(value, ensure_ascii=False)
+    prefix = _NAMED.match(text, start, end)  # an anchor or a tag in front of the value
+    yield prefix.end() if prefix else start, end, json.dumps(value, ensure_ascii=False)
 
 
 def _block(raw: str, value: str) -> str:

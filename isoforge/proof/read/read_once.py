@@ -1,4 +1,4 @@
-"""One reading of a whole ISO, from which everything that depends on content is told."""
+"""One reading of a whole ISO: its digest, the digest of each file, and the comparison with another ISO."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ CHUNK = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What one reading gave: the SHA-256 of the whole image, the MD5 of each file, and the files that differ from
-    another image's (those of the other that could be compared)."""
+    """The result of one reading: the SHA-256 of the whole image, the MD5 of each file, and the files whose content
+    differs from another image's (among those that both have in the same size)."""
 
     sha256: str
     md5s: Mapping[PurePosixPath, str]
@@ -28,7 +28,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Other:
-    """Another image, and where its files lie that are to have the same content."""
+    """Another image to compare with, and its files."""
 
     path: Path
     files: Mapping[PurePosixPath, Node]
@@ -36,7 +36,7 @@ class Other:
 
 @dataclass(slots=True)
 class _Span:
-    """A stretch of the image that one or several names stand for, while it is read."""
+    """A range of bytes that is the content of one or several files, while it is read."""
 
     start: int
     end: int
@@ -55,9 +55,9 @@ def read_once(
 ) -> Reading:
     """Read ``image`` from its first byte to its last, and ``files`` of it on the way.
 
-    Whole-image digest and file digests are worked out on two cores while the next chunk is read. ``without_md5`` are
-    files whose MD5 nobody asks for; ``listen`` hears how much is done (0 to 1). A file that ends behind the image
-    gets no MD5.
+    The digests of the image and of its files are computed on two cores while the next chunk is read. ``without_md5``
+    are files whose MD5 is not computed; ``listen`` is called with the share that is done (0 to 1). A file that extends
+    beyond the end of the image gets no MD5.
     """
     spans = _spans(image.stat().st_size, files, other, frozenset(without_md5))
     whole = hashlib.sha256()
@@ -68,59 +68,59 @@ def read_once(
             waiting = sorted(spans.values(), key=lambda span: span.start, reverse=True)
             open_spans: list[_Span] = []
             busy: tuple[Future[Any], ...] = ()
-            place = 0
+            offset = 0
             while chunk := stream.read(CHUNK):
                 for work in busy:
                     work.result()
                 busy = (
                     cores.submit(whole.update, chunk),
-                    cores.submit(_take, chunk, place, waiting, open_spans, handle),
+                    cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, handle),
                 )
-                place += len(chunk)
-                listen(place / size)
+                offset += len(chunk)
+                listen(offset / size)
             for work in busy:
                 work.result()
     finally:
         if other:
             os.close(handle)
-    return _told(whole.hexdigest(), files, spans)
+    return _reading(whole.hexdigest(), files, spans)
 
 
 def _spans(
     size: int, files: Mapping[PurePosixPath, Node], other: Other | None, without_md5: frozenset[PurePosixPath]
 ) -> dict[tuple[int, int], _Span]:
-    """The stretches to be read, by where they lie; names of one content share one."""
+    """The ranges to read, by offset and size; files with the same content share one."""
     elsewhere: dict[tuple[int, int], set[int]] = {}
     wanted: set[tuple[int, int]] = set()
     for path, node in files.items():
-        place = (node.extent, node.size)
+        span = (node.extent, node.size)
         if node.kind != "file" or not node.size or node.extent + node.size > size:
             continue
-        places = elsewhere.setdefault(place, set())
+        offsets = elsewhere.setdefault(span, set())
         if path not in without_md5:
-            wanted.add(place)
+            wanted.add(span)
         twin = other.files.get(path) if other else None
         if twin is not None and twin.size == node.size:
-            places.add(twin.extent)
+            offsets.add(twin.extent)
     return {
         (start, length): _Span(
             start=start,
             end=start + length,
             md5=hashlib.md5(usedforsecurity=False) if (start, length) in wanted else None,
-            elsewhere=tuple(places),
+            elsewhere=tuple(offsets),
         )
-        for (start, length), places in elsewhere.items()
+        for (start, length), offsets in elsewhere.items()
     }
 
 
-def _take(chunk: bytes, place: int, waiting: list[_Span], open_spans: list[_Span], handle: int) -> None:
-    """Hand the parts of ``chunk``, which begins at byte ``place``, to the stretches that they belong to."""
-    end = place + len(chunk)
+def _digest_chunk(chunk: bytes, offset: int, waiting: list[_Span], open_spans: list[_Span], handle: int) -> None:
+    """Add the parts of ``chunk``, which begins at byte ``offset``, to the ranges that contain them."""
+    end = offset + len(chunk)
     while waiting and waiting[-1].start < end:
         open_spans.append(waiting.pop())
     for span in open_spans:
-        start = max(span.start, place)
-        part = chunk[start - place : min(span.end, end) - place]  # bytes: a memoryview is compared byte by byte
+        start = max(span.start, offset)
+        part = chunk[start - offset : min(span.end, end) - offset]  # bytes: a memoryview is compared byte by byte
         if span.md5 is not None:
             span.md5.update(part)
         for twin in span.elsewhere:
@@ -129,7 +129,7 @@ def _take(chunk: bytes, place: int, waiting: list[_Span], open_spans: list[_Span
     open_spans[:] = [span for span in open_spans if span.end > end]
 
 
-def _told(sha256: str, files: Mapping[PurePosixPath, Node], spans: Mapping[tuple[int, int], _Span]) -> Reading:
+def _reading(sha256: str, files: Mapping[PurePosixPath, Node], spans: Mapping[tuple[int, int], _Span]) -> Reading:
     md5s = {}
     differing = set()
     for path, node in files.items():

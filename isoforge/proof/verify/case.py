@@ -1,8 +1,7 @@
-"""The case that checks are about: an ISO, and what it is held against."""
+"""The case that the checks are about: an ISO, and what it is compared with."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -12,17 +11,15 @@ from isoforge.proof.read.image import Image
 from isoforge.proof.read.read_once import Reading
 from isoforge.proof.verify.check import SkipError
 
-NO_BASE = "no base ISO was given"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Case:
-    """An ISO, and what it is held against.
+    """An ISO, and what it is compared with.
 
-    ``base`` is the base ISO if it is at hand; ``manifest`` is what the ISO is to hold, if anything says it: ``beside``
-    it or ``inside``; ``staged`` are the files that a build has just written, ``boot_records`` those that xorriso took
-    out of the base for it, by name; ``reading`` is what reading the whole ISO gave, None where only its structure is
-    asked.
+    ``base`` is the base ISO, if there is one. ``manifest`` is what the ISO should contain, None if unknown: the one
+    ``beside`` the ISO or else the one ``inside``. ``staged`` are the files that a build has just written,
+    ``boot_records`` those that xorriso extracted from the base for it, by name. ``reading`` is the result of reading
+    the whole ISO, None where only its structure is checked.
     """
 
     iso: Image
@@ -37,26 +34,21 @@ class Case:
 
     @property
     def the_base(self) -> Image:
-        """The base ISO; the check is skipped where there is none."""
+        """The base ISO; without one the check is skipped."""
         if self.base is None:
-            raise SkipError(NO_BASE)
+            raise SkipError("no base ISO was given")
         return self.base
 
     @property
     def the_manifest(self) -> Manifest:
-        """What the ISO is to hold; the check is skipped where nothing says it."""
+        """What the ISO should contain; where that is unknown the check is skipped."""
         if self.manifest is None:
-            raise SkipError("no manifest tells what should be there")
+            raise SkipError("no manifest lists what the ISO should contain")
         return self.manifest
 
     @property
     def the_reading(self) -> Reading:
-        """What reading the whole ISO gave; the check is skipped where that was not asked."""
+        """The result of reading the whole ISO; without one the check is skipped."""
         if self.reading is None:
             raise SkipError("the content of large files was not read")
         return self.reading
-
-
-def sha256(content: bytes) -> str:
-    """The SHA-256 of ``content`` as hex digits."""
-    return hashlib.sha256(content).hexdigest()

@@ -1,4 +1,4 @@
-"""What a check is: one question to an ISO, and the answer with what was compared."""
+"""A check: one question about an ISO, and the answer with what was compared."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from isoforge.errors import ForgeError
+from isoforge.proof.read.image import UnreadableError
 
 
 class Outcome(enum.StrEnum):
-    """How a check ended; one that could not be asked is skipped."""
+    """How a check ended; one that does not apply to the ISO is skipped."""
 
     OK = "ok"
     FAILED = "failed"
@@ -19,44 +20,51 @@ class Outcome(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """The answer to one question.
+    """The result of one check.
 
-    ``compared`` tells what was held against what, or why nothing was; each of ``faults`` is a sentence that names one
-    thing that is wrong; ``remarks`` are unusual and harmless.
+    ``detail`` says what was compared with what, or why the check was skipped. Each of ``faults`` is a sentence about
+    one thing that is wrong; ``remarks`` are unusual and harmless.
     """
 
     name: str
     outcome: Outcome
-    compared: str
+    detail: str
     faults: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """What a question brought to light, see `Check`."""
+class Answer:
+    """What a question about an ISO brought to light, see `Check`."""
 
-    compared: str
+    detail: str
     faults: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
 
 
 class SkipError(Exception):
-    """A question that this ISO cannot be asked; its text is the reason."""
+    """A question that does not apply to this ISO; its text is the reason."""
 
 
-def check(name: str, look: Callable[[], Found]) -> Check:
-    """Ask the question ``look`` and give the answer its ``name``; what cannot be read is a fault too."""
+def check(name: str, question: Callable[[], Answer]) -> Check:
+    """Ask ``question`` and return the answer under its ``name``; a part that cannot be read is a fault too."""
     try:
-        found = look()
-    except SkipError as reason:
-        return Check(name=name, outcome=Outcome.SKIPPED, compared=str(reason))
+        answer = question()
+    except (SkipError, UnreadableError) as reason:
+        return Check(name=name, outcome=Outcome.SKIPPED, detail=str(reason))
     except ForgeError as failure:
-        return Check(name=name, outcome=Outcome.FAILED, compared="cannot be read", faults=(failure.message,))
-    outcome = Outcome.FAILED if found.faults else Outcome.OK
-    return Check(name=name, outcome=outcome, compared=found.compared, faults=found.faults, remarks=found.remarks)
+        return Check(name=name, outcome=Outcome.FAILED, detail="cannot be read", faults=(failure.message,))
+    outcome = Outcome.FAILED if answer.faults else Outcome.OK
+    return Check(name=name, outcome=outcome, detail=answer.detail, faults=answer.faults, remarks=answer.remarks)
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
     """``1 host``, ``2 hosts``."""
     return f"{number} {noun if number == 1 else plural or noun + 's'}"
+
+
+def shortened(faults: list[str], limit: int = 20) -> tuple[str, ...]:
+    """``faults`` up to ``limit``, and how many there are beyond it: a broken tree has thousands."""
+    if len(faults) <= limit:
+        return tuple(faults)
+    return (*faults[:limit], f"and {len(faults) - limit} more")

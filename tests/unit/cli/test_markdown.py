@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from isoforge.cli.markdown import code, contents_markdown, table
-from isoforge.proof.manifest import BaseFacts
-from isoforge.proof.read.inspect import Contents, HostSeed, Made, SeedFile
+from isoforge.proof.manifest import BaseFacts, Manifest
+from isoforge.proof.read.inspect import Contents, HostSeed, SeedFile
 
 READER = MarkdownIt("commonmark").enable("table")
 
@@ -51,9 +51,9 @@ def test_tables_tell_base_hosts_and_digests(auto: bool, default_host: str | None
         title='Ubuntu-Server 24.04 LTS "Noble"', release="24.04", arch="amd64", volume_id="U", modified="", file=None,
         size=None, sha256=None,
     )  # fmt: skip
-    made = Made(
+    manifest = Manifest(
         name="n", build_id="0123456789ab", isoforge_version="1", base_iso=base, default_host=default_host, timeout_s=9,
-        auto=auto,
+        auto=auto, hosts=(), replaced=(), xorriso_version="1.5.6",
     )  # fmt: skip
     files = (
         SeedFile(path="/nocloud/h|1/user-data", size=3, sha256="ab" * 32),
@@ -62,7 +62,7 @@ def test_tables_tell_base_hosts_and_digests(auto: bool, default_host: str | None
     host = HostSeed(name="h|1", folder="/nocloud/h|1/", entries=("Install `it`",), files=files)
     told = Contents(
         file="a.iso", size=5, volume_id="U", modified="", title="t", release="24.04", arch="amd64", kernels=(),
-        partitions=(), boot_records=(), menu=(), hosts=(host,), made=made,
+        partitions=(), boot_records=(), menu=(), hosts=(host,), manifest=manifest,
     )  # fmt: skip
     page = contents_markdown(told, "cd" * 32)
     assert page.startswith("### `a.iso`\n\n| ")

@@ -76,7 +76,7 @@ def test_values_that_are_set_are_told_in_their_order() -> None:
     assert menu.variables == {"default": ("a", "b c")}
 
 
-@pytest.mark.parametrize(("text", "words"), [("menuentry a {\n", "never closed"), ("}\n", "closes nothing")])
+@pytest.mark.parametrize(("text", "words"), [("menuentry a {\n", "unclosed {"), ("}\n", "unmatched }")])
 def test_brace_without_its_other_half_is_a_problem(text: str, words: str) -> None:
     (problem,) = read_grub(text).problems
     assert words in problem
