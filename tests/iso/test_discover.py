@@ -130,12 +130,12 @@ def test_a_machine_is_told_as_host_vars(m710q: Machine) -> None:
         "storage": {"disk": {"serial": "S4EXAMPLE0003"}},
         "network": {"ethernets": {"enp0s31f6": {"mac": "00:00:5e:00:53:03", "dhcp4": True}}},
     }
-    assert "# The machine says that it is: LENOVO ThinkCentre M710q.\n" in told
+    assert "# Vendor and model: LENOVO ThinkCentre M710q.\n" in told
     assert '  # asset_tag: "To Be Filled By O.E.M."   # is what firmware says when nothing was set\n' in told
     assert '  # baseboard_serial: "L1HF0EXMP"\n' in told
     assert '  # serial: "USB1"   # sda, 8.6 GB, Stick; in use as /cdrom; removable\n' in told
     assert '    # wlp1s0: {mac: "00:00:5e:00:53:13"}   # wireless, with link\n' in told
-    assert "now behind the gateway 192.0.2.1" in told
+    assert "current gateway: 192.0.2.1" in told
     assert [disk.name for disk in facts.disks] == ["nvme0n1", "sda"]
     assert facts.disks[0].by_id == ("nvme-EXAMPLE_SSD_256G_S4EXAMPLE0003",)
     assert (facts.disks[0].size_bytes, facts.disks[0].wwn, facts.firmware) == (256 * GIB, "eui.0025", "uefi")
