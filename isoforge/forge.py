@@ -15,7 +15,7 @@ from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
-from isoforge.order import Order, refuse_default, refuse_order, the_only_base_iso
+from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
 from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify.verify import structural
@@ -27,7 +27,7 @@ from isoforge.workspace import Workspace
 
 __all__ = [
     "EVERY_HOST",
-    "Built",
+    "BuildResult",
     "Listener",
     "Order",
     "Selection",
@@ -43,7 +43,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Step:
-    """Where a build is: the phase by its name, and how many bytes of how many are done (0 of 0: not counted)."""
+    """How far a build is: the name of the phase, and ``done`` of ``total`` bytes (0 of 0: not counted)."""
 
     phase: str
     done: int = 0
@@ -51,12 +51,12 @@ class Step:
 
 
 Listener = Callable[[Step], object]
-"""Hears how a build goes on."""
+"""A function that is called with each step of a build."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Built:
-    """What a build has written: the ISO, its manifest and the operator's memo."""
+class BuildResult:
+    """The files that a build has written: the ISO, its manifest and the summary for the operator."""
 
     iso: Path
     manifest_file: Path
@@ -64,18 +64,18 @@ class Built:
     manifest: Manifest
 
 
-def nobody(step: Step) -> None:
-    """The listener of those who do not want to hear."""
+def ignore(step: Step) -> None:
+    """The listener that does nothing."""
 
 
-def multi(order: Order, listen: Listener = nobody) -> Built:
-    """Build the ISO that ``order`` describes, read it back, and only then give it its name.
+def multi(order: Order, listen: Listener = ignore) -> BuildResult:
+    """Build the ISO that ``order`` describes, verify it, and only then save it under its name.
 
-    Raises a ``ForgeError`` that says who has to act; whatever was built before is then still there, untouched.
+    Raises a ``ForgeError`` whose class says who has to act; an ISO of an earlier build is then left untouched.
     """
     refuse_order(order)
     xorriso_version = require_xorriso()
-    base_iso = order.base_iso or the_only_base_iso()
+    base_iso = order.base_iso or find_base_iso()
     refuse_other_base(order.rebuild_of, base_iso)
     listen(Step(phase="reading the inventory"))
     hosts = collect_hosts(order.workspace, order.selection, strict=order.strict, forbid_secrets=order.forbid_secrets)
@@ -90,14 +90,14 @@ def multi(order: Order, listen: Listener = nobody) -> Built:
             refuse_difference(order.rebuild_of, plan.manifest)
             draft, manifest = write_and_prove(order, base, plan, shop, listen)
         refuse_difference(order.rebuild_of, manifest)
-        listen(Step(phase="naming it"))
-        return name_it(order.output_iso, draft, manifest)
+        listen(Step(phase="saving the ISO"))
+        return save(order.output_iso, draft, manifest)
 
 
 def write_and_prove(
-    order: Order, base: BaseIso, plan: Plan, shop: Path, listen: Listener = nobody
+    order: Order, base: BaseIso, plan: Plan, shop: Path, listen: Listener = ignore
 ) -> tuple[Path, Manifest]:
-    """Write the ISO of ``plan`` in the workshop and read it back; the draft and its manifest come out."""
+    """Write the ISO of ``plan`` in the staging directory and verify it; returns the draft and its manifest."""
     size = base.path.stat().st_size
     refuse_without_room(shop, size * (2 if order.unpack else 1))
     draft, staging = shop / order.output_iso.name, subfolder(shop, "staging")
@@ -113,11 +113,11 @@ def write_and_prove(
             draft,
             modified=plan.modified,
             unpacked=order.unpack,
-            on_line=lambda line: listen(Step(phase="writing the ISO", done=written(line, size), total=size)),
+            on_line=lambda line: listen(Step(phase="writing the ISO", done=bytes_written(line, size), total=size)),
         )
         digests.draft_is_whole()
         draft.chmod(0o600)
-        listen(Step(phase="reading it back"))
+        listen(Step(phase="verifying the ISO"))
         prove(draft, base, plan)
         base_sha256, sha256 = digests.wait(
             lambda done, total: listen(Step(phase="computing digests", done=done, total=total))
@@ -135,7 +135,7 @@ def write_and_prove(
 def seed_iso(order: Order) -> Path:
     """Build the CIDATA ISO of the one host of ``order`` beside its seed, and return its path.
 
-    The seed is rendered or read, and checked, as for an ISO of all; raises what `multi` raises for that.
+    The seed is rendered or read, and checked, as `multi` does; raises what `multi` raises for that.
     """
     refuse_order(order)
     require_xorriso()
@@ -152,49 +152,49 @@ def seed_iso(order: Order) -> Path:
 
 
 def prove(draft: Path, base: BaseIso, plan: Plan) -> None:
-    """Raise ``ProofError`` with every difference between what was meant and what the draft turned out to be."""
+    """Raise ``ProofError`` with every difference between the plan and the draft."""
     staged = {graft.target: graft.content for graft in plan.grafts}
     records = {file.stem: file.read_bytes() for file in base.boot_records.iterdir()}
     checks = structural(draft, base=base.path, manifest=plan.manifest, staged=staged, boot_records=records)
     faults = [f"{check.name}: {fault}" for check in checks for fault in check.faults]
     if faults:
-        raise ProofError("the ISO did not turn out as it was meant; nothing was kept", problems=faults)
+        raise ProofError("the ISO differs from its plan and was not kept", problems=faults)
 
 
 def source_commit(folder: Path) -> str | None:
-    """The commit that the inventory in ``folder`` was built from, or None outside a git repository."""
+    """The git commit that the inventory in ``folder`` is at, or None outside a git repository."""
     try:
         return run("git", "-C", folder, "rev-parse", "--verify", "HEAD").strip()
     except ToolError:
         return None
 
 
-def name_it(goal: Path, draft: Path, manifest: Manifest) -> Built:
-    """Put manifest and memo beside the draft and give the three their names, the ISO first."""
-    built = Built(
+def save(goal: Path, draft: Path, manifest: Manifest) -> BuildResult:
+    """Write manifest and summary beside the draft and rename the three to their final names, the ISO first."""
+    result = BuildResult(
         iso=goal,
         manifest_file=goal.with_name("manifest.json"),
         summary=goal.with_name("SUMMARY.txt"),
         manifest=manifest,
     )
     texts = {
-        built.manifest_file: manifest.to_json(),
-        built.summary: render("SUMMARY.txt.j2", {"manifest": asdict(manifest), "iso": goal.name}),
+        result.manifest_file: manifest.to_json(),
+        result.summary: render("SUMMARY.txt.j2", {"manifest": asdict(manifest), "iso": goal.name}),
     }
-    for place, text in texts.items():
-        (draft.parent / place.name).write_text(text, "utf-8")
-    publish({draft: goal, **{draft.parent / place.name: place for place in texts}})
-    return built
+    for path, text in texts.items():
+        (draft.parent / path.name).write_text(text, "utf-8")
+    publish({draft: goal, **{draft.parent / path.name: path for path in texts}})
+    return result
 
 
 def subfolder(shop: Path, name: str) -> Path:
-    """A new private folder in the workshop."""
+    """A new private folder in the staging directory."""
     folder = shop / name
     folder.mkdir(mode=0o700)
     return folder
 
 
-def written(line: str, size: int) -> int:
-    """How many of ``size`` bytes are written, from a line that xorriso says while it writes."""
-    found = re.search(r"UPDATE : +(\d+(?:\.\d+)?)% done", line)
-    return int(float(found.group(1)) / 100 * size) if found else 0
+def bytes_written(line: str, size: int) -> int:
+    """How many of ``size`` bytes are written, from a line that xorriso prints while it writes."""
+    update = re.search(r"UPDATE : +(\d+(?:\.\d+)?)% done", line)
+    return int(float(update.group(1)) / 100 * size) if update else 0

@@ -13,12 +13,12 @@ from isoforge.proof.manifest import Manifest
 from isoforge.selection import Selection, refuse_selection
 from isoforge.workspace import Workspace
 
-LONGEST_NAME = 64
+MAX_NAME_LENGTH = 64
 """Characters of a build's name."""
 
-BUILD_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{LONGEST_NAME - 1}}}")
+BUILD_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME_LENGTH - 1}}}")
 
-LONGEST_TIMEOUT_S = 2**31 - 1
+MAX_TIMEOUT_S = 2**31 - 1
 """GRUB keeps the timeout in an int of 32 bits (grub-core/normal/menu.c): 2**32 would be 0, and install at once."""
 
 
@@ -64,7 +64,7 @@ def refuse_order(order: Order) -> None:
         raise UsageError(
             f"invalid ISO name {_shortened(order.name)}",
             hint="use letters, digits, '.', '_', '-', starting with a letter or digit,"
-            f" {LONGEST_NAME} characters at most",
+            f" {MAX_NAME_LENGTH} characters at most",
         )
     refuse_selection(order.selection)
     if order.auto and order.default_host is not None:
@@ -83,16 +83,14 @@ def refuse_order(order: Order) -> None:
 
 
 def _shortened(name: str) -> str:
-    return repr(name if len(name) <= LONGEST_NAME else f"{name[:20]}…")
+    return repr(name if len(name) <= MAX_NAME_LENGTH else f"{name[:20]}…")
 
 
 def _refuse_timeout(timeout_s: int) -> None:
     if timeout_s < 0:
         raise UsageError(f"timeout must be 0 or greater, got {timeout_s}", hint="0 starts the default entry at once")
-    if timeout_s > LONGEST_TIMEOUT_S:
-        raise UsageError(
-            f"timeout must be {LONGEST_TIMEOUT_S} s or less, got {timeout_s}", hint="use a shorter timeout"
-        )
+    if timeout_s > MAX_TIMEOUT_S:
+        raise UsageError(f"timeout must be {MAX_TIMEOUT_S} s or less, got {timeout_s}", hint="use a shorter timeout")
 
 
 def rebuild_order(
@@ -146,7 +144,7 @@ def refuse_default(order: Order, names: Collection[str]) -> None:
         )
 
 
-def the_only_base_iso(folder: Path = Path("files")) -> Path:
+def find_base_iso(folder: Path = Path("files")) -> Path:
     """The one Ubuntu ISO in ``folder``; ``BaseIsoError`` if there is none, or more than one to choose from."""
     images = sorted(folder.glob("*.iso")) if folder.is_dir() else []
     volumes = {image: read_volume(image) for image in images if image.is_file()}

@@ -45,7 +45,10 @@ from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a build will write, decided before anything is written."""
+    """What a build will write.
+
+    ``modified`` is the volume's modification date as ISO 9660 writes it, ``when`` the time of every new file.
+    """
 
     menu: Menu
     grafts: tuple[Graft, ...]
@@ -78,9 +81,10 @@ def make_plan(
         seed_files |= detect_grafts(order, hosts, seeds)
     elif order.auto:
         raise UsageError(
-            "--auto was given, but no host has match keys", hint="`match:` in its host_vars tells machines apart"
+            "--auto needs match keys, and none of the selected hosts has any",
+            hint="add `match:` to the host_vars of each host",
         )
-    menu = built_as(menu, build_id(menu, base, seed_files))
+    menu = with_build_id(menu, build_id(menu, base, seed_files))
     manifest = replace(
         describe(menu, base, seed_files, xorriso_version, guarded={seed.host for seed in seeds if seed.guarded}),
         guard=order.guard,
@@ -119,10 +123,10 @@ def entry_of(host: Host, base: BaseIso) -> MenuEntry:
 
 
 def match_of(keys: MatchKeys) -> Match | None:
-    """How the menu knows the machine with these match keys; None if SMBIOS cannot tell it.
+    """How the menu recognises the machine with these match keys; None if SMBIOS cannot identify it.
 
-    GRUB cannot see MAC addresses. Beside a text that only one machine has they add nothing; beside a product's name,
-    or alone, they are what tells one machine from another, and only "Detect this machine" can.
+    GRUB cannot read MAC addresses. Together with a value that only one machine has they add nothing; together with a
+    product name, or alone, they are what distinguishes machines, and only "Detect this machine" can read them.
     """
     texts = {
         "serial": (smbios.normalised(keys.serial),),
@@ -131,24 +135,24 @@ def match_of(keys: MatchKeys) -> Match | None:
         "asset_tag": (smbios.normalised(keys.asset_tag),),
         "baseboard_serial": (smbios.normalised(keys.baseboard_serial),),
     }
-    given = tuple((name, values) for name, values in texts.items() if values[0])
-    if not given or any(smbios.is_placeholder(text) or len(text) > MATCH_KEY_LIMIT for _, (text, *_) in given):
+    keys_set = tuple((name, values) for name, values in texts.items() if values[0])
+    if not keys_set or any(smbios.is_placeholder(text) or len(text) > MATCH_KEY_LIMIT for _, (text, *_) in keys_set):
         return None
-    return Match(texts=given, decides=not keys.mac or any(name != "product" for name, _ in given))
+    return Match(texts=keys_set, decides=not keys.mac or any(name != "product" for name, _ in keys_set))
 
 
 def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
-    """Raise ``UsageError`` if no guards are wanted, and seeds that were rendered before have them."""
+    """Raise ``UsageError`` if the order is for seeds without guards, but a rendered seed has one."""
     guarded = [] if order.guard else [seed.host for seed in seeds if seed.guarded]
     if guarded:
         raise UsageError(
-            f"--no-guard, but the seed of {guarded[0]} has its guard already",
-            hint="give --render too, or render it with `isoforge gen --no-guard`",
+            f"--no-guard: the rendered seed of {guarded[0]} contains a guard",
+            hint="add --render, or render it again with `isoforge gen --no-guard`",
         )
 
 
 def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
-    """The entry that finds out on the machine which host it is; its kernel is the one that most hosts take."""
+    """The entry that detects on the machine which host it is; its kernel is the one that most hosts use."""
     kernels = Counter(entry.kernel.flavour for entry in entries)
     return MenuEntry(
         host=DETECT,
@@ -159,7 +163,7 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
 
 
 def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]) -> dict[PurePosixPath, bytes]:
-    """What "Detect this machine" reads: its own seed, the table of machines, and beside each seed what it hands on."""
+    """What "Detect this machine" reads: its seed, the table of machines, and for each host the parts that it runs."""
     files = {HOSTS_TABLE: match_table(hosts)}
     for seed in seeds:
         files[SEEDS_FOLDER / seed.host / AUTOINSTALL] = bare_autoinstall(seed)
@@ -168,13 +172,13 @@ def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]
 
 
 def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
-    """The files of each seed by their place on the ISO."""
+    """The files of each seed by their path on the ISO."""
     return [(SEEDS_FOLDER / seed.host / name, content) for seed in seeds for name, content in seed.files.items()]
 
 
-def built_as(menu: Menu, build: str) -> Menu:
-    """``menu`` for the build of that id, whose entries take its own medium and no other."""
-    menu = replace(menu, build_id=build)
+def with_build_id(menu: Menu, new_id: str) -> Menu:
+    """``menu`` for the build ``new_id``, whose entries accept its own medium and no other."""
+    menu = replace(menu, build_id=new_id)
     return replace(
         menu,
         entries=tuple(replace(entry, medium=menu.medium) for entry in menu.entries),
@@ -183,7 +187,7 @@ def built_as(menu: Menu, build: str) -> Menu:
 
 
 def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes]) -> str:
-    """12 hex digits that are the same for the same inputs, and others for others."""
+    """12 hex digits computed from all inputs: the same inputs give the same digits."""
     digest = hashlib.sha256()
     for text in (__version__, base.modified, base.title, base.md5sums, *menu_files(menu, base).values()):
         digest.update(hashlib.sha256(text.encode("utf-8", errors="surrogateescape")).digest())
@@ -193,26 +197,26 @@ def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
 
 
 def source_date_epoch(order: Order) -> int | None:
-    """Seconds since 1970 that SOURCE_DATE_EPOCH asks for, or the build that is to be repeated did; None if unset."""
+    """SOURCE_DATE_EPOCH in seconds since 1970, or that of the build to reproduce; None if it is not set."""
     if order.rebuild_of is not None:
         return order.rebuild_of.source_date_epoch
-    told = os.environ.get("SOURCE_DATE_EPOCH", "")
+    text = os.environ.get("SOURCE_DATE_EPOCH", "")
     try:
-        return int(told) if told else None
+        return int(text) if text else None
     except ValueError as failure:
-        raise UsageError(f"SOURCE_DATE_EPOCH is {told!r}, not a number of seconds") from failure
+        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, got {text!r}") from failure
 
 
 def build_time(base: BaseIso, epoch: int | None) -> datetime:
-    """The time that new files get: ``epoch`` in seconds since 1970, without it the date of the base's file system."""
+    """The time of new files: ``epoch`` in seconds since 1970, or the date of the base's file system without it."""
     try:
         if epoch is not None:
             return datetime.fromtimestamp(epoch, UTC)
         return datetime.strptime(base.modified[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
     except (ValueError, OverflowError, OSError) as failure:
         if epoch is not None:
-            raise UsageError(f"SOURCE_DATE_EPOCH is {epoch}: no calendar has that day") from failure
-        raise BaseIsoError(f"{base.path} has no valid date: {base.modified!r}") from failure
+            raise UsageError(f"SOURCE_DATE_EPOCH {epoch} is out of range") from failure
+        raise BaseIsoError(f"{base.path}: invalid date of its file system: {base.modified!r}") from failure
 
 
 def describe(

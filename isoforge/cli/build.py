@@ -30,7 +30,7 @@ from isoforge.cli.progress import shown
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoforge.forge import Built
+    from isoforge.forge import BuildResult
     from isoforge.order import Order
     from isoforge.proof.manifest import Manifest
 
@@ -276,7 +276,7 @@ def _build(order: Order, *, json: bool) -> None:
         typer.echo(built.iso)
 
 
-def _account(built: Built, order: Order) -> str:
+def _account(built: BuildResult, order: Order) -> str:
     """The end of a build in words for a person."""
     manifest = built.manifest
     size = manifest.iso.size if manifest.iso else 0

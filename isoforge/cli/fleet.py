@@ -15,13 +15,13 @@ from isoforge.cli.tables import show
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoforge.ci_matrix import By, Form
+    from isoforge.ci_matrix import GroupBy, JobFormat
     from isoforge.fleet.inventory.load import Host
     from isoforge.selection import Selection
 
 app = typer.Typer()
 
-Choice = TypeVar("Choice", "By", "Form")
+Choice = TypeVar("Choice", "GroupBy", "JobFormat")
 
 
 @app.command()
@@ -159,14 +159,14 @@ def plan(
     github prints a matrix in one line, gitlab a child pipeline. Without hosts, all are taken.
     Example: isoforge plan --format github --size 50
     """
-    from isoforge.ci_matrix import By, Form, jobs, written
+    from isoforge.ci_matrix import GroupBy, JobFormat, format_jobs, split_jobs
     from isoforge.collect import chosen_hosts
     from isoforge.fleet.inventory.load import load_inventory
 
-    kinds = _one_of("--format", form, Form), _one_of("--by", by, By)
+    kinds = _one_of("--format", form, JobFormat), _one_of("--by", by, GroupBy)
     inventory = load_inventory(baremetal)
     chosen = chosen_hosts(inventory, _selection_or_all(host, group))
-    typer.echo(written(jobs(inventory, chosen, by=kinds[1], size=size), kinds[0]), nl=False)
+    typer.echo(format_jobs(split_jobs(inventory, chosen, by=kinds[1], size=size), kinds[0]), nl=False)
 
 
 def _one_of(option: str, text: str, kind: type[Choice]) -> Choice:

@@ -59,8 +59,8 @@ def test_phases_are_told_by_name_in_their_order(fleet: Path, noble: Path) -> Non
         "reading the inventory",
         "reading the base ISO",
         "writing the ISO",
-        "reading it back",
-        "naming it",
+        "verifying the ISO",
+        "saving the ISO",
     ]
     assert all(0 <= step.done <= step.total for step in heard)
 
@@ -85,7 +85,7 @@ def test_seed_iso_has_the_guard_or_not_as_it_was_ordered(fleet: Path) -> None:
     assert bare == rendered.read_bytes()
     guarded = user_data(seed_iso(seed_order(fleet, render=True)))
     assert guarded == rendered.read_bytes() != bare
-    with pytest.raises(UsageError, match="has its guard already"):
+    with pytest.raises(UsageError, match="contains a guard"):
         seed_iso(seed_order(fleet, render=False, guard=False))
 
 

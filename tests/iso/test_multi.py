@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from isoforge.forge import Built, multi
+from isoforge.forge import BuildResult, multi
 from isoforge.image.base import read_base
 from isoforge.image.sectors import read_gpt
 from isoforge.image.tree import View, read_file, read_tree
@@ -27,7 +27,7 @@ GENERATED = "baremetal/autoinstall/generated"
 
 
 @pytest.fixture
-def built(fleet: Path, noble: Path) -> Built:
+def built(fleet: Path, noble: Path) -> BuildResult:
     return multi(order(fleet / "baremetal", noble, render=True))
 
 
@@ -48,7 +48,7 @@ def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def test_output_lies_where_the_guide_says(built: Built, fleet: Path) -> None:
+def test_output_lies_where_the_guide_says(built: BuildResult, fleet: Path) -> None:
     folder = fleet / GENERATED / "_multi/prod-2025-03"
     assert sorted(path.name for path in folder.iterdir()) == [
         "SUMMARY.txt",
@@ -59,7 +59,7 @@ def test_output_lies_where_the_guide_says(built: Built, fleet: Path) -> None:
     assert stat.S_IMODE(built.iso.stat().st_mode) == 0o600
 
 
-def test_seeds_on_the_iso_are_those_that_were_rendered(built: Built, fleet: Path) -> None:
+def test_seeds_on_the_iso_are_those_that_were_rendered(built: BuildResult, fleet: Path) -> None:
     tree = read_tree(built.iso)
     for host in HOSTS:
         for name in ("user-data", "meta-data"):
@@ -68,11 +68,11 @@ def test_seeds_on_the_iso_are_those_that_were_rendered(built: Built, fleet: Path
         assert tree[PurePosixPath(f"/nocloud/{host}/vendor-data")].size == 0
 
 
-def test_stick_and_cd_show_the_same_files(built: Built) -> None:
+def test_stick_and_cd_show_the_same_files(built: BuildResult) -> None:
     assert read_tree(built.iso, View.PARTITION) == read_tree(built.iso, View.DEVICE)
 
 
-def test_xorriso_reads_the_same_tree_through_the_partition(built: Built, tmp_path: Path) -> None:
+def test_xorriso_reads_the_same_tree_through_the_partition(built: BuildResult, tmp_path: Path) -> None:
     view = tmp_path / "partition.iso"
     with built.iso.open("rb") as whole:
         whole.seek(32768)
@@ -83,7 +83,7 @@ def test_xorriso_reads_the_same_tree_through_the_partition(built: Built, tmp_pat
     assert "/nocloud/site-a-m710q1/user-data" in listings[0]
 
 
-def test_boot_records_are_the_bases(built: Built, noble: Path, tmp_path: Path) -> None:
+def test_boot_records_are_the_bases(built: BuildResult, noble: Path, tmp_path: Path) -> None:
     for name in ("before", "after"):
         (tmp_path / name).mkdir()
     base = read_base(noble, tmp_path / "before")
@@ -95,7 +95,7 @@ def test_boot_records_are_the_bases(built: Built, noble: Path, tmp_path: Path) -
     assert base.boot_records == tmp_path / "before/boot-records"
 
 
-def test_partition_table_has_no_fault(built: Built) -> None:
+def test_partition_table_has_no_fault(built: BuildResult) -> None:
     gpt = read_gpt(built.iso)
     assert gpt is not None
     assert gpt.problems == ()
@@ -104,7 +104,7 @@ def test_partition_table_has_no_fault(built: Built) -> None:
     assert warnings == []
 
 
-def test_every_file_of_the_base_is_still_there_and_unchanged(built: Built, noble: Path) -> None:
+def test_every_file_of_the_base_is_still_there_and_unchanged(built: BuildResult, noble: Path) -> None:
     before, after = read_tree(noble), read_tree(built.iso)
     rewritten = {*built.manifest.replaced, "/boot.catalog", "/boot/grub/i386-pc/eltorito.img"}
     for path, node in before.items():
@@ -114,14 +114,14 @@ def test_every_file_of_the_base_is_still_there_and_unchanged(built: Built, noble
             assert read_file(built.iso, now) == read_file(noble, node), path
 
 
-def test_joliet_is_still_there(built: Built) -> None:
+def test_joliet_is_still_there(built: BuildResult) -> None:
     with built.iso.open("rb") as file:
         file.seek(17 * 2048)
         descriptors = [file.read(2048) for _ in range(4)]
     assert any(sector[0] == 2 and sector[88:91] in (b"%/@", b"%/C", b"%/E") for sector in descriptors)
 
 
-def test_md5sum_txt_is_true_for_every_file_it_lists(built: Built) -> None:
+def test_md5sum_txt_is_true_for_every_file_it_lists(built: BuildResult) -> None:
     tree = read_tree(built.iso)
     lines = read_file(built.iso, tree[PurePosixPath("/md5sum.txt")]).decode().splitlines()
     listed = {}
@@ -134,11 +134,11 @@ def test_md5sum_txt_is_true_for_every_file_it_lists(built: Built) -> None:
     assert {"boot/grub/grub.cfg", "nocloud/site-a-m710q2/user-data", "isoforge/manifest.json"} <= listed.keys()
 
 
-def test_nothing_at_the_root_installs_by_itself(built: Built) -> None:
+def test_nothing_at_the_root_installs_by_itself(built: BuildResult) -> None:
     assert PurePosixPath("/autoinstall.yaml") not in read_tree(built.iso)
 
 
-def test_manifest_tells_the_truth(built: Built, noble: Path) -> None:
+def test_manifest_tells_the_truth(built: BuildResult, noble: Path) -> None:
     told = json.loads(built.manifest_file.read_text())
     assert told["schema_version"] == 1
     assert told["iso"] == {
@@ -160,7 +160,7 @@ def test_manifest_tells_the_truth(built: Built, noble: Path) -> None:
     assert re.fullmatch(r"1\.5\.\d+", told["xorriso_version"])
 
 
-def test_copy_of_the_manifest_on_the_iso_leaves_out_what_it_cannot_know(built: Built) -> None:
+def test_copy_of_the_manifest_on_the_iso_leaves_out_what_it_cannot_know(built: BuildResult) -> None:
     node = read_tree(built.iso)[PurePosixPath("/isoforge/manifest.json")]
     inside = json.loads(read_file(built.iso, node))
     beside = json.loads(built.manifest_file.read_text())
@@ -169,7 +169,7 @@ def test_copy_of_the_manifest_on_the_iso_leaves_out_what_it_cannot_know(built: B
     assert inside["build_id"] == beside["build_id"]
 
 
-def test_memo_names_what_matters(built: Built) -> None:
+def test_memo_names_what_matters(built: BuildResult) -> None:
     memo = built.summary.read_text()
     for words in (*HOSTS, built.iso.name, "15 seconds", "boots from its local disk", "dd if=", "sha256sum"):
         assert words in memo
@@ -184,7 +184,7 @@ def test_memo_shouts_what_the_timeout_installs(cli: Cli, noble: Path, fleet: Pat
     assert facts == ["ISO", "Size", "SHA-256", "Build", "Base ISO", "", "Built with"]
 
 
-def test_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path, noble: Path) -> None:
+def test_same_inputs_give_the_same_bytes(built: BuildResult, tmp_path: Path, noble: Path) -> None:
     elsewhere = tmp_path / "else where"
     built.iso.parents[4].joinpath("inventory").rename(elsewhere)
     (tmp_path / "b").mkdir()
@@ -197,7 +197,7 @@ def test_same_inputs_give_the_same_bytes(built: Built, tmp_path: Path, noble: Pa
     assert again.iso.read_bytes() == built.iso.read_bytes()
 
 
-def test_another_overlay_gives_another_file_system(built: Built, fleet: Path, noble: Path) -> None:
+def test_another_overlay_gives_another_file_system(built: BuildResult, fleet: Path, noble: Path) -> None:
     selection = Selection(hosts=HOSTS[:1])
     other = multi(replace(order(fleet / "baremetal", noble, render=False), selection=selection, name="prod-2025-03b"))
     uuids = {run("xorriso", "-no_rc", "-indev", iso, "-pvd_info").split("Modif. Time  : ")[1][:16] for iso in (
@@ -206,7 +206,7 @@ def test_another_overlay_gives_another_file_system(built: Built, fleet: Path, no
     assert len(uuids) == 3
 
 
-def test_unpacked_build_has_the_same_tree(built: Built, fleet: Path, noble: Path) -> None:
+def test_unpacked_build_has_the_same_tree(built: BuildResult, fleet: Path, noble: Path) -> None:
     listings = [run("xorriso", "-no_rc", "-indev", built.iso, "-find", "/", "-exec", "lsdl")]
     contents = [digests(built.iso)]
     unpacked = multi(order(fleet / "baremetal", noble, unpack=True))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from isoforge.forge import Built, multi
+from isoforge.forge import BuildResult, multi
 from isoforge.image.base import BaseIso, read_base
 from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
@@ -19,7 +19,7 @@ from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.image.tree import read_file, read_tree
 from isoforge.iso_layout import GRUB_CFG, HOST_NAME, LOOPBACK_CFG
 from isoforge.order import Order
-from isoforge.plan import built_as
+from isoforge.plan import with_build_id
 from isoforge.proof.read.grub import read_grub
 from isoforge.proof.verify.machine_lookup import read_conditions
 from isoforge.run import run
@@ -67,7 +67,7 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
         for name, description, serial in hosts
     ]
     others = [replace(entries[0], host=f"other-{number}", match=None) for number in range(FLAT)] if folded else []
-    menu = built_as(
+    menu = with_build_id(
         Menu(
             name="hostile",
             build_id="",
@@ -99,7 +99,7 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
         assert len(found) == len(menu.entries)
 
 
-def built(fleet: Path, noble: Path, **wishes: object) -> Built:
+def built(fleet: Path, noble: Path, **wishes: object) -> BuildResult:
     return multi(
         Order(
             workspace=Workspace(baremetal=fleet / "baremetal"),
@@ -149,7 +149,7 @@ def test_no_guard_does_not_pass_over_a_guard_that_is_there(cli: Cli, noble: Path
     assert cli("gen", "--host", HOSTS[0]).code == 0
     refused = cli("multi", "--host", HOSTS[0], "--ubuntu-iso", noble, "--name", "safe", "--no-guard")
     assert refused.code == 2
-    assert "has its guard already" in refused.err
+    assert "contains a guard" in refused.err
 
 
 @pytest.mark.parametrize("contradicted", [["--default-host", HOSTS[0]], ["--menu-password", "hash"]])

@@ -91,10 +91,10 @@ def test_the_log_hears_a_phase_at_once_and_then_every_few_seconds(tmp_path: Path
     for second in range(12):
         at.now = float(second)
         progress(Step(phase="writing the ISO", done=second, total=100))
-    progress(Step(phase="reading it back"))
+    progress(Step(phase="verifying the ISO"))
     lines = (tmp_path / "log").read_text().splitlines()
     assert [line.partition("Z ")[2].partition(",")[0] for line in lines] == [
-        "writing the ISO: 0%", "writing the ISO: 5%", "writing the ISO: 10%", "reading it back",
+        "writing the ISO: 0%", "writing the ISO: 5%", "writing the ISO: 10%", "verifying the ISO",
     ]  # fmt: skip
 
 

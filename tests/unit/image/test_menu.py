@@ -13,7 +13,7 @@ from isoforge.image.match import Match
 from isoforge.image.menu import Menu, grub_cfg, loopback_cfg, menu_files, on_this_medium
 from isoforge.image.submenus import FLAT, in_menu_order
 from isoforge.iso_layout import TITLE_LIMIT
-from isoforge.plan import built_as
+from isoforge.plan import with_build_id
 from isoforge.proof.read.grub import read_grub
 from isoforge.templates import grub_word, one_line
 from tests.unit.image.conftest import GA, HWE
@@ -32,7 +32,7 @@ def menu(*entries: MenuEntry, default_host: str | None = None) -> Menu:
         placeholders=("not specified", "n/a"),
         placeholder_patterns=("[0 .:_-]*",),
     )
-    return built_as(written, "0123456789ab")
+    return with_build_id(written, "0123456789ab")
 
 
 MEDIUM = menu().medium
@@ -132,7 +132,7 @@ def test_every_line_that_starts_the_live_system_names_the_medium(base: BaseIso) 
 
 
 def test_two_builds_are_two_media() -> None:
-    assert built_as(menu(), "0123456789ac").medium != MEDIUM
+    assert with_build_id(menu(), "0123456789ac").medium != MEDIUM
 
 
 @pytest.mark.parametrize(
