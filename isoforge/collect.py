@@ -1,25 +1,36 @@
-"""The fleet mustered: hosts chosen, their seeds rendered or read, and everything about them checked."""
+"""The fleet collected: hosts selected, their seeds rendered or read, and everything about them checked."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from isoforge.errors import InventoryError, ToolError
-from isoforge.fleet.check import check_meta_data, check_user_data
-from isoforge.fleet.check.document import MOST_BYTES
-from isoforge.fleet.check.review import review_inventory, review_seeds
-from isoforge.fleet.inventory.load import Host, Inventory, load_inventory, survey
+from isoforge.fleet.check.engine import check_meta_data, check_user_data
+from isoforge.fleet.check.review import TEMPLATE_FAILED, review_hosts, review_inventory, review_seeds
+from isoforge.fleet.inventory.host import Host
+from isoforge.fleet.inventory.load import Inventory, survey
 from isoforge.fleet.seed.guard import match_pairs
-from isoforge.fleet.seed.render import Seed, is_stale, read_seed, render_seed, write_seed
+from isoforge.fleet.seed.render import Seed, is_stale, read_seed, write_seed
 from isoforge.order import Order
-from isoforge.problems import Problem, Severity, judged, refuse_if_any
+from isoforge.problems import HOST, Problem, Severity, judged, refuse_if_any, without
+from isoforge.release import Release
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection, refuse_selection
 from isoforge.workspace import Workspace
+from isoforge.yaml_limits import MOST_BYTES
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The hosts that were selected, and the inventory that they stand in."""
+
+    inventory: Inventory
+    hosts: tuple[Host, ...]
 
 
 def gen(
@@ -36,38 +47,38 @@ def gen(
     leaves what was there. Warnings go to the log.
     """
     refuse_selection(selection)
-    hosts = collect_hosts(workspace, selection, strict=strict, forbid_secrets=forbid_secrets)
-    generated = workspace.generated
-    seeds = [render_seed(host, templates=workspace.templates, guard=guard) for host in hosts]
-    problems = review_seeds(hosts, seeds, generated=generated, release=None, rendered=True)
-    refuse_problems(problems, strict=strict, forbid_secrets=forbid_secrets)
-    return [write_seed(seed, generated) for seed in seeds]
+    fleet = collect_hosts(workspace, selection)
+    seeds = rendered(workspace, fleet, guard=guard, strict=strict, forbid_secrets=forbid_secrets)
+    return [write_seed(seed, workspace.generated) for seed in seeds]
 
 
 def check(
     workspace: Workspace,
     selection: Selection = EVERY_HOST,
     *,
-    release: str | None = None,
+    release: Release | None = None,
     forbid_secrets: bool = False,
+    ignored: Collection[str] = (),
 ) -> list[Problem]:
     """Every problem of the hosts of ``selection``, errors and warnings; nothing is written.
 
-    ``release`` is that of the base ISO which the seeds are meant for. Raises ``InventoryError`` only where there is no
-    inventory, or no such host.
+    ``release`` is that of the base ISO which the seeds are meant for; ``ignored`` are ids of warnings to leave out.
+    Raises ``InventoryError`` only where there is no inventory, or no such host.
     """
-    inventory = survey(workspace.baremetal)
-    problems = review_inventory(
-        inventory,
-        chosen_hosts(inventory, selection),
-        templates=workspace.templates,
-        generated=workspace.generated,
-        release=release,
+    fleet = collect_hosts(workspace, selection)
+    review = review_inventory(
+        fleet.inventory, fleet.hosts, templates=workspace.templates, release=release, ignored=ignored
     )
-    return judged([*problems, *tracked(workspace.baremetal)], forbid_secrets=forbid_secrets)
+    return judged([*review.problems, *tracked(workspace.baremetal)], forbid_secrets=forbid_secrets)
 
 
-def check_files(files: Iterable[Path], *, release: str | None = None, forbid_secrets: bool = False) -> list[Problem]:
+def check_files(
+    files: Iterable[Path],
+    *,
+    release: Release | None = None,
+    forbid_secrets: bool = False,
+    ignored: Collection[str] = (),
+) -> list[Problem]:
     """Every problem of seed files that were written by hand: ``meta-data`` by that name, anything else as user-data."""
     problems: list[Problem] = []
     for file in files:
@@ -80,22 +91,22 @@ def check_files(files: Iterable[Path], *, release: str | None = None, forbid_sec
             problems += check_meta_data(content, file=str(file))
         else:
             problems += check_user_data(content, file=str(file), release=release)
-    return judged(problems, forbid_secrets=forbid_secrets)
+    return judged(without(problems, ignored), forbid_secrets=forbid_secrets)
 
 
 def tracked(baremetal: Path) -> list[Problem]:
-    """What git would carry away although it must stay here: files of the overlay, seeds and ISOs."""
+    """The private files that git would publish: those of the overlay, seeds and ISOs."""
     private = ("inventory-local", "autoinstall/generated")
     try:
         listed = run("git", "-C", baremetal, "ls-files", "-z", "--", *private)
     except ToolError:  # no git, or no repository: nothing is tracked
         return []
-    text = "is tracked by git: `git rm --cached -- FILE` ends that; change the secrets in it, the history keeps them"
-    return [
-        Problem(file=str(baremetal / name), address=name, text=text.replace("FILE", str(baremetal / name)))
-        for name in listed.split("\0")
-        if name
-    ]
+    return [_tracked(baremetal / name) for name in listed.split("\0") if name]
+
+
+def _tracked(path: Path) -> Problem:
+    cure = f"run `git rm --cached -- {path}`, and change the secrets in it: the history keeps them"
+    return Problem(id="private-file-tracked", file=str(path), message=f"is tracked by git: {cure}")
 
 
 def refuse_problems(problems: Sequence[Problem], *, strict: bool, forbid_secrets: bool) -> None:
@@ -107,22 +118,10 @@ def refuse_problems(problems: Sequence[Problem], *, strict: bool, forbid_secrets
     refuse_if_any(problems, strict=strict)
 
 
-def collect_hosts(
-    workspace: Workspace, selection: Selection, *, strict: bool = False, forbid_secrets: bool = False
-) -> tuple[Host, ...]:
-    """The hosts of ``selection`` from the inventory; ``InventoryError`` with everything that is wrong."""
-    inventory = load_inventory(workspace.baremetal)
-    hosts = chosen_hosts(inventory, selection)
-    refuse_problems(concerning(hosts, inventory.problems), strict=strict, forbid_secrets=forbid_secrets)
-    return hosts
-
-
-def concerning(hosts: Iterable[Host], problems: Iterable[Problem]) -> list[Problem]:
-    """Those of ``problems`` that are about one of ``hosts``, or about no host in particular."""
-    names = {host.name for host in hosts}
-    return [
-        problem for problem in problems if not problem.address.startswith("hosts.") or any(problem.hosts_among(names))
-    ]
+def collect_hosts(workspace: Workspace, selection: Selection) -> Fleet:
+    """The hosts of ``selection``; ``InventoryError`` if there is no inventory, or no such host or group."""
+    inventory = survey(workspace.baremetal)
+    return Fleet(inventory=inventory, hosts=chosen_hosts(inventory, selection))
 
 
 def chosen_hosts(inventory: Inventory, selection: Selection) -> tuple[Host, ...]:
@@ -133,41 +132,57 @@ def chosen_hosts(inventory: Inventory, selection: Selection) -> tuple[Host, ...]
     return tuple({host.name: host for host in (*named, *grouped, *every)}.values())
 
 
-def collect_seeds(order: Order, hosts: tuple[Host, ...], release: str | None) -> tuple[Seed, ...]:
-    """The seed of each host, checked: rendered for the base's release (None: not known) and kept, or as it is."""
-    templates, generated = order.workspace.templates, order.workspace.generated
-    seeds: list[Seed] = []
+def collect_seeds(order: Order, fleet: Fleet, release: Release | None) -> tuple[Seed, ...]:
+    """The seed of each host, checked: rendered for the base's release (None: not known) and kept, or as it is.
 
-    def one_by_one() -> Iterator[Seed]:
-        for host in hosts:
-            if order.render:
-                seeds.append(render_seed(host, templates=templates, release=release, guard=order.guard))
-            else:
-                seeds.append(read_seed(generated, host.name))
-            yield seeds[-1]
-
-    # Each is reviewed as soon as it is there, while it is known what its text holds.
-    problems = review_seeds(hosts, one_by_one(), generated=generated, release=release, rendered=order.render)
-    if not order.render:
-        problems += [*stale(order, hosts, release), *unguarded(order, hosts, seeds)]
-    refuse_problems(problems, strict=order.strict, forbid_secrets=order.forbid_secrets)
+    Raises ``InventoryError`` with everything that is wrong with hosts and seeds, ``TemplateError`` if that is a
+    template's fault alone.
+    """
+    workspace, strict, forbid_secrets = order.workspace, order.strict, order.forbid_secrets
     if order.render:
+        seeds = rendered(
+            workspace, fleet, release=release, guard=order.guard, strict=strict, forbid_secrets=forbid_secrets
+        )
         for seed in seeds:
-            write_seed(seed, generated)
-    return tuple(seeds)
+            write_seed(seed, workspace.generated)
+        return seeds
+    problems = review_hosts(fleet.inventory, fleet.hosts)
+    refuse_if_any(problems)
+    seeds = tuple(read_seed(workspace.generated, host.name) for host in fleet.hosts)
+    problems += review_seeds(fleet.hosts, seeds, generated=workspace.generated, release=release)
+    problems += stale(workspace, fleet.hosts, release)
+    problems += unguarded(workspace, fleet.hosts, seeds) if order.guard else []
+    refuse_problems(problems, strict=strict, forbid_secrets=forbid_secrets)
+    return seeds
 
 
-def stale(order: Order, hosts: tuple[Host, ...], release: str | None) -> list[Problem]:
+def rendered(
+    workspace: Workspace,
+    fleet: Fleet,
+    *,
+    release: Release | None = None,
+    guard: bool,
+    strict: bool,
+    forbid_secrets: bool,
+) -> tuple[Seed, ...]:
+    """The seeds of ``fleet``, rendered and checked; raises as `collect_seeds`."""
+    review = review_inventory(fleet.inventory, fleet.hosts, templates=workspace.templates, release=release, guard=guard)
+    others = [one for one in review.problems if one.id != TEMPLATE_FAILED]
+    if review.failures and not any(one.severity is Severity.ERROR for one in others):
+        raise review.failures[0]
+    refuse_problems(review.problems, strict=strict, forbid_secrets=forbid_secrets)
+    return review.seeds
+
+
+def stale(workspace: Workspace, hosts: tuple[Host, ...], release: Release | None) -> list[Problem]:
     """A warning for each host whose rendered seed is not what would be rendered now."""
-    reasons = {
-        host.name: is_stale(host, order.workspace.generated, order.workspace.templates, release=release)
-        for host in hosts
-    }
+    reasons = {host.name: is_stale(host, workspace.generated, workspace.templates, release=release) for host in hosts}
     return [
         Problem(
-            file=str(order.workspace.generated / name / "user-data"),
-            address=f"hosts.{name}",
-            text=f"{reason}; --render renders it again",
+            id="seed-stale",
+            file=str(workspace.generated / name / "user-data"),
+            scope=HOST + name,
+            message=f"{reason}; --render renders it again",
             severity=Severity.WARNING,
         )
         for name, reason in reasons.items()
@@ -175,15 +190,16 @@ def stale(order: Order, hosts: tuple[Host, ...], release: str | None) -> list[Pr
     ]
 
 
-def unguarded(order: Order, hosts: Iterable[Host], seeds: Iterable[Seed]) -> list[Problem]:
-    """A warning for each host with match keys whose seed would install any machine although a guard is wanted."""
+def unguarded(workspace: Workspace, hosts: Iterable[Host], seeds: Iterable[Seed]) -> list[Problem]:
+    """A warning for each host with match keys whose seed has no guard."""
     return [
         Problem(
-            file=str(order.workspace.generated / host.name / "user-data"),
-            address=f"hosts.{host.name}.match",
-            text="its seed has no guard and would install any machine; --render renders it again",
+            id="guard-missing",
+            file=str(workspace.generated / host.name / "user-data"),
+            scope=HOST + host.name,
+            message="the seed has no guard and would install any machine; --render renders it again",
             severity=Severity.WARNING,
         )
         for host, seed in zip(hosts, seeds, strict=True)
-        if order.guard and match_pairs(host.match) and not seed.guarded
+        if match_pairs(host.match) and not seed.guarded
     ]

@@ -20,6 +20,7 @@ from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
 from isoforge.proof.manifest import ImageFile, Manifest
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
+from isoforge.release import Release
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection
 from isoforge.templates import render
@@ -78,15 +79,15 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
     base_iso = order.base_iso or find_base_iso()
     refuse_other_base(order.rebuild_of, base_iso)
     listen(Step(phase="reading the inventory"))
-    hosts = collect_hosts(order.workspace, order.selection, strict=order.strict, forbid_secrets=order.forbid_secrets)
-    refuse_default(order, [host.name for host in hosts])
+    fleet = collect_hosts(order.workspace, order.selection)
+    refuse_default(order, [host.name for host in fleet.hosts])
     refuse_same_file(order.output_iso, base_iso)
     with workshop(order.output_iso) as shop:
         with unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(shop, "base"))
-            seeds = collect_seeds(order, hosts, base.release)
-            plan = make_plan(order, base, hosts, seeds, xorriso_version)
+            seeds = collect_seeds(order, fleet, Release.of(base.release))
+            plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version)
             refuse_difference(order.rebuild_of, plan.manifest)
             draft, manifest = write_and_prove(order, base, plan, shop, listen)
         refuse_difference(order.rebuild_of, manifest)
@@ -139,11 +140,11 @@ def seed_iso(order: Order) -> Path:
     """
     refuse_order(order)
     require_xorriso()
-    hosts = collect_hosts(order.workspace, order.selection)
-    (host,) = hosts
+    fleet = collect_hosts(order.workspace, order.selection)
+    (host,) = fleet.hosts
     goal = order.workspace.generated / host.name / f"seed-{host.name}.iso"
     with workshop(goal) as shop:
-        (seed,) = collect_seeds(order, hosts, release=None)
+        (seed,) = collect_seeds(order, fleet, release=None)
         refuse_unwanted_guards(order, (seed,))
         draft = shop / goal.name
         write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))

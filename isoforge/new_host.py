@@ -15,19 +15,21 @@ from pathlib import Path
 from typing import Any
 
 from isoforge.errors import InventoryError, OutputError, UsageError
+from isoforge.fleet.check.review import review_host
 from isoforge.fleet.facts import Facts, host_vars
 from isoforge.fleet.inventory.edit_hosts import lines_for, with_host
-from isoforge.fleet.inventory.files import TREES, Tree
+from isoforge.fleet.inventory.files import TREES, Tree, mapping_of
 from isoforge.fleet.inventory.groups import GROUP_NAME
 from isoforge.fleet.inventory.load import Host, Inventory, foreseen, survey
-from isoforge.fleet.inventory.rules import check_host
 from isoforge.fleet.inventory.schema import HOST_NAME
-from isoforge.fleet.inventory.validate import check_values, did_you_mean
+from isoforge.fleet.inventory.validate import check_values
 from isoforge.fleet.smbios import both_orders, normalised
 from isoforge.iso_layout import DETECT
-from isoforge.problems import Problem, refuse_if_any
+from isoforge.problems import Problem, did_you_mean, refuse_if_any
 from isoforge.templates import render
-from isoforge.yaml_tree import Node, Origin, empty, plain, planted, read
+from isoforge.workspace import Workspace
+from isoforge.yaml_reader import read
+from isoforge.yaml_tree import Node, Origin, empty, plain, planted
 
 FOUND = ("match", "storage", "network")
 """The keys that facts about a machine may hold; the rest is for people to decide."""
@@ -75,7 +77,7 @@ def add_host(baremetal: Path, new: Newcomer) -> Added:
     with _alone(baremetal):
         inventory = survey(baremetal)
         about = [one for one in inventory.problems if one.file == str(tree.hosts_file)]
-        refuse_if_any(one for one in about if not one.address.startswith("hosts."))
+        refuse_if_any(one for one in about if not one.hosts)
         _refuse_clashes(baremetal, inventory, new)
         text = _host_file(baremetal, new)
         _refuse_twins(inventory, foreseen(baremetal, new.name, group=new.group, values=_values(text, new)))
@@ -89,7 +91,8 @@ def add_host(baremetal: Path, new: Newcomer) -> Added:
         host = foreseen(baremetal, new.name, group=new.group, values=empty(Origin(file=str(own), line=0)))
     is_new = new.group and new.group not in inventory.groups
     created = [f"group {new.group} is new{did_you_mean(new.group, inventory.groups)}"] if is_new else []
-    return Added(files=(own, tree.hosts_file), to_do=(*created, *(str(problem) for problem in check_host(host))))
+    problems = review_host(host, templates=Workspace(baremetal=baremetal).templates)
+    return Added(files=(own, tree.hosts_file), to_do=(*created, *(str(problem) for problem in problems)))
 
 
 def _refuse_words(new: Newcomer) -> None:
@@ -170,16 +173,17 @@ def _host_file(baremetal: Path, new: Newcomer) -> str:
 def _refuse_facts(new: Newcomer) -> None:
     """``InventoryError`` with everything that is wrong with the facts."""
     problems: list[Problem] = []
-    node = read(new.facts, new.facts_file, problems)
+    node = mapping_of(read(new.facts, new.facts_file), new.facts_file, problems)
     if node is not None and node.mapping is not None:
         for key, child in node.mapping.items():
             if key not in FOUND:
-                text = f"facts about a machine are {', '.join(FOUND)}: write this into the host's file later"
-                problems.append(Problem(file=new.facts_file, line=child.origin.line, address=key, text=text))
+                message = f"facts about a machine are {', '.join(FOUND)}: write this into the host's file later"
+                line = child.origin.line
+                problems.append(Problem(id="key-unknown", file=new.facts_file, line=line, key=key, message=message))
         problems += check_values(node, "facts")
     elif not problems:
         text = "is no YAML as isoforge discover prints it"
-        problems.append(Problem(file=new.facts_file, address="(file)", text=text))
+        problems.append(Problem(id="wrong-type", file=new.facts_file, message=text))
     refuse_if_any(dict.fromkeys(problems))
 
 
@@ -202,7 +206,8 @@ def _static(new: Newcomer) -> str:
 def _values(text: str, new: Newcomer) -> Node:
     """What the host's file will say; ``InventoryError`` if facts and words together are no file of values."""
     problems: list[Problem] = []
-    node = read(text, f"host_vars/{new.name}/main.yml", problems)
+    file = f"host_vars/{new.name}/main.yml"
+    node = mapping_of(read(text, file), file, problems)
     refuse_if_any(problems)
     return node if node is not None and node.mapping is not None else empty(Origin(file="", line=0))
 

@@ -14,7 +14,7 @@ import jinja2
 import yaml
 
 from isoforge.errors import TemplateError
-from isoforge.safe_yaml import FastLoader
+from isoforge.yaml_limits import FastLoader
 
 _BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_/.-]*( [A-Za-z][A-Za-z0-9_/.-]*)*")
 """Texts that no YAML reader takes for anything else, if they are not one of `_RESERVED`."""

@@ -17,6 +17,7 @@ from isoforge.errors import UsageError
 if TYPE_CHECKING:
     from isoforge.ci_matrix import GroupBy, JobFormat
     from isoforge.fleet.inventory.load import Host
+    from isoforge.release import Release
     from isoforge.selection import Selection
 
 app = typer.Typer()
@@ -65,30 +66,38 @@ def check(
     group: Groups = None,
     all_hosts: AllHosts = False,
     release: Annotated[
-        str | None, typer.Option("--release", help="The release of the base ISO the seeds are for, as 24.04.")
+        str | None,
+        typer.Option("--release", metavar="RELEASE", help="Release of the base ISO, for example 24.04 or 24.04.2."),
+    ] = None,
+    ignore: Annotated[
+        list[str] | None,
+        typer.Option("--ignore", metavar="ID", help="Do not report warnings with this id; repeat it for more."),
     ] = None,
     strict: Strict = False,
     forbid_secrets: ForbidSecrets = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
-    """Tell every problem in inventory, secrets and seeds.
+    """Check the inventory, secrets and seeds.
 
-    All at once, each with its address; exit code 3 if there is one.
+    Reports every problem in one run, with file, line and key; exit code 3 if there is an error.
 
-    Without hosts, all are checked. Example: isoforge check --strict
+    Without --host, --group or FILE all hosts are checked. docs/problems.md lists all ids.
+    Example: isoforge check --strict
     """
     from isoforge.forge import check as forge_check
     from isoforge.forge import check_files
-    from isoforge.problems import refuse_if_any
+    from isoforge.problems import counted, refuse_if_any
     from isoforge.workspace import Workspace
 
+    base = _release(release)
+    ignored = _ignorable(ignore or [])
     if files:
-        problems = check_files(files, release=release, forbid_secrets=forbid_secrets)
+        problems = check_files(files, release=base, forbid_secrets=forbid_secrets, ignored=ignored)
     else:
         selection = _selection_or_all(host, group, all_hosts=all_hosts)
         problems = forge_check(
-            Workspace(baremetal=baremetal), selection, release=release, forbid_secrets=forbid_secrets
+            Workspace(baremetal=baremetal), selection, release=base, forbid_secrets=forbid_secrets, ignored=ignored
         )
     if json:
         typer.echo(json_format.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
@@ -96,7 +105,29 @@ def check(
         typer.echo(problem)
     refuse_if_any(problems, strict=strict, listed=False)
     if not json:
-        typer.echo("no errors" if problems else "nothing is wrong", err=True)
+        typer.echo(f"No errors, {counted(problems)}." if problems else "No problems found.", err=True)
+
+
+def _release(text: str | None) -> Release | None:
+    from isoforge.release import Release
+
+    release = Release.of(text)
+    if text is not None and release is None:
+        raise UsageError(f"invalid value {text!r} for --release", hint="a release of Ubuntu, such as 24.04 or 24.04.2")
+    return release
+
+
+def _ignorable(ids: list[str]) -> list[str]:
+    from isoforge.fleet.check.catalogue import ignorable, kinds
+    from isoforge.problems import did_you_mean
+
+    for id_ in ids:
+        if id_ not in kinds():
+            near = did_you_mean(id_, kinds())
+            raise UsageError(f"unknown problem id {id_!r} for --ignore{near}", hint="docs/problems.md lists all ids")
+        if id_ not in ignorable():
+            raise UsageError(f"{id_!r} is an error: --ignore is for warnings only")
+    return ids
 
 
 def _selection_or_all(host: list[str] | None, group: list[str] | None, *, all_hosts: bool = False) -> Selection:
@@ -177,7 +208,7 @@ def _one_of(option: str, text: str, kind: type[Choice]) -> Choice:
 
 
 def _explain(host: Host, *, json: bool) -> None:
-    from isoforge.fleet.inventory.load import explain
+    from isoforge.fleet.inventory.explain import explain
 
     rows = explain(host)
     if json:

@@ -21,6 +21,7 @@ from isoforge.proof.boot import cpio
 from isoforge.proof.boot.boot import Sighting, Trial, boot
 from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
 from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.release import Release
 from isoforge.run import run
 from tests.conftest import ROOT, Once
 
@@ -85,7 +86,7 @@ def guarded_iso(once: Once, bootable_base: Path) -> Path:
     """An ISO with an entry for each script, and the table and configs that detection reads."""
 
     def make(folder: Path) -> None:
-        seeds = [render_seed(host, templates=TEMPLATES, release="24.04") for host in fleet()]
+        seeds = [render_seed(host, templates=TEMPLATES, release=Release(year=24, month=4)) for host in fleet()]
         scripts = {seed.host: early_command(seed) for seed in seeds}
         scripts["detect"] = early_command(detect_seed(templates=TEMPLATES))
         files = {"casper/initrd": guests_initrd(scripts), "isoforge/hosts.tsv": match_table(fleet())}

@@ -112,7 +112,7 @@ def test_seed_that_was_not_rendered(multi: Cli, fleet: Path) -> None:
 
 
 def test_host_that_does_not_exist(multi: Cli) -> None:
-    said(multi("--render", host="site-a-m710q3"), 3, "no host site-a-m710q3", "did you mean")
+    said(multi("--render", host="site-a-m710q3"), 3, "unknown host 'site-a-m710q3'", "did you mean")
 
 
 @pytest.mark.parametrize("name", ["$(reboot)", "../up", "a b", "", "-x", "é", "a\nb", "a;b"])

@@ -36,15 +36,15 @@ def test_strict_takes_warnings_for_errors(cli: Cli) -> None:
     assert cli("check", "--strict").code == 3
 
 
-def test_every_problem_is_told_at_once_with_its_place(cli: Cli, fleet: Path) -> None:
+def test_every_problem_is_reported_at_once_with_its_place(cli: Cli, fleet: Path) -> None:
     append(fleet, SITE_A[0], "hostnme: x\nautoinstall:\n  ssh:\n    authorized_keys: []\n")
     append(fleet, SITE_A[1], "timezone: Europe/Pariss\n")
     outcome = cli("check")
     assert outcome.code == 3
     overlay = "baremetal/inventory-local/host_vars"
-    assert f"{overlay}/{SITE_A[0]}/main.yml:1  hosts.{SITE_A[0]}.hostnme: " in outcome.out
-    assert "did you mean hostname" in outcome.out
-    assert f"{overlay}/{SITE_A[1]}/main.yml:1  hosts.{SITE_A[1]}.timezone: " in outcome.out
+    assert f"{overlay}/{SITE_A[0]}/main.yml:1: error: hosts.{SITE_A[0]}.hostnme: " in outcome.out
+    assert "did you mean 'hostname'" in outcome.out
+    assert f"{overlay}/{SITE_A[1]}/main.yml:1: error: hosts.{SITE_A[1]}.timezone: " in outcome.out
     assert outcome.err.startswith("error: ")
     assert len(outcome.err.splitlines()) == 1
 
@@ -53,18 +53,21 @@ def test_raw_autoinstall_is_checked_where_it_was_written(cli: Cli, fleet: Path) 
     file = append(fleet, SITE_A[0], "autoinstall:\n  ssh:\n    authorized_keys: []\n")
     outcome = cli("check")
     assert outcome.code == 3
-    assert f"{file.relative_to(fleet)}:3  hosts.{SITE_A[0]}.autoinstall.ssh.authorized_keys: " in outcome.out
+    assert f"{file.relative_to(fleet)}:3: error: hosts.{SITE_A[0]}.autoinstall.ssh.authorized_keys: " in outcome.out
 
 
-def test_two_hosts_with_one_address_are_told(cli: Cli, fleet: Path) -> None:
+def test_two_hosts_with_one_address_are_reported_where_the_second_is_written(cli: Cli, fleet: Path) -> None:
     shutil.copytree(
         fleet / "baremetal/inventory/host_vars" / SITE_A[0], fleet / "baremetal/inventory-local/host_vars" / SITE_A[1]
     )
     outcome = cli("check", "--json")
     assert outcome.code == 3
-    texts = [problem["text"] for problem in json.loads(outcome.out) if problem["severity"] == "error"]
-    for shared in ("IP address", "disk serial", "match keys"):
-        assert any(shared in text for text in texts), shared
+    errors = {problem["id"]: problem for problem in json.loads(outcome.out) if problem["severity"] == "error"}
+    assert set(errors) == {"address-shared", "disk-serial-shared", "match-shared"}
+    for problem in errors.values():
+        assert problem["file"] == f"baremetal/inventory-local/host_vars/{SITE_A[1]}/main.yml"
+        assert problem["scope"] == f"hosts.{SITE_A[1]}"
+        assert problem["line"]
 
 
 def test_a_seed_written_by_hand_is_checked(cli: Cli, tmp_path: Path) -> None:

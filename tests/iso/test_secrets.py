@@ -11,9 +11,11 @@ import pytest
 import yaml
 
 from isoforge.errors import ForgeError, InventoryError, ToolError
-from isoforge.fleet.inventory.load import Host, explain, load_inventory, revealed, survey
+from isoforge.fleet.inventory.explain import explain
+from isoforge.fleet.inventory.load import Host, load_inventory, revealed, survey
 from isoforge.fleet.inventory.secrets import encrypting, sops
-from isoforge.fleet.seed.render import is_stale, render_seed, write_seed
+from isoforge.fleet.seed.render import Seed, is_stale, render_seed, write_seed
+from isoforge.problems import Problem, refuse_if_any
 from isoforge.run import run
 
 TEMPLATES = [Path(__file__).parents[2] / "templates"]
@@ -95,9 +97,19 @@ def host(baremetal: Path, name: str = "web-1") -> Host:
     return load_inventory(baremetal).host(name)
 
 
+def opened(host: Host) -> Host:
+    problems: list[Problem] = []
+    host = revealed(host, problems)
+    refuse_if_any(problems)
+    return host
+
+
+def seed_of(host: Host) -> Seed:
+    return render_seed(opened(host), templates=TEMPLATES)
+
+
 def autoinstall(baremetal: Path, name: str = "web-1") -> Any:
-    seed = render_seed(host(baremetal, name), templates=TEMPLATES)
-    return yaml.safe_load(seed.user_data)["autoinstall"]
+    return yaml.safe_load(seed_of(host(baremetal, name)).user_data)["autoinstall"]
 
 
 @pytest.mark.usefixtures("secrets")
@@ -111,7 +123,7 @@ def test_encrypted_values_win_and_the_hosts_win_over_the_groups(baremetal: Path)
 
 
 def test_explain_names_the_encrypted_file_and_line_and_masks_the_value(baremetal: Path, secrets: Path) -> None:
-    for one in (host(baremetal), revealed(host(baremetal))):
+    for one in (host(baremetal), opened(host(baremetal))):
         rows = {key: (shown, where) for key, shown, where in explain(one)}
         assert rows["storage.passphrase"][0] == "(secret)"
         assert rows["storage.passphrase"][1].startswith(f"{secrets}:")
@@ -122,7 +134,7 @@ def test_explain_names_the_encrypted_file_and_line_and_masks_the_value(baremetal
 @pytest.mark.usefixtures("secrets")
 def test_nothing_of_a_secret_is_logged(baremetal: Path, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
-    render_seed(host(baremetal), templates=TEMPLATES)
+    seed_of(host(baremetal))
     assert "sops" in caplog.text
     assert PASSPHRASE not in caplog.text
     assert HASH not in caplog.text
@@ -161,10 +173,9 @@ def test_only_the_files_of_the_host_that_is_asked_for_are_opened(baremetal: Path
 
 def refused(baremetal: Path) -> ForgeError:
     with pytest.raises(ForgeError) as caught:
-        render_seed(host(baremetal), templates=TEMPLATES)
+        seed_of(host(baremetal))
     text = str(caught.value)
     assert PASSPHRASE not in text
-    assert "\n" not in text
     return caught.value
 
 
@@ -172,15 +183,15 @@ def test_without_a_key_one_line_says_so(baremetal: Path, secrets: Path, monkeypa
     monkeypatch.delenv("SOPS_AGE_KEY_FILE")
     error = refused(baremetal)
     assert error.exit_code == 3
-    assert "there is no key on this machine that opens it (set SOPS_AGE_KEY_FILE" in str(error)
+    assert "no key on this machine opens it (set SOPS_AGE_KEY_FILE" in str(error)
     monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(secrets) + ".gone")
-    assert "there is no key on this machine that opens it" in str(refused(baremetal))
+    assert "no key on this machine opens it" in str(refused(baremetal))
 
 
 @pytest.mark.usefixtures("secrets")
-def test_a_key_that_is_none_is_told_apart(baremetal: Path, key: Key) -> None:
+def test_an_invalid_key_is_reported_as_such(baremetal: Path, key: Key) -> None:
     key.path.write_text("nonsense\n")
-    assert "the age key that sops was given is none" in str(refused(baremetal))
+    assert "the age key given to sops is not valid" in str(refused(baremetal))
 
 
 @pytest.mark.usefixtures("secrets")
@@ -190,7 +201,7 @@ def test_with_somebody_elses_key_one_line_says_whose_turn_it_is(
     monkeypatch.setenv("SOPS_AGE_KEY_FILE", str(Key(tmp_path / "other.txt").path))
     error = refused(baremetal)
     assert error.exit_code == 3
-    assert "is encrypted for other keys than yours (somebody who can read it adds yours: sops rotate" in str(error)
+    assert "is encrypted for other keys than yours (someone who can decrypt it adds yours: sops rotate" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -206,10 +217,11 @@ def test_a_file_changed_outside_sops_is_refused(baremetal: Path, secrets: Path, 
     assert was in text
     secrets.write_text(text.replace(was, becomes, 1))
     with pytest.raises(InventoryError) as caught:
-        render_seed(survey(baremetal).host("web-1"), templates=TEMPLATES)
+        seed_of(survey(baremetal).host("web-1"))
     assert PASSPHRASE not in str(caught.value)
     assert any(
-        said in str(caught.value) for said in ("was changed outside sops, or is damaged", "stands in plain text")
+        said in str(caught.value)
+        for said in ("was changed outside sops, or is damaged", "is plain text in an encrypted file")
     )
 
 
@@ -235,16 +247,16 @@ def test_without_sops_the_cure_is_named(baremetal: Path, tmp_path: Path, monkeyp
     assert "sops is not installed" in str(error)
 
 
-def test_a_wrong_encrypted_value_is_told_without_being_shown(baremetal: Path, encrypt: Encrypt) -> None:
+def test_a_wrong_encrypted_value_is_reported_without_being_shown(baremetal: Path, encrypt: Encrypt) -> None:
     encrypt(
         "inventory/host_vars/web-1/secrets.sops.yaml", "updates: hunter2\nstorage: {swap: hunter2, passphrase: 7}\n"
     )
     with pytest.raises(InventoryError) as caught:
-        render_seed(host(baremetal), templates=TEMPLATES)
+        seed_of(host(baremetal))
     text = str(caught.value)
-    assert "hosts.web-1.updates: is not known here" in text
-    assert "hosts.web-1.storage.swap: the value is not a size" in text
-    assert "hosts.web-1.storage.passphrase: is a number, but text is needed here" in text
+    assert "hosts.web-1.updates: the value is not one of security, all [invalid-choice]" in text
+    assert "hosts.web-1.storage.swap: the value is not a size [size-invalid]" in text
+    assert "hosts.web-1.storage.passphrase: must be text, not a number; put it in quotes [wrong-type]" in text
     assert "hunter2" not in text
 
 
@@ -267,9 +279,9 @@ def test_the_command_that_a_plain_file_is_answered_with_encrypts_it(baremetal: P
 def test_a_changed_secret_makes_the_seed_stale_and_no_key_is_needed_to_see_it(
     baremetal: Path, secrets: Path, encrypt: Encrypt, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    write_seed(render_seed(host(baremetal), templates=TEMPLATES), tmp_path / "generated")
+    write_seed(seed_of(host(baremetal)), tmp_path / "generated")
     assert is_stale(host(baremetal), tmp_path / "generated", TEMPLATES) is None
-    assert is_stale(revealed(host(baremetal)), tmp_path / "generated", TEMPLATES) is None
+    assert is_stale(opened(host(baremetal)), tmp_path / "generated", TEMPLATES) is None
     encrypt(str(secrets.relative_to(baremetal)), OF_HOST.replace(PASSPHRASE, "another one"))
     monkeypatch.delenv("SOPS_AGE_KEY_FILE")
     reason = is_stale(host(baremetal), tmp_path / "generated", TEMPLATES)

@@ -13,6 +13,7 @@ import yaml
 from isoforge.errors import ToolError
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.render import render_seed
+from isoforge.release import Release
 from isoforge.run import run
 
 ROOT = Path(__file__).parents[2]
@@ -27,7 +28,7 @@ needs_netplan = pytest.mark.skipif(not (IN_CI or shutil.which("netplan")), reaso
 
 
 def seed(host: Host) -> bytes:
-    return render_seed(host, templates=[ROOT / "templates"], release="24.04").user_data
+    return render_seed(host, templates=[ROOT / "templates"], release=Release(year=24, month=4)).user_data
 
 
 def autoinstall(host: Host) -> dict[str, Any]:

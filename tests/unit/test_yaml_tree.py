@@ -6,24 +6,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoforge.problems import Problem
-from isoforge.yaml_tree import Node, Origin, dotted, laid_over, plain, planted, read, without_nulls
+from isoforge.yaml_reader import read
+from isoforge.yaml_tree import Node, Origin, dotted, laid_over, plain, planted, undotted, without, without_nulls
 
 HERE = Origin(file="here.yml", line=1)
 
 
 def parsed(text: str) -> Node:
-    problems: list[Problem] = []
-    node = read(text, "here.yml", problems)
-    assert not problems
-    assert node is not None
-    return node
+    document = read(text, "here.yml")
+    assert not document.faults
+    assert document.root is not None
+    return document.root
 
 
-def faults(text: str) -> list[str]:
-    problems: list[Problem] = []
-    read(text, "here.yml", problems)
-    return [str(problem) for problem in problems]
+def faults(text: str) -> list[tuple[str, int | None, str]]:
+    return [(fault.id, fault.line, dotted(fault.path)) for fault in read(text, "here.yml").faults]
 
 
 def test_every_value_knows_the_line_of_its_key() -> None:
@@ -32,14 +29,23 @@ def test_every_value_knows_the_line_of_its_key() -> None:
     assert lines == {"a": 1, "b.c[0]": 3, "b.c[1]": 4, "b.d.e": 6}
 
 
-def test_a_key_written_twice_is_a_problem_with_both_lines() -> None:
-    assert faults("a: 1\nb: {c: 1}\na: 2\n") == ["here.yml:3  a: is written twice, here and in line 1"]
+def test_an_alias_is_the_same_value_at_the_line_where_it_stands() -> None:
+    node = parsed("a: &x {y: 1}\nb: *x\n")
+    assert plain(node) == {"a": {"y": 1}, "b": {"y": 1}}
+    assert [part.origin.line for part in node.value.values()] == [1, 2]
 
 
-def test_a_key_written_twice_deep_inside_is_found() -> None:
-    assert faults("a:\n  b:\n    - c: 1\n      c: 2\n") == [
-        "here.yml:4  a.b[0].c: is written twice, here and in line 3"
-    ]
+@pytest.mark.parametrize(
+    ("text", "line", "path"),
+    [
+        ("a: 1\nb: {c: 1}\na: 2\n", 3, "a"),
+        ("a:\n  b:\n    - c: 1\n      c: 2\n", 4, "a.b[0].c"),
+        ("{a: 1, a: 2}\n", 1, "a"),
+    ],
+)
+def test_a_key_written_twice_is_a_fault_and_the_last_one_counts(text: str, line: int, path: str) -> None:
+    assert faults(text) == [("key-duplicate", line, path)]
+    assert read(text).root is not None
 
 
 def test_a_merge_key_takes_entries_over_and_is_no_duplicate() -> None:
@@ -47,26 +53,46 @@ def test_a_merge_key_takes_entries_over_and_is_no_duplicate() -> None:
     assert plain(node)["mine"] == {"x": 1, "y": 3}
 
 
-def test_an_alias_that_holds_itself_ends_in_a_problem_not_in_a_loop() -> None:
-    assert faults("a: &a\n  b: *a\n") == ["here.yml:1  a.b: is an alias that holds itself"]
-
-
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "id_", "line", "path"),
     [
-        ("a: [1\n", "is not YAML"),
-        ("a:\tb: c\n", "is not YAML"),
-        ("a: 1\n---\nb: 2\n", "but found another document"),
-        ("yes: 1\n", "the key yes is not text for YAML 1.1; put it in quotes"),
-        ("1: x\n", "the key 1 is not text for YAML 1.1; put it in quotes"),
-        ("? [a]\n: x\n", "a list or mapping is not text"),
-        ("a: 2024-02-31\n", "cannot be read: day is out of range for month"),
-        ("a: !vault abc\n", "cannot be read: could not determine a constructor"),
-        ("a: \x07\n", "is not YAML"),
+        ("a: [1\n", "yaml-syntax", 2, ""),
+        ("a:\tb: c\n", "yaml-syntax", 1, ""),
+        ("a:\n\tb: c\n", "yaml-tab", 2, ""),
+        ("a: 1\n---\nb: 2\n", "yaml-second-document", 2, ""),
+        ("yes: 1\n", "key-not-text", 1, "yes"),
+        ("1: x\n", "key-not-text", 1, "1"),
+        ("? [a]\n: x\n", "key-not-text", 1, ""),
+        ("a: 2024-02-31\n", "value-unreadable", 1, "a"),
+        ("a: " + "9" * 5000 + "\n", "value-unreadable", 1, "a"),
+        ("a: !vault abc\n", "ansible-vault", 1, "a"),
+        ("a: !x abc\n", "yaml-tag", 1, "a"),
+        ("a: !x [b]\n", "yaml-tag", 1, "a"),
+        ("a:\n  <<: [b]\n", "yaml-merge", 2, "a"),
+        ("a: \x07\n", "yaml-syntax", 1, ""),
+        ("a: &a\n  b: *a\n", "yaml-alias-loop", 1, ""),
     ],
 )
-def test_what_yaml_would_trip_over_is_said(text: str, said: str) -> None:
-    assert said in "\n".join(faults(text))
+def test_what_yaml_would_trip_over_is_a_fault(text: str, id_: str, line: int, path: str) -> None:
+    assert faults(text) == [(id_, line, path)]
+
+
+def test_a_value_without_quotes_is_known_as_it_was_written() -> None:
+    document = read("a: 12:30\nb: '12:30'\nc: no\n")
+    assert [document.written((key,)) for key in "abc"] == ["12:30", "", "no"]
+
+
+def test_a_path_is_read_back_from_its_text() -> None:
+    for path in (("storage", "disks", 1, "serial"), ("network", "vlans", "eno1.40", "id"), ("a", 0, 12), ()):
+        assert undotted(dotted(path)) == path
+
+
+def test_a_value_taken_out_leaves_the_others_where_they_are() -> None:
+    node = parsed("a: [1, 2, 3]\nb: {c: 1, d: 2}\n")
+    assert plain(without(node, ("a", 1))) == {"a": [1, None, 3], "b": {"c": 1, "d": 2}}
+    assert plain(without(node, ("b", "c"))) == {"a": [1, 2, 3], "b": {"d": 2}}
+    assert plain(without(node, ("b", "x"))) == plain(node)
+    assert plain(without(node, ("x", "y"))) == plain(node)
 
 
 def test_mappings_are_merged_at_every_depth_and_lists_replaced() -> None:

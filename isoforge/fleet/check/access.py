@@ -9,119 +9,140 @@ from collections.abc import Mapping
 from typing import Any
 
 from isoforge.fleet.check import password_hash, schema
-from isoforge.fleet.check.document import Route
 from isoforge.fleet.check.findings import Findings, items, mapping, text
+from isoforge.yaml_limits import KeyPath
 
-IDENTITY: Route = ("autoinstall", "identity")
+IDENTITY: KeyPath = ("autoinstall", "identity")
 
-USER_NAME = re.compile(r"[a-z_][a-z0-9_-]*")
-HOST_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+USER_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
+_LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
+
+EXAMPLE_KEY = "AAAAC3NzaC1lZDI1NTE5AAAAIGlzb2ZvcmdlIGV4YW1wbGU6IHJlcGxhY2UgdGhpcyBr"
+"""The public key of the shipped examples. Its bytes are a sentence: there is no private key to it."""
 
 _LOOKS_OTHERWISE = re.compile(r"0o[0-7]+|[-+]?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+|[yYnN]")
 """Text to cloud-init's YAML 1.1 parser, a number or a truth value to others."""
 
 
-def check(found: Findings, autoinstall: Mapping[str, Any]) -> None:
+def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about accounts in an `autoinstall:` mapping."""
     identity = autoinstall.get("identity")
     if identity is None:
-        _check_without_identity(found, autoinstall)
+        _check_without_identity(findings, autoinstall)
     elif isinstance(identity, dict):
-        _check_identity(found, identity)
-    _check_ssh(found, autoinstall)
-    _check_users(found, autoinstall)
+        _check_identity(findings, identity)
+    _check_ssh(findings, autoinstall)
+    _check_users(findings, autoinstall)
 
 
-def _check_without_identity(found: Findings, autoinstall: Mapping[str, Any]) -> None:
+def is_host_name(name: str) -> bool:
+    """Whether ``name`` is a host name, of one label or several (RFC 1123, 2.1; at most 64 characters on Linux)."""
+    return len(name) <= 64 and all(_LABEL.fullmatch(label) for label in name.split("."))
+
+
+def bad_host_name(name: str) -> str:
+    """The sentence about a text that is not a host name."""
+    return f"invalid host name {name!r}: use letters, digits and hyphens, at most 63 in a label and 64 in all"
+
+
+def _check_without_identity(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     layout = mapping(mapping(autoinstall.get("storage")).get("layout"))
     asked = items(autoinstall.get("interactive-sections"))
     if "user-data" in autoinstall or {"identity", "*"} & {text(name) for name in asked}:
         return
     if layout.get("reset-partition-only") is not True:
-        found.error(IDENTITY, "is missing: a server needs `identity`, or `user-data` that makes the accounts")
+        message = "is required for a server, or `user-data` that creates the accounts"
+        findings.error("identity-missing", IDENTITY, message)
 
 
-def _check_identity(found: Findings, identity: Mapping[str, Any]) -> None:
+def _check_identity(findings: Findings, identity: Mapping[str, Any]) -> None:
     for key in ("hostname", "username", "password"):
-        place = found.document.place((*IDENTITY, key))
-        if isinstance(identity.get(key), str) and place.plain and _LOOKS_OTHERWISE.fullmatch(place.written):
-            found.warning(
-                (*IDENTITY, key), "without quotes, this is a number or a truth value to some readers: quote it"
-            )
-    _check_host_name(found, identity.get("hostname"))
-    _check_user_name(found, identity.get("username"), (*IDENTITY, "username"))
+        written = findings.document.written((*IDENTITY, key))
+        if isinstance(identity.get(key), str) and _LOOKS_OTHERWISE.fullmatch(written):
+            message = "without quotes, some readers take this for a number or a truth value: quote it"
+            findings.warning("quotes-advised", (*IDENTITY, key), message)
+    _check_host_name(findings, identity.get("hostname"))
+    _check_user_name(findings, identity.get("username"), (*IDENTITY, "username"))
     if isinstance(identity.get("password"), str):
-        check_hash(found, identity["password"], (*IDENTITY, "password"))
+        check_hash(findings, identity["password"], (*IDENTITY, "password"))
     if re.search(r"[:\n]", text(identity.get("realname"))):
-        found.error((*IDENTITY, "realname"), "must not hold a colon or a line end (passwd(5))")
+        message = "must not contain a colon or a line end (passwd(5))"
+        findings.error("real-name-invalid", (*IDENTITY, "realname"), message)
 
 
-def _check_host_name(found: Findings, name: Any) -> None:
-    route = (*IDENTITY, "hostname")
+def _check_host_name(findings: Findings, name: Any) -> None:
+    path = (*IDENTITY, "hostname")
     if not isinstance(name, str):
         return
     if name == "":
-        found.error(route, "is empty")
-    elif len(name) > 64 or not all(HOST_LABEL.fullmatch(label) for label in name.split(".")):
-        found.error(route, f"{name!r} is not a host name: letters, digits and hyphens, at most 63 in a label")
+        findings.error("value-empty", path, "is empty")
+    elif not is_host_name(name):
+        findings.error("host-name-invalid", path, bad_host_name(name))
 
 
-def _check_user_name(found: Findings, name: Any, route: Route) -> None:
+def _check_user_name(findings: Findings, name: Any, path: KeyPath) -> None:
     if not isinstance(name, str):
         return
     if name in schema.words("reserved-users"):
-        found.error(route, f"{name!r} is reserved for the system: choose another name")
+        findings.error("user-name-reserved", path, f"{name!r} is reserved for the system: choose another name")
     elif not USER_NAME.fullmatch(name):
-        found.error(route, f"{name!r} is not a user name: small letters, digits, - and _, not beginning with a digit")
-    elif len(name) > 32:
-        found.error(route, f"has {len(name)} characters; a user name has at most 32")
+        form = "start with a lower-case letter or _, then lower-case letters, digits, - and _, at most 32 characters"
+        findings.error("user-name-invalid", path, f"invalid user name {name!r}: {form}")
 
 
-def check_hash(found: Findings, hashed: str, route: Route) -> None:
-    """Judge the password hash at ``route``; no part of it is shown."""
-    said, stops = password_hash.flaw(hashed)
-    if any(fault.route == route for fault in found.document.faults):
+def check_hash(findings: Findings, hashed: str, path: KeyPath) -> None:
+    """Check the password hash at ``path``; no part of it is shown."""
+    flaw = password_hash.flaw(hashed)
+    if flaw is None or findings.has_fault(path):
         return
-    if hashed == "" and found.document.place(route).plain:
-        found.error(route, "is empty: a ! without quotes is a YAML tag, not text; quote it")
-    elif said:
-        (found.error if stops else found.warning)(route, said)
+    report = findings.error if flaw.is_error else findings.warning
+    report(flaw.id, path, flaw.message)
 
 
-def _check_ssh(found: Findings, autoinstall: Mapping[str, Any]) -> None:
-    route: Route = ("autoinstall", "ssh")
+def _check_ssh(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    path: KeyPath = ("autoinstall", "ssh")
     ssh = mapping(autoinstall.get("ssh"))
     keys = items(ssh.get("authorized-keys"))
     for index, key in enumerate(keys):
         if isinstance(key, str) and key:
-            check_public_key(found, key, (*route, "authorized-keys", index))
+            check_public_key(findings, key, (*path, "authorized-keys", index))
     if keys and ssh.get("install-server") is not True:
-        found.warning((*route, "authorized-keys"), "no sshd will be installed: add `install-server: true`")
+        message = "no SSH server will be installed: add `install-server: true`"
+        findings.warning("ssh-server-missing", (*path, "authorized-keys"), message)
     if "user-data" in autoinstall or keys:
         return
-    if ssh.get("install-server") is True and ssh.get("allow-pw") is False:
-        found.warning((*route, "allow-pw"), "nobody could log in by ssh: no password, and no authorized-keys")
     identity = mapping(autoinstall.get("identity"))
-    if isinstance(identity.get("password"), str) and password_hash.locked(identity["password"]):
-        found.warning((*IDENTITY, "password"), "is locked and there are no authorized-keys: nobody could log in")
+    locked = isinstance(identity.get("password"), str) and password_hash.locked(identity["password"])
+    if ssh.get("install-server") is True and ssh.get("allow-pw") is False and not locked:
+        message = "nobody could log in by SSH: no password allowed, and no authorized-keys"
+        findings.warning("ssh-login-impossible", (*path, "allow-pw"), message)
+    if locked:
+        message = "is locked and there are no authorized-keys: nobody could log in"
+        findings.warning("login-impossible", (*IDENTITY, "password"), message)
 
 
-def check_public_key(found: Findings, key: str, route: Route) -> None:
-    """Judge one line of an authorized_keys file."""
+def check_public_key(findings: Findings, key: str, path: KeyPath) -> None:
+    """Check one line of an authorized_keys file."""
     if "PRIVATE KEY" in key:
-        found.error(route, "is a private key: give the public one (the file that ends in .pub)")
+        message = "is a private key: give the public one (the file that ends in .pub)"
+        findings.error("ssh-key-private", path, message)
         return
     words = key.split()
     at = next((index for index, word in enumerate(words) if word in schema.words("public-key-types")), None)
-    if at is None:
-        if "ssh-dss" in words:
-            found.error(route, "is a DSA key, which sshd refuses; ed25519 is the usual choice")
-        else:
-            found.error(route, "is no public key: it must read `ssh-ed25519 AAAA… comment`, or another key type")
+    if EXAMPLE_KEY in words:
+        message = "placeholder key from the examples: nobody can log in with it; replace it with your own"
+        findings.warning("ssh-key-example", path, message)
+    elif at is None and "ssh-dss" in words:
+        findings.error("ssh-key-dsa", path, "is a DSA key, which sshd refuses; ed25519 is the usual choice")
+    elif at is None:
+        message = "not a valid SSH public key (expected `ssh-ed25519 AAAA… comment`)"
+        findings.error("ssh-key-invalid", path, message)
     elif len(words) < at + 2 or not _body_fits(words[at], words[at + 1]):
-        found.error(route, f"is no complete {words[at]} key: cut off, or a placeholder")
+        message = f"not a complete {words[at]} key: cut off, or a placeholder"
+        findings.error("ssh-key-invalid", path, message)
     elif "\n" in key.strip():
-        found.error(route, "holds more than one line: make each key an item of its own")
+        message = "has more than one line: make each key an item of its own"
+        findings.error("ssh-key-several-lines", path, message)
 
 
 def _body_fits(kind: str, body: str) -> bool:
@@ -142,18 +163,19 @@ def _body_fits(kind: str, body: str) -> bool:
     return len(fields[1]) == 32 if kind == "ssh-ed25519" else len(fields) >= 3
 
 
-def _check_users(found: Findings, autoinstall: Mapping[str, Any]) -> None:
+def _check_users(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """The `users` of the installed system's cloud-config (cloud-init, "Users and Groups")."""
-    route: Route = ("autoinstall", "user-data", "users")
+    path: KeyPath = ("autoinstall", "user-data", "users")
     users = mapping(autoinstall.get("user-data")).get("users")
     for index, user in enumerate(items(users)):
-        here: Route = (*route, index)
+        here: KeyPath = (*path, index)
         for key in ("passwd", "hashed_passwd"):
             if isinstance(mapping(user).get(key), str):
-                check_hash(found, user[key], (*here, key))
+                check_hash(findings, user[key], (*here, key))
         if "plain_text_passwd" in mapping(user):
-            found.warning((*here, "plain_text_passwd"), "is a password in clear: use `passwd` with a hash")
+            message = "is a plain-text password: use `passwd` with a hash"
+            findings.warning("password-plain-text", (*here, "plain_text_passwd"), message, leak=True)
         keys = mapping(user).get("ssh_authorized_keys")
         for at, key in enumerate(items(keys)):
             if isinstance(key, str) and key:
-                check_public_key(found, key, (*here, "ssh_authorized_keys", at))
+                check_public_key(findings, key, (*here, "ssh_authorized_keys", at))

@@ -2,114 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
-from isoforge.fleet.check import document, network
-from isoforge.fleet.check.document import Document
-from isoforge.fleet.check.findings import address_of, items, mapping, text
+from isoforge.fleet.check import network
+from isoforge.fleet.check.addresses import parsed, static_addresses
+from isoforge.fleet.check.findings import Finding, items, mapping, text
 from isoforge.fleet.smbios import both_orders, normalised
-from isoforge.problems import Problem
+from isoforge.problems import Severity
+from isoforge.yaml_limits import KeyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
-    """A value that must be one host's alone: as ``value`` it is compared, as ``shown`` it is said.
-
-    ``address`` is its path below the host (``autoinstall.identity.hostname``), ``line`` its line in the host's file.
-    """
+class OwnValue:
+    """A value that must be one host's alone: compared as ``value``, printed as ``shown``; ``path`` is the seed's."""
 
     value: str
     shown: str
-    address: str
-    line: int | None = None
+    path: KeyPath
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetEntry:
     """What of a host must not be like another host's.
 
-    ``name`` is the host's name in the inventory, ``file`` the file its values are in, ``match`` its match keys
-    (kind → value: serial, uuid, mac …, MAC addresses with commas between; all of them must fit the machine),
-    ``match_line`` where they stand.
+    ``name`` is the host's name in the inventory, ``user_data`` and ``meta_data`` the documents of its seed, ``match``
+    its match keys (kind → value: serial, uuid, mac …, MAC addresses with commas between; all must fit the machine).
     """
 
     name: str
-    file: str
-    hostnames: tuple[Told, ...] = ()
-    instance_ids: tuple[Told, ...] = ()
-    macs: tuple[Told, ...] = ()
-    addresses: tuple[Told, ...] = ()
-    disks: tuple[Told, ...] = ()
-    match: Mapping[str, str] = field(default_factory=dict)
-    match_line: int | None = None
+    user_data: Mapping[str, Any]
+    meta_data: Mapping[str, Any]
+    match: Mapping[str, str]
+
+    @property
+    def autoinstall(self) -> Mapping[str, Any]:
+        """The part of the user-data that the installer reads."""
+        return mapping(self.user_data.get("autoinstall"))
 
 
-_ONE_EACH = (
-    ("hostnames", "host name"),
-    ("instance_ids", "instance-id"),
-    ("macs", "MAC address"),
-    ("addresses", "IP address"),
-    ("disks", "disk serial"),
-)
+MATCH: KeyPath = ("match",)
+"""Where a finding about match keys lies: in the inventory, for a seed does not have them."""
 
 
-def entry(
-    *,
-    name: str,
-    file: str,
-    user_data: str,
-    meta_data: str = "",
-    match: Mapping[str, str] | None = None,
-    match_line: int | None = None,
-) -> FleetEntry:
-    """The entry of a host from its seed, in text; what cannot be read is left out, `isoforge.fleet.check` says it."""
-    seed = document.read(user_data)
-    autoinstall = mapping(mapping(seed.data).get("autoinstall"))
-    about = document.read(meta_data)
-    return FleetEntry(
-        name=name,
-        file=file,
-        hostnames=tuple(_hostnames(seed, autoinstall)),
-        instance_ids=tuple(_instance_ids(about)),
-        macs=tuple(_macs(seed, autoinstall)),
-        addresses=tuple(_addresses(seed, autoinstall)),
-        disks=tuple(_disks(seed, autoinstall)),
-        match={key: value for key, value in (match or {}).items() if value},
-        match_line=match_line,
-    )
-
-
-def check_fleet(entries: Iterable[FleetEntry]) -> list[Problem]:
+def check_fleet(entries: Iterable[FleetEntry]) -> Iterator[tuple[FleetEntry, Finding]]:
     """Every value that two hosts share and must not, and every pair whose match keys could both fit one machine.
 
-    Each problem is told of the later host and names the earlier one.
+    Each finding is the later host's and names the earlier one.
     """
     fleet = list(entries)
-    problems: list[Problem] = []
-    for kind, words in _ONE_EACH:
-        problems += _shared(fleet, kind, words)
-    problems += _overlapping(fleet)
-    return problems
+    for id_, noun, values in _ONE_EACH:
+        yield from _shared(fleet, id_, noun, values)
+    yield from _overlapping(fleet)
 
 
-def _shared(fleet: list[FleetEntry], kind: str, words: str) -> Iterator[Problem]:
+def _shared(
+    fleet: list[FleetEntry], id_: str, noun: str, values: Callable[[FleetEntry], Iterator[OwnValue]]
+) -> Iterator[tuple[FleetEntry, Finding]]:
     first: dict[str, FleetEntry] = {}
     for host in fleet:
-        told: Told
-        for told in getattr(host, kind):
-            other = first.setdefault(told.value, host)
-            if other is not host:
-                yield Problem(
-                    file=host.file,
-                    line=told.line,
-                    address=f"hosts.{host.name}.{told.address}",
-                    text=f"{told.shown} is the {words} of hosts.{other.name} too",
-                )
+        seen: set[str] = set()
+        for own in values(host):
+            other = first.setdefault(own.value, host)
+            if other is not host and own.value not in seen:
+                message = f"{own.shown} is the {noun} of hosts.{other.name} too"
+                yield host, Finding(id=id_, path=own.path, message=message, severity=Severity.ERROR)
+            seen.add(own.value)
 
 
-def _overlapping(fleet: list[FleetEntry]) -> Iterator[Problem]:
+def _overlapping(fleet: list[FleetEntry]) -> Iterator[tuple[FleetEntry, Finding]]:
     """Match keys that all of them fit where another host's fit: the machine could be taken for either."""
     keys = [_comparable(host.match) for host in fleet]
     having: dict[tuple[str, str], list[int]] = {}
@@ -122,81 +84,71 @@ def _overlapping(fleet: list[FleetEntry]) -> Iterator[Problem]:
             same = keys[other] == pairs
             if other == index or not pairs <= keys[other] or (same and other > index):
                 continue
-            host, met = fleet[index], fleet[other].name
-            said = f"are those of hosts.{met} too" if same else f"fit every machine that hosts.{met} is written for too"
-            yield Problem(
-                file=host.file,
-                line=host.match_line,
-                address=f"hosts.{host.name}.match",
-                text=f"the match keys {said}: the menu could not tell them apart",
-            )
+            host, rival = fleet[index], fleet[other].name
+            shown = ", ".join(f"{key} {value}" for key, value in host.match.items())
+            what = f"are those of hosts.{rival} too" if same else f"fit every machine of hosts.{rival} too"
+            message = f"the match keys ({shown}) {what}: the menu could not tell the two apart"
+            yield host, Finding(id="match-shared", path=MATCH, message=message, severity=Severity.ERROR)
 
 
 def _comparable(match: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     """Each key with each of its values, in one spelling: MAC addresses apart, a UUID in one of its byte orders."""
     pairs = set()
     for key, value in match.items():
-        for one in value.split(",") if key == "mac" else [value]:
+        for one in value.split(",") if key == "mac" else [value] if value else []:
             pairs.add((key, min(both_orders(one)) if key == "uuid" else normalised(one)))
     return frozenset(pairs)
 
 
-def _told(seed: Document, route: document.Route, value: str, shown: str) -> Told:
-    return Told(value=value, shown=shown, address=address_of("", route), line=seed.line(route))
+def _host_names(host: FleetEntry) -> Iterator[OwnValue]:
+    for section in ("identity", "user-data"):
+        name = text(mapping(host.autoinstall.get(section)).get("hostname"))
+        if name:
+            yield OwnValue(value=name.casefold(), shown=repr(name), path=("autoinstall", section, "hostname"))
+            return
 
 
-def _hostnames(seed: Document, autoinstall: Mapping[str, Any]) -> Iterator[Told]:
-    route = ("autoinstall", "identity", "hostname")
-    name = text(mapping(autoinstall.get("identity")).get("hostname"))
-    if not name:
-        route = ("autoinstall", "user-data", "hostname")
-        name = text(mapping(autoinstall.get("user-data")).get("hostname"))
-    if name:
-        yield _told(seed, route, name.casefold(), repr(name))
-
-
-def _instance_ids(about: Document) -> Iterator[Told]:
-    written = mapping(about.data).get("instance-id")
+def _instance_ids(host: FleetEntry) -> Iterator[OwnValue]:
+    written = host.meta_data.get("instance-id")
     if isinstance(written, str | int) and written != "":
-        yield Told(value=str(written), shown=repr(written), address="meta-data.instance-id")
+        yield OwnValue(value=str(written), shown=repr(written), path=("instance-id",))
 
 
-def _macs(seed: Document, autoinstall: Mapping[str, Any]) -> Iterator[Told]:
-    seen: set[str] = set()
-    for device, route, _ in network.devices(autoinstall):
-        places = (((*route, "match", "macaddress"), mapping(device.get("match"))), ((*route, "macaddress"), device))
-        for here, holder in places:
-            mac = text(holder.get("macaddress"))
-            if network.MAC.fullmatch(mac) and mac.lower() not in seen:
-                seen.add(mac.lower())
-                yield _told(seed, here, mac.lower(), mac)
+def _macs(host: FleetEntry) -> Iterator[OwnValue]:
+    for device, path, _ in network.devices(host.autoinstall):
+        for mac, here in network.macs(device, path):
+            yield OwnValue(value=mac, shown=mac, path=here)
 
 
-def _addresses(seed: Document, autoinstall: Mapping[str, Any]) -> Iterator[Told]:
-    seen: set[str] = set()
-    for device, route, _ in network.devices(autoinstall):
-        for written, here in network.static_addresses(device, route):
-            address = network.parsed(written)
-            if address is None or address.ip.is_loopback or address.ip.is_link_local or str(address.ip) in seen:
-                continue
-            seen.add(str(address.ip))
-            yield _told(seed, here, str(address.ip), str(address.ip))
+def _addresses(host: FleetEntry) -> Iterator[OwnValue]:
+    for device, path, _ in network.devices(host.autoinstall):
+        for written, here in static_addresses(device, path):
+            address = parsed(written)
+            if address is not None and not address.ip.is_loopback and not address.ip.is_link_local:
+                yield OwnValue(value=str(address.ip), shown=str(address.ip), path=here)
 
 
-def _disks(seed: Document, autoinstall: Mapping[str, Any]) -> Iterator[Told]:
-    storage = mapping(autoinstall.get("storage"))
-    route: document.Route = ("autoinstall", "storage", "layout", "match")
-    holders = [(mapping(storage.get("layout")).get("match"), route)]
+def _disks(host: FleetEntry) -> Iterator[OwnValue]:
+    storage = mapping(host.autoinstall.get("storage"))
+    path: KeyPath = ("autoinstall", "storage", "layout", "match")
+    holders = [(mapping(storage.get("layout")).get("match"), path)]
     for index, action in enumerate(items(storage.get("config"))):
         if mapping(action).get("type") == "disk":
-            here: document.Route = ("autoinstall", "storage", "config", index)
+            here: KeyPath = ("autoinstall", "storage", "config", index)
             holders += [(action, here), (action.get("match"), (*here, "match"))]
-    seen: set[str] = set()
-    for holder, place in holders:
+    for holder, above in holders:
         for at, one in enumerate(holder if isinstance(holder, list) else [holder]):
             serial = text(mapping(one).get("serial"))
             bare = serial.strip("*")
-            if len(bare) >= 4 and not set(bare) & set("*?[") and bare not in seen:
-                seen.add(bare)
-                within = (*place, at, "serial") if isinstance(holder, list) else (*place, "serial")
-                yield _told(seed, within, bare, repr(serial))
+            if len(bare) >= 4 and not set(bare) & set("*?["):
+                within = (*above, at, "serial") if isinstance(holder, list) else (*above, "serial")
+                yield OwnValue(value=bare, shown=repr(bare), path=within)
+
+
+_ONE_EACH = (
+    ("host-name-shared", "host name", _host_names),
+    ("instance-id-shared", "instance-id", _instance_ids),
+    ("mac-shared", "MAC address", _macs),
+    ("address-shared", "IP address", _addresses),
+    ("disk-serial-shared", "disk serial", _disks),
+)

@@ -1,4 +1,4 @@
-"""The command lists: bash syntax that `sh` does not know, and the two systems (live and target) mixed up."""
+"""The command lists: what `sh` cannot parse or does not know, and the two systems (live and target) mixed up."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isoforge.fleet.check.document import Route
 from isoforge.fleet.check.findings import Findings, items, mapping, text
-from isoforge.fleet.check.releases import Release
 from isoforge.fleet.check.shell import bashisms, unquoted
+from isoforge.fleet.check.shell_syntax import syntax_flaw
+from isoforge.yaml_limits import KeyPath
 
 LISTS = ("early-commands", "late-commands", "error-commands")
+
+CLOUD_LISTS = ("bootcmd", "runcmd")
+"""cloud-init's lists of commands; it writes those that are text into one script for `sh` (Modules, "Runcmd")."""
 
 _IN_TARGET = re.compile(r"\b(curtin\s+in-target|chroot\s+/target|systemd-nspawn\s|arch-chroot\s)")
 _FOR_THE_TARGET = re.compile(
@@ -20,6 +23,15 @@ _FOR_THE_TARGET = re.compile(
     r"|(?:timedatectl|hostnamectl|localectl)\s+set-\w+|systemctl\s+(?:enable|disable|mask|set-default))(?=\s|$)([^;&|]*)"
 )
 """Programs that are meant to change the installed system, at the place of a command."""
+
+_APT = re.compile(
+    r"\b(?:apt|apt-get|aptitude)\b(?P<before>(?:\s+-\S+(?:\s+\w+=\S+)?)*)"
+    r"\s+(?P<verb>install|remove|purge|autoremove|upgrade|full-upgrade|dist-upgrade|build-dep)\b(?P<after>[^;&|\n]*)"
+)
+_APT_YES = re.compile(
+    r"(?:^|\s)(?:-[a-zA-Z]*y[a-zA-Z]*|-qq\w*|--yes|--assume-yes|--assume-no|--force-yes|-s|--simulate|--dry-run|-d)(?=\s|$)"
+)
+"""The options with which apt asks no question (apt-get(8))."""
 
 _REDIRECT = re.compile(r"(?<![0-9<>&])(?:[12]?>>?)\s*(/[\w./-]+)|\btee\s+(?:-a\s+)?(/[\w./-]+)")
 _GOOD_PLACES = re.compile(r"/(target|dev|tmp|run|var/log|proc|sys|mnt|media|cdrom)/|/autoinstall\.yaml/")
@@ -30,23 +42,56 @@ _ENDS_THE_SESSION = re.compile(
 )
 
 
-def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | None) -> None:
-    """Everything about the command lists."""
+def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Everything about the installer's command lists."""
     user = text(mapping(autoinstall.get("identity")).get("username"))
     for name in LISTS:
         for index, command in enumerate(items(autoinstall.get(name))):
-            route = ("autoinstall", name, index)
-            _check_words(found, command, route)
-            for script in scripts(command):
-                for what, cure in bashisms(script):
-                    found.error(route, f"{what} is bash, and this runs in sh: {cure}, or run it with `bash -c`")
+            path = ("autoinstall", name, index)
+            _check_words(findings, command, path)
+            _check_scripts(findings, command, path)
             line = command if isinstance(command, str) else " ".join(map(str, items(command)))
             if name == "early-commands":
-                _check_early(found, list(scripts(command)) or [line], route)
+                _check_early(findings, list(scripts(command)) or [line], path)
             elif name == "late-commands":
                 words = [command] if isinstance(command, str) else items(command)
-                _check_late(found, " ".join(unquoted(str(word))[0] for word in words), route)
-                _check_home(found, line, route, user, release)
+                _check_late(findings, " ".join(unquoted(str(word))[0] for word in words), path)
+                _check_home(findings, line, path, user)
+
+
+def check_scripts(findings: Findings, data: Any) -> None:
+    """cloud-init's own command lists, of the live system and of the installed one."""
+    target = mapping(mapping(mapping(data).get("autoinstall")).get("user-data"))
+    for holder, path in ((mapping(data), ()), (target, ("autoinstall", "user-data"))):
+        for name in CLOUD_LISTS:
+            for index, command in enumerate(items(holder.get(name))):
+                if isinstance(command, str):
+                    _check_scripts(findings, command, (*path, name, index))
+
+
+def _check_scripts(findings: Findings, command: Any, path: KeyPath) -> None:
+    for script in scripts(command):
+        known = bashisms(script)
+        for what, cure in known:
+            findings.error(
+                "bash-syntax", path, f"{what} is bash, and this runs in sh: {cure}, or run it with `bash -c`"
+            )
+        if not known and (flaw := syntax_flaw(script)):
+            findings.error(flaw.id, path, f"sh cannot parse this command: {flaw.message}")
+    words = [command] if isinstance(command, str) else [text(word) for word in items(command)]
+    _check_apt(findings, " ".join(words), path)
+
+
+def _check_apt(findings: Findings, line: str, path: KeyPath) -> None:
+    """apt asks whether to go on where nobody can answer: stdin is empty, and it stops."""
+    for call in _APT.finditer(line):
+        quiet = (
+            _APT_YES.search(f"{call['before']} {call['after']}") or "yes |" in line or "APT::Get::Assume-Yes" in line
+        )
+        if not quiet:
+            message = f"apt would ask before it goes on, and nobody answers: write `{call['verb']} -y`"
+            findings.warning("apt-asks", path, message)
+            return
 
 
 def scripts(command: Any) -> Iterator[str]:
@@ -60,57 +105,61 @@ def scripts(command: Any) -> Iterator[str]:
             yield words[at + 1]
 
 
-def _check_words(found: Findings, command: Any, route: Route) -> None:
+def _check_words(findings: Findings, command: Any, path: KeyPath) -> None:
     """A list of words is started as it stands: no shell is there to split it or to understand `&&`."""
     words = [text(word) for word in items(command)]
     if len(words) == 1 and " " in words[0].strip():
-        found.error(route, "is one word with blanks in it, which no program is called: write it as text, or split it")
+        message = "is one word with spaces in it, and no program has that name: write it as text, or split it"
+        findings.error("command-not-split", path, message)
     elif words and not any(word in {"-c", "-ec", "-xc", "-exc"} for word in words):
         used = next((word for word in words if word in {"&&", "||", "|", ">", ">>", ";", "<"}), None)
         if used:
-            found.error(route, f"{used} means nothing in a list of words, no shell reads it: write the command as text")
+            message = f"{used} has no meaning in a list of words, which no shell reads: write the command as text"
+            findings.error("operator-in-words", path, message)
 
 
-def _check_early(found: Findings, lines: list[str], route: Route) -> None:
+def _check_early(findings: Findings, lines: list[str], path: KeyPath) -> None:
     code = "\n".join(unquoted(line)[0] for line in lines)
     if "in-target" in code or ("/target" in code and re.search(r"(?:^|[\s=>])/target(/|\s|$)", code)):
-        found.warning(route, "/target is not there yet: early-commands run before the disks are touched")
+        message = "/target does not exist yet: early-commands run before the disks are touched"
+        findings.warning("target-too-early", path, message)
 
 
-def _check_late(found: Findings, code: str, route: Route) -> None:
+def _check_late(findings: Findings, code: str, path: KeyPath) -> None:
     """``code`` is a command without what is in quotes, word by word: hosts share their scripts, and not the words."""
     inside = _IN_TARGET.search(code)
     program = _FOR_THE_TARGET.search(code)
     if program and "/target" not in program[2]:
         cure = f"write `curtin in-target -- {program[1]} …`"
-        found.warning(route, f"{program[1]} changes the live system, which is gone after the reboot: {cure}")
+        message = f"{program[1]} changes the live system, which is gone after the reboot: {cure}"
+        findings.warning("live-system-changed", path, message)
     if ending := _ENDS_THE_SESSION.search(code):
-        found.warning(
-            route, f"{ending[1]} cuts the install off before its end: use `shutdown:` of the autoinstall document"
-        )
+        message = f"{ending[1]} cuts the installation off before its end: use `shutdown:` of the autoinstall document"
+        findings.warning("reboot-in-command", path, message)
     for redirect in _REDIRECT.finditer(code):
-        place = redirect[1] or redirect[2]
-        if not _GOOD_PLACES.match(place + "/"):
-            found.warning(
-                route, f"{place} is written in the live system, which is gone after the reboot: write /target{place}"
-            )
+        target = redirect[1] or redirect[2]
+        if not _GOOD_PLACES.match(target + "/"):
+            message = f"{target} is written in the live system, which is gone after the reboot: write /target{target}"
+            findings.warning("live-system-written", path, message)
     if inside:
         after = _REDIRECT.sub("", re.split(r"[;&|]", code[inside.end() :])[0])
         if "chroot" in inside[0]:
             after = after.removeprefix("/target")
         if re.search(r"(?<!=)/target(/|\s|$)", re.sub(r"^\s*(-t|--target)[ =]/target", "", after)):
-            found.warning(route, "there is no /target inside the target: leave it out of the path")
+            message = "there is no /target inside the target: leave it out of the path"
+            findings.warning("target-inside-target", path, message)
 
 
-def _check_home(found: Findings, line: str, route: Route, user: str, release: Release | None) -> None:
+def _check_home(findings: Findings, line: str, path: KeyPath, user: str) -> None:
     """Until 26.04 the account of `identity` is made on the first boot, after the late-commands."""
+    release = findings.release
     if not user or user not in line or (release is not None and not release.before("26.04")):
         return
     name = re.escape(user)
     if re.search(
         rf"/home/{name}\b|\bchown\b[^;&|]*\s{name}(:|\s)|\bsu\s+(-\w*\s+)*{name}\b|\bsudo\s+-u\s*{name}\b", line
     ):
-        said = (
-            f"the account {user} is made on the first boot before 26.04: it has no home yet; use `user-data` (runcmd)"
+        message = (
+            f"before 26.04 the account {user} is created on first boot and has no home yet: use `user-data` (runcmd)"
         )
-        found.warning(route, said)
+        findings.warning("home-too-early", path, message)

@@ -6,113 +6,128 @@ from collections.abc import Mapping
 from typing import Any
 
 from isoforge.fleet.check import schema
-from isoforge.fleet.check.document import MOST_BYTES
-from isoforge.fleet.check.findings import Findings, mapping, meant
+from isoforge.fleet.check.findings import Findings, mapping
+from isoforge.problems import did_you_mean
+from isoforge.yaml_limits import MOST_BYTES
 
 HEADER = "#cloud-config"
 
 LARGE_BYTES = 1024 * 1024
 """From this size on, user-data most probably carries files that belong elsewhere."""
 
+_LOST = "cloud-init would not read the file, and the installer would ask every question"
 
-def decoded(found: Findings, raw: bytes) -> str:
-    """Say what is wrong with the bytes before they are YAML, and give them as text with plain line ends; "" if they
-    are no text."""
-    if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
-        found.error((), "is UTF-16: save as UTF-8 without byte order mark", line=1)
+
+def decoded(findings: Findings, content: bytes) -> str:
+    """Report what is wrong with the bytes before they are YAML, and return them as text with plain line ends; "" if
+    they are not text."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        findings.error("encoding-wrong", (), "is UTF-16: save as UTF-8 without byte order mark", line=1)
         return ""
-    if raw.startswith(b"\xef\xbb\xbf"):
-        found.error((), "begins with a byte order mark, which hides the first line: save as UTF-8 without it", line=1)
-        raw = raw[3:]
+    if content.startswith(b"\xef\xbb\xbf"):
+        message = "begins with a byte order mark, which hides the first line: save as UTF-8 without it"
+        findings.error("byte-order-mark", (), message, line=1)
+        content = content[3:]
     try:
-        text = raw.decode("utf-8")
+        text = content.decode("utf-8")
     except UnicodeDecodeError as error:
-        found.error((), "is not UTF-8 here: save as UTF-8", line=raw.count(b"\n", 0, error.start) + 1)
+        line = content.count(b"\n", 0, error.start) + 1
+        findings.error("encoding-wrong", (), "is not UTF-8 here: save as UTF-8", line=line)
         return ""
     if "\r" in text:
-        found.error((), "has Windows line ends (CR LF): save with LF", line=text.count("\n", 0, text.index("\r")) + 1)
+        line = text.count("\n", 0, text.index("\r")) + 1
+        findings.error("windows-line-ends", (), "has Windows line ends (CR LF): save with LF", line=line)
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def check_size(found: Findings, raw: bytes) -> bool:
-    """Whether the file is of a size that is worth reading; a large one is said."""
-    if len(raw) > MOST_BYTES:
-        found.error((), f"has more than {MOST_BYTES >> 20} MiB: that is no user-data", line=1)
+def check_size(findings: Findings, content: bytes) -> bool:
+    """Whether the file is of a size that is worth reading; a large one is reported."""
+    if len(content) > MOST_BYTES:
+        message = f"is larger than {MOST_BYTES >> 20} MiB: not a seed file"
+        findings.error("yaml-too-large", (), message, line=1)
         return False
-    if len(raw) > LARGE_BYTES:
-        found.warning((), f"has {len(raw) / LARGE_BYTES:.1f} MiB: fetch large files in a command instead", line=1)
+    if len(content) > LARGE_BYTES:
+        message = f"has {len(content) / LARGE_BYTES:.1f} MiB: fetch large files with a command instead"
+        findings.warning("user-data-large", (), message, line=1)
     return True
 
 
-def check_first_line(found: Findings, text: str) -> None:
-    """Say if cloud-init would not take the text for cloud-config."""
+def check_first_line(findings: Findings, text: str) -> None:
+    """Report if cloud-init would not take the text for cloud-config."""
     if not text.strip():
-        found.error((), f"is empty: it needs {HEADER} on its first line and an `autoinstall:` mapping", line=1)
+        message = f"is empty: it needs {HEADER} on its first line and an `autoinstall:` mapping"
+        findings.error("user-data-empty", (), message, line=1)
         return
     lines = text.split("\n")
     first = lines[0]
     if first.rstrip() == HEADER:
         return
     begun = next((index for index, line in enumerate(lines) if line.rstrip() == HEADER), None)
-    lost = "cloud-init would not read it, and the installer would ask every question"
     if begun is None:
-        found.error((), f"the first line must be {HEADER}, not {_shown(first)}: {lost}", line=1)
+        message = f"the first line must be {HEADER}, not {_excerpt(first)}: {_LOST}"
     else:
         between = "a comment or another line" if "".join(lines[:begun]).strip() else "an empty line"
-        found.error((), f"{HEADER} must be the very first line; {between} stands before it: {lost}", line=1)
+        message = f"{HEADER} must be the very first line, but {between} precedes it: {_LOST}"
+    findings.error("header-missing", (), message, line=1)
 
 
-def _shown(first: str) -> str:
+def _excerpt(first: str) -> str:
     return repr(first) if first.startswith("#") and len(first) < 60 else "something else"
 
 
-def check_beside(found: Findings, data: Any) -> Mapping[str, Any]:
-    """Say what is wrong at the top level, and give the `autoinstall:` mapping; an empty one if there is none."""
+def check_top_level(findings: Findings, data: Any) -> Mapping[str, Any]:
+    """Report what is wrong at the top level, and return the `autoinstall:` mapping; an empty one if there is none."""
     if data is None:
-        found.error((), "holds nothing but comments: it needs an `autoinstall:` mapping", line=1)
+        message = "holds nothing but comments: it needs an `autoinstall:` mapping"
+        findings.error("user-data-empty", (), message, line=1)
         return {}
     if not isinstance(data, dict):
-        found.error((), f"must be a mapping with an `autoinstall:` key, not {schema.kind(data)}")
+        message = f"must be a mapping with an `autoinstall:` key, not {schema.kind(data)}"
+        findings.error("wrong-type", (), message)
         return {}
     known = schema.load("autoinstall")["properties"]
     if "autoinstall" not in data:
-        _say_missing(found, data, known)
+        _report_missing(findings, data, known)
         return {}
     cloud = schema.words("cloud-config-keys")
     for key in data:
-        if key in cloud:
-            if key in known:
-                said = "configures the live system here; to configure the installed one, indent it under `autoinstall:`"
-                found.warning((key,), said)
-        elif key in known:
-            found.error((key,), "stands beside `autoinstall:` and is lost there: indent it under `autoinstall:`")
-        else:
-            found.warning((key,), f"cloud-init knows no such key{meant(key, cloud | set(known))}")
+        if key in cloud and key in known:
+            message = "configures the live system here; for the installed system, indent it under `autoinstall:`"
+            findings.warning("key-for-live-system", (key,), message)
+        elif key not in cloud and key in known:
+            message = "stands beside `autoinstall:` and has no effect there: indent it under `autoinstall:`"
+            findings.error("key-beside-autoinstall", (key,), message)
+        elif key not in cloud:
+            near = did_you_mean(key, cloud | set(known))
+            findings.warning("cloud-config-key-unknown", (key,), f"cloud-init has no such key{near}")
     value = data["autoinstall"]
     if not value and (value is None or isinstance(value, dict)):
-        found.error(("autoinstall",), "is empty, which the installer takes for none: it would ask every question")
+        message = "is empty, which the installer treats as absent: it would ask every question"
+        findings.error("autoinstall-missing", ("autoinstall",), message)
     elif not isinstance(value, dict):
-        found.error(("autoinstall",), f"must be a mapping, not {schema.kind(value)}")
+        findings.error("wrong-type", ("autoinstall",), f"must be a mapping, not {schema.kind(value)}")
     return mapping(value)
 
 
-def _say_missing(found: Findings, data: Mapping[str, Any], known: Mapping[str, Any]) -> None:
-    lost = "there is no `autoinstall:` key, so that the installer would ask every question"
-    typo = next((key for key in data if meant(key, ["autoinstall"])), None)
+def _report_missing(findings: Findings, data: Mapping[str, Any], known: Mapping[str, Any]) -> None:
+    lost = "there is no `autoinstall:` key, so the installer would ask every question"
+    typo = next((key for key in data if did_you_mean(key, ["autoinstall"])), None)
     if typo is not None:
-        found.error((typo,), f"{lost}; did you mean 'autoinstall'?")
+        findings.error("autoinstall-missing", (typo,), f"{lost}; did you mean 'autoinstall'?")
     elif "version" in data and any(key in known for key in data):
-        found.error(("autoinstall",), f"{lost}: indent the whole document under `autoinstall:`", line=1)
+        message = f"{lost}: indent the whole document under `autoinstall:`"
+        findings.error("autoinstall-missing", ("autoinstall",), message, line=1)
     else:
-        found.error(("autoinstall",), lost, line=1)
+        findings.error("autoinstall-missing", ("autoinstall",), lost, line=1)
 
 
-def check_target(found: Findings, autoinstall: Mapping[str, Any]) -> None:
+def check_target(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """The cloud-config of the installed system, `autoinstall.user-data`: unknown keys and wrong types."""
-    route = ("autoinstall", "user-data")
+    path = ("autoinstall", "user-data")
     target = mapping(autoinstall.get("user-data"))
     known = schema.words("cloud-config-keys") - {"autoinstall"}
     for key in target:
         if key not in known:
-            found.warning((*route, key), f"cloud-init knows no such key{meant(key, known)}")
-    schema.check(found, target, route, schema.validator("cloud-config"))
+            message = f"cloud-init has no such key{did_you_mean(key, known)}"
+            findings.warning("cloud-config-key-unknown", (*path, key), message)
+    schema.check(findings, target, path, schema.validator("cloud-config"))

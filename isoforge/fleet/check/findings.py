@@ -1,80 +1,65 @@
-"""The problems of one document as they are found, each with its line and its address."""
+"""What the rules find in one document, each with its id and the path of the value; where that is, others know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from difflib import SequenceMatcher, get_close_matches
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from isoforge.fleet.check.document import Document, Route
-from isoforge.problems import Problem, Severity
+from isoforge.problems import Severity
+from isoforge.release import Release
+from isoforge.yaml_limits import KeyPath
+from isoforge.yaml_reader import Document
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One mistake at ``path`` of a document. ``line`` is set where the path does not tell it: for the text itself."""
+
+    id: str
+    path: KeyPath
+    message: str
+    severity: Severity
+    line: int | None = None
+    leak: bool = False
 
 
 class Findings:
-    """Collects problems: a rule says the route of the value and what is wrong with it, the rest is known here.
+    """Collects what rules find in ``document``: a rule names the kind, the path of the value and what is wrong.
 
-    ``file`` is the file as the user would type it, ``address`` what every address begins with (``hosts.NAME``, or
-    nothing), ``top`` the route of the document inside what the user wrote.
+    ``release`` is the base ISO's and ``firmware`` the host's (``uefi``, ``bios``), as far as they are known.
     """
 
-    def __init__(self, document: Document, *, file: str, address: str) -> None:
+    def __init__(self, document: Document, *, release: Release | None = None, firmware: str | None = None) -> None:
         self.document = document
-        self.problems: list[Problem] = []
-        self._file = file
-        self._address = address
+        self.release = release
+        self.firmware = firmware
+        self.all: dict[Finding, None] = {}
 
-    def error(self, route: Route, text: str, *, line: int | None = None) -> None:
-        """The build must not go on: the install would fail, or do what was not meant."""
-        self._add(route, text, line, Severity.ERROR)
+    def error(self, id_: str, path: KeyPath, message: str, *, line: int | None = None) -> None:
+        """The build must not go on: the installation would fail, or do what was not meant."""
+        self.add(Finding(id=id_, path=path, message=message, severity=Severity.ERROR, line=line))
 
-    def warning(self, route: Route, text: str, *, line: int | None = None, leak: bool = False) -> None:
-        """It may be meant, but mostly is not; a ``leak`` is a secret in clear."""
-        self._add(route, text, line, Severity.WARNING, leak=leak)
+    def warning(self, id_: str, path: KeyPath, message: str, *, line: int | None = None, leak: bool = False) -> None:
+        """It may be meant, but mostly is not; a ``leak`` is a plain-text secret."""
+        self.add(Finding(id=id_, path=path, message=message, severity=Severity.WARNING, line=line, leak=leak))
 
-    def _add(self, route: Route, text: str, line: int | None, severity: Severity, *, leak: bool = False) -> None:
-        self.problems.append(
-            Problem(
-                file=self._file,
-                line=self.document.line(route) if line is None else line,
-                address=address_of(self._address, route),
-                text=text,
-                severity=severity,
-                leak=leak,
-            )
-        )
+    def add(self, finding: Finding) -> None:
+        """Keep ``finding``; the same one twice counts once."""
+        self.all.setdefault(finding)
 
-    def in_order(self) -> list[Problem]:
-        """All problems in the order of the lines they are on, without repetitions."""
-        return sorted(dict.fromkeys(self.problems), key=lambda problem: (problem.line or 0, problem.address))
+    def add_faults(self) -> None:
+        """Keep what is wrong with the document's text itself."""
+        for fault in self.document.faults:
+            self.error(fault.id, fault.path, fault.message, line=fault.line)
 
-
-def address_of(start: str, route: Route) -> str:
-    """``hosts.web-1`` and ("autoinstall", "packages", 0) → ``hosts.web-1.autoinstall.packages[0]``."""
-    made = start
-    for step in route:
-        if isinstance(step, int):
-            made += f"[{step}]"
-        else:
-            made += f".{step}" if made else step
-    return made or "document"
-
-
-def meant(word: str, known: Iterable[str]) -> str:
-    """The tail of a sentence about a word nobody knows: "; did you mean 'match'?", or nothing if none is near."""
-    choices = {_plain(name): name for name in known}
-    near = get_close_matches(_plain(word), choices, n=5, cutoff=0.6)
-    if not near:
-        return ""
-    best = min(near, key=lambda one: (-SequenceMatcher(None, one, _plain(word)).ratio(), one))
-    return f"; did you mean {choices[best]!r}?"
-
-
-def _plain(word: str) -> str:
-    return word.lower().replace("_", "-")
+    def has_fault(self, path: KeyPath) -> bool:
+        """Whether the text of the value at ``path`` is wrong already: a rule about its content would say it twice."""
+        return any(fault.path == path for fault in self.document.faults)
 
 
 def mapping(value: Any) -> Mapping[str, Any]:
-    """``value`` if it is a mapping, else an empty one: that it is none is said elsewhere, by the schema."""
+    """``value`` if it is a mapping, else an empty one: the schema reports the wrong type."""
     return value if isinstance(value, dict) else {}
 
 

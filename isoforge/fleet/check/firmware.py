@@ -10,31 +10,32 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from isoforge.fleet.check.document import Route
 from isoforge.fleet.check.findings import Findings, mapping, text
+from isoforge.yaml_limits import KeyPath
 
 _FAT = frozenset({"fat32", "vfat", "fat", "fat16"})
 
 
-def check(found: Findings, config: list[Any], route: Route, runs_on: str | None) -> None:
-    """Judge the actions at ``route`` for a host whose firmware is ``runs_on`` (uefi, bios; None: unknown)."""
+def check(findings: Findings, config: list[Any], path: KeyPath) -> None:
+    """Check the actions at ``path`` for the host's firmware, if it is known."""
     actions = [action for action in config if isinstance(action, dict)]
     if not _root_is_mounted(actions):
-        found.error(route, "nothing is mounted at /: add a `mount` action with `path: /`")
-    _check_tables(found, config, route)
+        findings.error("root-not-mounted", path, "nothing is mounted at /: add a `mount` action with `path: /`")
+    _check_tables(findings, config, path)
     if any(action.get("type") == "dasd" or action.get("flag") == "prep" for action in actions):
         return  # s390x and ppc64el boot by other rules
     uefi, bios = _serves_uefi(actions), _serves_bios(actions)
     if not uefi and not bios:
-        found.error(route, f"no firmware could boot this: {_missing(actions)}")
-    elif runs_on == "uefi" and not uefi:
-        found.error(route, "boots on BIOS only, but the host has UEFI: make an EFI system partition the grub_device")
-    elif runs_on == "bios" and not bios:
-        found.error(
-            route, "boots on UEFI only, but the host has BIOS: make the disk the grub_device (bios_grub on GPT)"
-        )
-    elif runs_on is None:
-        found.warning(route, f"boots on {'UEFI' if uefi else 'BIOS'} only; a `layout` serves both")
+        findings.error("storage-not-bootable", path, f"no firmware could boot this: {_missing(actions)}")
+    elif findings.firmware == "uefi" and not uefi:
+        message = "boots on BIOS only, but the host has UEFI: make an EFI system partition the grub_device"
+        findings.error("storage-for-other-firmware", path, message)
+    elif findings.firmware == "bios" and not bios:
+        message = "boots on UEFI only, but the host has BIOS: make the disk the grub_device (bios_grub on GPT)"
+        findings.error("storage-for-other-firmware", path, message)
+    elif findings.firmware is None and not uefi:
+        message = "boots on BIOS only, and few machines start that way; a `layout` serves both"
+        findings.warning("storage-for-bios-only", path, message)
 
 
 def _of(actions: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
@@ -93,11 +94,12 @@ def _missing(actions: list[dict[str, Any]]) -> str:
     return "it has no EFI system partition (fat32, at /boot/efi) and no disk with `grub_device: true` and bios_grub"
 
 
-def _check_tables(found: Findings, config: list[Any], route: Route) -> None:
+def _check_tables(findings: Findings, config: list[Any], path: KeyPath) -> None:
     """A disk that gets partitions must be given a partition table, unless it keeps the one it has."""
     parents = {text(mapping(action).get("device")) for action in config if mapping(action).get("type") == "partition"}
     for index, action in enumerate(config):
         one = mapping(action)
         bare = one.get("type") == "disk" and one.get("preserve") is not True and not one.get("ptable")
         if bare and text(one.get("id")) in parents:
-            found.warning((*route, index), "gets partitions, but no partition table: add `ptable: gpt`")
+            message = "gets partitions, but no partition table: add `ptable: gpt`"
+            findings.warning("partition-table-missing", (*path, index), message)

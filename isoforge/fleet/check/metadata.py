@@ -3,34 +3,34 @@
 from __future__ import annotations
 
 from isoforge.fleet.check import access, schema
-from isoforge.fleet.check.findings import Findings, meant
+from isoforge.fleet.check.findings import Findings
+from isoforge.problems import did_you_mean
 
 
-def check(found: Findings) -> None:
-    """Judge the parsed document that ``found`` was made for; an empty one is right, it must only be there."""
-    for fault in found.document.faults:
-        found.error(fault.route, fault.text, line=fault.line)
-    data = found.document.data
-    if not found.document.readable or data is None:
+def check(findings: Findings) -> None:
+    """Check the parsed document of ``findings``; an empty one is right, it must only be there."""
+    data = findings.document.data
+    if not findings.document.readable or data is None:
         return
     if not isinstance(data, dict):
-        found.error((), f"must be a mapping (instance-id: …) or empty, not {schema.kind(data)}")
+        message = f"must be a mapping (instance-id: …) or empty, not {schema.kind(data)}"
+        findings.error("wrong-type", (), message)
         return
     known = schema.words("meta-data-keys")
     for key, value in data.items():
         if key not in known:
-            found.warning((key,), f"NoCloud reads no such key{meant(key, known)}")
+            findings.warning("meta-data-key-unknown", (key,), f"NoCloud has no such key{did_you_mean(key, known)}")
         elif key in {"instance-id", "local-hostname", "hostname"}:
-            _check_text(found, key, value)
+            _check_text(findings, key, value)
 
 
-def _check_text(found: Findings, key: str, value: object) -> None:
-    trap = schema.trapped(found.document.place((key,)), value, "string", (key,))
+def _check_text(findings: Findings, key: str, value: object) -> None:
+    trap = schema.trapped(findings.document.written((key,)), value, "string", (key,))
     if trap:
-        found.error((key,), trap)
+        findings.error("unquoted-value", (key,), trap)
     elif not isinstance(value, str):
-        found.error((key,), f"must be text, not {schema.kind(value)}")
+        findings.error("wrong-type", (key,), f"must be text, not {schema.kind(value)}")
     elif not value:
-        found.error((key,), "is empty")
-    elif key != "instance-id" and not all(access.HOST_LABEL.fullmatch(label) for label in value.split(".")):
-        found.error((key,), f"{value!r} is not a host name: letters, digits and hyphens")
+        findings.error("value-empty", (key,), "is empty")
+    elif key != "instance-id" and not access.is_host_name(value):
+        findings.error("host-name-invalid", (key,), access.bad_host_name(value))

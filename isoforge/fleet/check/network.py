@@ -2,170 +2,175 @@
 
 from __future__ import annotations
 
-import ipaddress
-import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isoforge.fleet.check import schema
-from isoforge.fleet.check.document import Route
-from isoforge.fleet.check.findings import Findings, items, mapping, meant
+from isoforge.fleet.check import addresses, schema
+from isoforge.fleet.check.addresses import MAC
+from isoforge.fleet.check.findings import Findings, items, mapping
+from isoforge.problems import did_you_mean
+from isoforge.yaml_limits import KeyPath
 
-NETWORK: Route = ("autoinstall", "network")
+NETWORK: KeyPath = ("autoinstall", "network")
 
 DEVICE_TYPES = ("ethernets", "wifis", "modems", "bridges", "bonds", "vlans", "vrfs", "dummy-devices",
                 "virtual-ethernets", "tunnels", "nm-devices")  # fmt: skip
 
-MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){19}")
-"""Six bytes, or the twenty of InfiniBand."""
+_PHYSICAL = frozenset({"ethernets", "wifis", "modems", "nm-devices"})
+"""Types whose names are only keys of the document; the others are the names of devices that netplan creates."""
+
+_LONGEST_NAME = 15
+"""IFNAMSIZ less the final zero (linux/if.h)."""
 
 _MAC_WORDS = frozenset({"permanent", "random", "stable", "stable-ssid", "preserve"})
 
-Address = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+_TRUE = (True, "true", "yes", "on", "y")
+"""How netplan spells truth."""
 
 
-def check(found: Findings, autoinstall: Mapping[str, Any]) -> None:
+def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about the network, in the flat form and in the nested one (``network: {network: …}``)."""
     network = autoinstall.get("network")
     if not isinstance(network, dict):
         return
-    route, body = inner(network)
+    path, body = inner(network)
     if "network" in network:
         for key in network:
             if key != "network":
-                found.error((*NETWORK, key), "stands beside a nested `network:`; put all of it into one of the two")
+                message = "stands beside a nested `network:`; put all of it into one of the two"
+                findings.error("network-twice", (*NETWORK, key), message)
     if not isinstance(body, dict):
-        found.error(route, f"must be a mapping, not {schema.kind(body)}")
+        findings.error("wrong-type", path, f"must be a mapping, not {schema.kind(body)}")
         return
-    schema.check(found, body, route, schema.validator("netplan"))
-    for device, here, _ in devices(autoinstall):
-        _check_addresses(found, device, here)
-        _check_routes(found, device, here)
-        _check_hardware(found, device, here)
-    _check_references(found, autoinstall, body)
+    schema.check(findings, body, path, schema.validator("netplan"))
+    names: dict[str, KeyPath] = {}
+    for device, here, kind in devices(autoinstall):
+        _check_name(findings, here, kind, names)
+        addresses.check_device(findings, device, here)
+        _check_hardware(findings, device, here)
+        _check_overrides(findings, device, here)
+    _check_references(findings, autoinstall, body)
+    addresses.check_shared(findings, devices(autoinstall))
+    _check_macs(findings, autoinstall)
+    _check_vlans(findings, autoinstall)
 
 
-def inner(network: Mapping[str, Any]) -> tuple[Route, Any]:
-    """The body of the netplan document and its route, without the extra `network:` that 20.04 asked for."""
+def inner(network: Mapping[str, Any]) -> tuple[KeyPath, Any]:
+    """The body of the netplan document and its path, without the extra `network:` that 20.04 asked for."""
     if "network" in network:
         return (*NETWORK, "network"), network["network"]
     return NETWORK, network
 
 
-def devices(autoinstall: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], Route, str]]:
-    """Every device of the network with its route and its type."""
-    route, body = inner(mapping(autoinstall.get("network")))
+def devices(autoinstall: Mapping[str, Any]) -> Iterator[tuple[Mapping[str, Any], KeyPath, str]]:
+    """Every device of the network with its path and its type."""
+    path, body = inner(mapping(autoinstall.get("network")))
     for kind in DEVICE_TYPES:
         for name, device in mapping(mapping(body).get(kind)).items():
             if isinstance(device, dict):
-                yield device, (*route, kind, name), kind
+                yield device, (*path, kind, name), kind
 
 
-def static_addresses(device: Mapping[str, Any], route: Route) -> Iterator[tuple[str, Route]]:
-    """The static addresses of a device as written, each with its route."""
-    for index, address in enumerate(items(device.get("addresses"))):
-        for written in address if isinstance(address, dict) else [address]:
-            if isinstance(written, str):
-                yield written, (*route, "addresses", index)
+def macs(device: Mapping[str, Any], path: KeyPath) -> Iterator[tuple[str, KeyPath]]:
+    """The MAC addresses that a device is found by or is given, in small letters, each with its path."""
+    places = (((*path, "match", "macaddress"), mapping(device.get("match"))), ((*path, "macaddress"), device))
+    for here, holder in places:
+        mac = holder.get("macaddress")
+        if isinstance(mac, str) and MAC.fullmatch(mac):
+            yield mac.lower(), here
 
 
-def parsed(written: str) -> Address | None:
-    """``192.0.2.11/24`` as an interface address; None if it is none."""
-    try:
-        return ipaddress.ip_interface(written)
-    except ValueError:
-        return None
+def _check_name(findings: Findings, path: KeyPath, kind: str, names: dict[str, KeyPath]) -> None:
+    name = str(path[-1])
+    if name in names:
+        message = f"a device called {name!r} exists already under {names[name][-2]}"
+        findings.error("device-name-twice", path, message)
+    names.setdefault(name, path)
+    too_long = len(name.encode()) > _LONGEST_NAME
+    if kind not in _PHYSICAL and (too_long or not name.isprintable() or set(name) & set(" /:")):
+        message = f"invalid device name {name!r}: at most {_LONGEST_NAME} characters, without spaces, / and :"
+        findings.error("device-name-invalid", path, message)
 
 
-def _is_address(written: str) -> bool:
-    try:
-        ipaddress.ip_address(written)
-    except ValueError:
-        return False
-    return True
-
-
-def _check_addresses(found: Findings, device: Mapping[str, Any], route: Route) -> None:
-    for written, here in static_addresses(device, route):
-        if said := _flaw(written):
-            found.error(here, f"{written!r} {said}")
-    nameservers = mapping(device.get("nameservers"))
-    for index, written in enumerate(items(nameservers.get("addresses"))):
-        if isinstance(written, str) and not _is_address(written):
-            found.error((*route, "nameservers", "addresses", index), f"{written!r} is not an address")
-    for key in ("gateway4", "gateway6"):
-        gateway = device.get(key)
-        if isinstance(gateway, str):
-            if _is_address(gateway):
-                found.warning((*route, key), f"is deprecated: write `routes: [{{to: default, via: {gateway}}}]`")
-            else:
-                found.error((*route, key), f"{gateway!r} is not an address")
-
-
-def _flaw(written: str) -> str:
-    """What is wrong with a static address, or nothing."""
-    address = parsed(written)
-    if address is None:
-        return "is not an address with prefix length (192.0.2.11/24)"
-    if "/" not in written:
-        return f"has no prefix length: write {written}/24, or what your network has"
-    if address.version == 4 and address.network.prefixlen < 31:
-        if address.ip == address.network.network_address:
-            return "is the network itself, not an address in it"
-        if address.ip == address.network.broadcast_address:
-            return "is the broadcast address of its network"
-    return ""
-
-
-def _check_routes(found: Findings, device: Mapping[str, Any], route: Route) -> None:
-    near = [address.network for written, _ in static_addresses(device, route) if (address := parsed(written))]
-    for index, one in enumerate(items(device.get("routes"))):
-        here = (*route, "routes", index)
-        to, via = mapping(one).get("to"), mapping(one).get("via")
-        if to is None:
-            found.error((*here, "to"), "is missing")
-        elif isinstance(to, str) and to != "default" and parsed(to) is None:
-            found.error((*here, "to"), f"{to!r} is neither a network nor 'default'{meant(to, ['default'])}")
-        if not isinstance(via, str):
-            continue
-        if not _is_address(via):
-            found.error((*here, "via"), f"{via!r} is not an address")
-            continue
-        gateway = ipaddress.ip_address(via)
-        family = [network for network in near if network.version == gateway.version]
-        reachable = any(gateway in network for network in family) or gateway.is_link_local
-        if family and not reachable and mapping(one).get("on-link") is not True and device.get("dhcp4") is not True:
-            found.warning((*here, "via"), f"{via} is in no network of this device: it could not be reached")
-
-
-def _check_hardware(found: Findings, device: Mapping[str, Any], route: Route) -> None:
+def _check_hardware(findings: Findings, device: Mapping[str, Any], path: KeyPath) -> None:
     wanted = mapping(device.get("match")).get("macaddress")
-    if isinstance(wanted, str) and not MAC.fullmatch(wanted):
-        found.error((*route, "match", "macaddress"), f"{wanted!r} is not a MAC address (00:00:5e:00:53:01)")
+    if isinstance(wanted, str):
+        _check_mac(findings, wanted, (*path, "match", "macaddress"))
     given = device.get("macaddress")
-    if isinstance(given, str) and given not in _MAC_WORDS and not MAC.fullmatch(given):
-        found.error((*route, "macaddress"), f"{given!r} is not a MAC address (00:00:5e:00:53:01)")
+    if isinstance(given, str) and given not in _MAC_WORDS:
+        _check_mac(findings, given, (*path, "macaddress"))
     if "set-name" in device and not device.get("match"):
-        found.error((*route, "set-name"), "needs `match:` beside it, which says what device is renamed")
+        message = "needs `match:` beside it, which selects the device to rename"
+        findings.error("set-name-without-match", (*path, "set-name"), message)
 
 
-def _check_references(found: Findings, autoinstall: Mapping[str, Any], body: Mapping[str, Any]) -> None:
+def _check_mac(findings: Findings, mac: str, path: KeyPath) -> None:
+    if not MAC.fullmatch(mac):
+        findings.error("mac-invalid", path, f"invalid MAC address {mac!r}: expected one such as 00:00:5e:00:53:01")
+    elif len(mac) == 17 and int(mac[:2], 16) & 1:
+        findings.error("mac-multicast", path, f"{mac} is a multicast address: no network card has it")
+
+
+def _check_overrides(findings: Findings, device: Mapping[str, Any], path: KeyPath) -> None:
+    """systemd-networkd has one set for both families; netplan 0.106 refuses two that differ."""
+    if device.get("dhcp4") not in _TRUE or device.get("dhcp6") not in _TRUE:
+        return
+    four, six = (mapping(device.get(f"{family}-overrides")) for family in ("dhcp4", "dhcp6"))
+    for key in dict.fromkeys([*four, *six]):
+        if key not in four or key not in six or four[key] != six[key]:
+            message = f"must have the same {key} as dhcp4-overrides, since DHCP is used for both families"
+            findings.error("dhcp-overrides-differ", (*path, "dhcp6-overrides"), message)
+
+
+def _check_references(findings: Findings, autoinstall: Mapping[str, Any], body: Mapping[str, Any]) -> None:
     known = {name for kind in DEVICE_TYPES for name in mapping(body.get(kind))}
     held: dict[str, str] = {}
-    for device, route, kind in devices(autoinstall):
-        link = device.get("link")
-        if isinstance(link, str) and link not in known:
-            found.error((*route, "link"), f"no device is called {link!r} here{meant(link, known)}")
-        for index, member in enumerate(items(device.get("interfaces"))):
-            here = (*route, "interfaces", index)
-            if not isinstance(member, str):
-                continue
-            if member not in known:
-                found.error(here, f"no device is called {member!r} here{meant(member, known)}")
-            elif kind in {"bonds", "bridges"}:
+    for device, path, kind in devices(autoinstall):
+        members = items(device.get("interfaces"))
+        _check_named(findings, device.get("link"), (*path, "link"), known)
+        for index, member in enumerate(members):
+            here = (*path, "interfaces", index)
+            if _check_named(findings, member, here, known) and kind in {"bonds", "bridges"}:
                 if member in held:
-                    found.error(here, f"{member!r} is in {held[member]!r} already")
-                held[member] = str(route[-1])
+                    findings.error("device-in-two", here, f"{member!r} is in {held[member]!r} already")
+                held[member] = str(path[-1])
         primary = mapping(device.get("parameters")).get("primary")
-        if isinstance(primary, str) and primary not in items(device.get("interfaces")):
-            found.error((*route, "parameters", "primary"), f"{primary!r} is not among the interfaces of this bond")
+        if isinstance(primary, str) and primary not in members:
+            message = f"{primary!r} is not among the interfaces of this bond"
+            findings.error("bond-primary-unknown", (*path, "parameters", "primary"), message)
+
+
+def _check_named(findings: Findings, name: Any, path: KeyPath, known: set[str]) -> bool:
+    """Whether ``name`` is that of another device of the network; what is wrong with it is reported."""
+    if not isinstance(name, str):
+        return False
+    if name in path[:-1]:
+        findings.error("device-in-itself", path, f"{name!r} cannot be built on itself")
+    elif name not in known:
+        near = did_you_mean(name, known)
+        message = f"no device called {name!r} under network{near}; it must be there, if only as {{}}"
+        findings.error("device-unknown", path, message)
+    return name in known and name not in path[:-1]
+
+
+def _check_macs(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Two cards that are found by one MAC address: which one gets which name and address is left to chance."""
+    holders: dict[str, str] = {}
+    for device, path, kind in devices(autoinstall):
+        if kind not in _PHYSICAL:
+            continue  # a bond or a VLAN may well take the address of a card
+        for mac, here in macs(device, path):
+            other = holders.setdefault(mac, str(path[-1]))
+            if other != path[-1]:
+                findings.error("mac-twice", here, f"{mac} is the MAC address of {other!r} too")
+
+
+def _check_vlans(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    seen: Counter[tuple[Any, Any]] = Counter()
+    for device, path, kind in devices(autoinstall):
+        if kind == "vlans" and isinstance(device.get("id"), int) and isinstance(device.get("link"), str):
+            seen[device["link"], device["id"]] += 1
+            if seen[device["link"], device["id"]] == 2:
+                message = f"{device['link']!r} has a VLAN with the id {device['id']} already"
+                findings.error("vlan-id-twice", (*path, "id"), message)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 _SALT = r"[./A-Za-z0-9]"
 
@@ -31,9 +32,17 @@ WEAK = {
 }
 
 PUBLISHED_SALTS = frozenset({"exDY1mhS4KUYCE/2", "wdAcoXrU039hKYPd", "FhcddHFVZ7ABA4Gi"})
-"""Salts of hashes that stand in well-known documentation: the password behind them is known to everybody."""
+"""Salts of hashes that stand in well-known documentation: everybody knows the password behind them."""
 
-MAKE_ONE = "make one with: isoforge passwd"
+MAKE_ONE = "create one with: isoforge passwd"
+
+
+class Flaw(NamedTuple):
+    """What is wrong with a hash: the problem's id, a sentence that shows none of it, and whether it stops the build."""
+
+    id: str
+    message: str
+    is_error: bool = True
 
 
 def locked(hashed: str) -> bool:
@@ -41,38 +50,37 @@ def locked(hashed: str) -> bool:
     return hashed.startswith(("!", "*"))
 
 
-def flaw(hashed: str) -> tuple[str, bool]:
-    """What is wrong with a password hash, never showing any of it, and whether that stops the build; ("", False) if
-    nothing is."""
+def flaw(hashed: str) -> Flaw | None:
+    """What is wrong with a password hash; None if nothing is."""
     if locked(hashed):
-        return "", False
+        return None
     if hashed == "":
-        return "is empty: anybody could log in", True
+        return Flaw("password-empty", "is empty: anybody could log in")
     for prefix, (name, form) in STRONG.items():
         if hashed.startswith(prefix):
             return _form_flaw(hashed, name, form)
     if hashed.startswith("$5$"):
-        said, stops = _form_flaw(hashed, "SHA-256", SHA256)
-        return (said, stops) if said else ("is a SHA-256 hash; SHA-512 ($6$) or yescrypt ($y$) is stronger", False)
+        return _form_flaw(hashed, "SHA-256", SHA256) or Flaw(
+            "password-hash-sha256", "is a SHA-256 hash; SHA-512 ($6$) or yescrypt ($y$) is stronger", is_error=False
+        )
     for prefix, name in WEAK.items():
         if hashed.startswith(prefix):
-            return f"is a weak hash ({name}); {MAKE_ONE}", True
+            return Flaw("password-hash-weak", f"is a weak hash ({name}); {MAKE_ONE}")
     if re.fullmatch(rf"{_SALT}{{13}}", hashed):
-        return f"is a weak hash (DES) or plain text; {MAKE_ONE}", True
+        return Flaw("password-hash-weak", f"is a weak hash (DES) or plain text; {MAKE_ONE}")
     if hashed.startswith("$"):
-        return f"begins like a hash, but of no kind that Ubuntu knows; {MAKE_ONE}", True
-    return f"is plain text, not a hash: nobody could log in with it; {MAKE_ONE}", True
+        return Flaw("password-hash-invalid", f"begins like a hash, but of no kind that Ubuntu knows; {MAKE_ONE}")
+    return Flaw("password-not-hashed", f"is plain text, not a hash: nobody could log in with it; {MAKE_ONE}")
 
 
-def _form_flaw(hashed: str, name: str, form: str) -> tuple[str, bool]:
+def _form_flaw(hashed: str, name: str, form: str) -> Flaw | None:
     digest = hashed.rpartition("$")[2]
     if not re.fullmatch(form, hashed):
-        return (
-            f"is no complete {name} hash ({len(digest)} characters after the last $): cut off, or a placeholder",
-            True,
-        )
+        length = f"{len(digest)} characters after the last $"
+        return Flaw("password-hash-invalid", f"is not a complete {name} hash ({length}): cut off, or a placeholder")
     if len(set(digest)) < len(digest) // 8:
-        return f"is a placeholder, not a real {name} hash", True
+        return Flaw("password-hash-invalid", f"is a placeholder, not a real {name} hash")
     if PUBLISHED_SALTS.intersection(hashed.split("$")):
-        return "is a hash from published documentation, whose password is known to everybody", False
-    return "", False
+        message = "is a hash from published documentation: everybody knows its password"
+        return Flaw("password-published", message, is_error=False)
+    return None

@@ -1,12 +1,18 @@
-"""Secrets in clear: what anybody who holds the stick can read and should not."""
+"""Plain-text secrets: what anybody who holds the stick can read and should not."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import Any
 
-from isoforge.fleet.check.document import walk
 from isoforge.fleet.check.findings import Findings
+from isoforge.yaml_limits import KeyPath
+
+_VALUE = r"(?:\"(?!\$)[^\"\n]+\"|'[^'\n]+'|(?![$!*\"'])[^\s\"'|;&]+)"
+"""What stands for a secret in a command: quoted or not, but not the value of a variable, and not a locked account."""
+
+_ENCRYPTED = r"(?!.*\bchpasswd\b[^|;&\n]*\s-(?:e|-encrypted)\b)"
 
 SECRETS = (
     ("PRIVATE KEY", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----"), "a private key"),
@@ -21,20 +27,50 @@ SECRETS = (
     ("://", re.compile(r"\b[a-z][a-z0-9+.-]*://[^/\s:@]+:[^/\s@]+@"), "a password in a URL"),
     (
         "chpasswd",
-        re.compile(r"echo\s+['\"]?\w+:(?![$!*])[^'\"|\s]+['\"]?\s*\|[^|]*\bchpasswd\b(?!.*\s-(e|-encrypted)\b)"),
+        re.compile(
+            rf"{_ENCRYPTED}(?:(?:echo|printf)\b[^|\n]*?['\"\s][\w.-]+:(?![$!*])[^'\"|\s]+[^|\n]*\|[^|\n]*\bchpasswd\b"
+            r"|\bchpasswd\b[^\n]*<<-?\s*['\"]?\w+['\"]?[^\n]*\n[\w.-]+:(?![$!*\s])\S+"
+            r"|\bchpasswd\b[^\n]*<<<\s*['\"]?[\w.-]+:(?![$!*])\S+)",
+            re.DOTALL,
+        ),
         "a password",
     ),
+    ("passwd", re.compile(r"(?:echo|printf)\b[^|\n]+\|[^|\n]*\bpasswd\b"), "a password"),
+    ("passwd", re.compile(rf"\bopenssl\s+passwd\b(?:\s+-\S+)*\s+(?!-){_VALUE}"), "a password"),
+    ("passw", re.compile(rf"(?<![\w-])--pass(?:word|phrase|wd)?[= ]\s*{_VALUE}"), "a password"),
+    ("PASS", re.compile(rf"\b(?:PG|MYSQL_|SSH)?PASS(?:WORD|WD)?={_VALUE}"), "a password"),
+    ("sshpass", re.compile(rf"\bsshpass\s+-p\s*{_VALUE}"), "a password"),
+    ("user", re.compile(r"\buser(?:add|mod)\b[^;&|\n]*\s(?:-p|--password)[= ]\s*['\"]?(?![$!*'\"])\S"), "a password"),
+    ("cryptsetup", re.compile(r"(?:echo|printf)\b[^|\n]+\|[^|\n]*\bcryptsetup\b"), "a passphrase"),
+    ("sudo", re.compile(r"(?:echo|printf)\b[^|\n]+\|[^|\n]*\bsudo\s+(?:-\w+\s+)*-\w*S"), "a password"),
+    ("curl", re.compile(rf"\bcurl\b[^;&|\n]*\s(?:-u|--user)[= ]\s*['\"]?[^\s:'\"]+:{_VALUE}"), "a password"),
 )
 """What a secret looks like; without the word in front of its pattern there is none, and no need to look closer."""
 
 
-def check(found: Findings, data: Any) -> None:
+def check(findings: Findings, data: Any) -> None:
     """Look at every text of the document; nothing of a secret is shown."""
-    for route, value in walk(data):
-        if not isinstance(value, str) or len(value) < 8:
-            continue
-        if route[:3] == ("autoinstall", "ssh", "authorized-keys"):
-            continue  # judged there, as an error
+    for path, text in _texts(data, ()):
+        if path[:3] == ("autoinstall", "ssh", "authorized-keys"):
+            continue  # checked there, as an error
         for word, pattern, name in SECRETS:
-            if word in value and pattern.search(value):
-                found.warning(route, f"holds {name} in clear: whoever has the ISO can read it", leak=True)
+            if word in text and pattern.search(text):
+                message = f"contains {name} in plain text: anyone who has the ISO can read it"
+                findings.warning("plain-text-secret", path, message, leak=True)
+                break
+
+
+def _texts(data: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Every text in ``data`` that is long enough to hold a secret, with its path; of a list of words its whole line."""
+    if isinstance(data, str):
+        if len(data) >= 8:
+            yield path, data
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            yield from _texts(value, (*path, key))
+    elif isinstance(data, list):
+        if path[-2:-1] and str(path[-2]).endswith(("-commands", "runcmd", "bootcmd")):
+            yield path, " ".join(str(word) for word in data)
+            return
+        for index, value in enumerate(data):
+            yield from _texts(value, (*path, index))

@@ -2,48 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
-from isoforge.fleet.check.document import Route
 from isoforge.fleet.check.findings import Findings, items, mapping
+from isoforge.release import Release
+from isoforge.yaml_limits import KeyPath
 
-
-@dataclass(frozen=True, slots=True, kw_only=True, order=True)
-class Release:
-    """An Ubuntu release, as the base ISO says it: ``point`` is None if the number has two parts only."""
-
-    year: int
-    month: int
-    point: int | None = None
-
-    @classmethod
-    def of(cls, text: str | None) -> Release | None:
-        """``24.04.2`` → Release(24, 4, 2); None for None and for anything that is no release number."""
-        found = re.match(r"(\d{2})\.(\d{2})(?:\.(\d+))?(?!\d)", text or "")
-        if found is None:
-            return None
-        year, month, point = found.groups()
-        return cls(year=int(year), month=int(month), point=None if point is None else int(point))
-
-    def before(self, text: str) -> bool:
-        """Whether this release came before the series ``text`` (``23.10``)."""
-        other = Release.of(text)
-        return other is not None and (self.year, self.month) < (other.year, other.month)
-
-    @property
-    def refreshed(self) -> bool:
-        """Whether this is a late point release (22.04.4 and on), whose ISO carries the installer of 23.10 or newer."""
-        return not self.before("22.04") and (self.point or 0) >= 4
-
-    def __str__(self) -> str:
-        series = f"{self.year}.{self.month:02}"
-        return series if self.point is None else f"{series}.{self.point}"
-
-
-SINCE: Mapping[Route, str] = {
+SINCE: Mapping[KeyPath, str] = {
     ("drivers",): "22.04",
     ("kernel",): "22.04",
     ("shutdown",): "22.04",
@@ -78,44 +44,50 @@ IN_24_04_1 = frozenset({"ptable", "match"})
 
 IN_NO_POINT_RELEASE = frozenset({"zdevs", "groups"})
 
+IGNORED_BEFORE = frozenset({"kernel-crash-dumps"})
+"""Keys that earlier installers drop with a warning: nothing else goes wrong (seen with the one of 24.04)."""
 
-def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | None) -> None:
-    """Say which keys the installer of ``release`` does not know yet; nothing if it is None.
+
+def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Report which keys the base ISO's installer does not know yet; nothing if its release is not known.
 
     The ISO of a point release carries a newer installer than the first ISO of its series, so that there a later key
     is only a warning, where it is not known for certain.
     """
+    release = findings.release
     if release is None:
         return
-    for route, since, what in _used(autoinstall):
+    for path, since, what in _used(autoinstall):
         needed = Release.of(since)
         if needed is None or not _newer(needed, release):
             continue
-        backported = route[-1] in IN_24_04_1 and (release.year, release.month) == (24, 4)
+        backported = path[-1] in IN_24_04_1 and release.series == "24.04"
         if backported and release.point:
             continue
-        said = f"{what} came with {since}; the installer of {release}"
-        unsure = (needed.point is not None or bool(release.point)) and route[-1] not in IN_NO_POINT_RELEASE
-        if unsure or backported:
-            found.warning(("autoinstall", *route), f"{said} may not know it")
+        lead = f"{what} needs Ubuntu {since} or later; the installer of {release}"
+        refreshed = bool(release.point) and (release.series != "22.04" or release.has_newer_installer)
+        unsure = (needed.point is not None or refreshed) and path[-1] not in IN_NO_POINT_RELEASE
+        if path[-1] in IGNORED_BEFORE:
+            findings.warning("key-ignored-by-release", ("autoinstall", *path), f"{lead} ignores it")
+        elif unsure or backported:
+            findings.warning("key-maybe-too-new", ("autoinstall", *path), f"{lead} may not know it")
         else:
-            found.error(("autoinstall", *route), f"{said} does not know it")
+            findings.error("key-too-new", ("autoinstall", *path), f"{lead} does not know it")
 
 
 def _newer(needed: Release, release: Release) -> bool:
-    series = (needed.year, needed.month)
-    if series != (release.year, release.month):
-        return series > (release.year, release.month)
+    if needed.series != release.series:
+        return needed.series > release.series
     return (needed.point or 0) > (release.point or 0)
 
 
-def _used(autoinstall: Mapping[str, Any]) -> Iterator[tuple[Route, str, str]]:
-    for route, since in SINCE.items():
+def _used(autoinstall: Mapping[str, Any]) -> Iterator[tuple[KeyPath, str, str]]:
+    for path, since in SINCE.items():
         value: Any = autoinstall
-        for step in route:
+        for step in path:
             value = mapping(value).get(str(step), _ABSENT)
         if value is not _ABSENT:
-            yield route, since, f"`{'.'.join(map(str, route))}`"
+            yield path, since, f"`{'.'.join(map(str, path))}`"
     storage = mapping(autoinstall.get("storage"))
     layout = mapping(storage.get("layout"))
     name = layout.get("name")
@@ -126,14 +98,14 @@ def _used(autoinstall: Mapping[str, Any]) -> Iterator[tuple[Route, str, str]]:
         yield from _used_in_match(mapping(action).get("match"), ("storage", "config", index, "match"))
 
 
-def _used_in_match(match: Any, route: Route) -> Iterator[tuple[Route, str, str]]:
+def _used_in_match(match: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str, str]]:
     if isinstance(match, list):
-        yield route, MATCH_LIST_SINCE, "a list of matches"
+        yield path, MATCH_LIST_SINCE, "a list of matches"
         for index, one in enumerate(match):
-            yield from _used_in_match(one, (*route, index))
+            yield from _used_in_match(one, (*path, index))
     for key in mapping(match):
         if key in MATCH_SINCE:
-            yield (*route, key), MATCH_SINCE[key], f"the match key {key}"
+            yield (*path, key), MATCH_SINCE[key], f"the match key {key}"
 
 
 _ABSENT = object()

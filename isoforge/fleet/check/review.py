@@ -1,98 +1,264 @@
-"""A fleet under review: its inventory, the seeds made from it, and what no two hosts may share."""
+"""A fleet under review: everything that is wrong with it, in one run, each thing once, where a person wrote it."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
-from isoforge.errors import InventoryError, TemplateError
-from isoforge.fleet.check import check_meta_data, check_user_data
-from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, entry
-from isoforge.fleet.inventory.load import Host, Inventory
+from isoforge.errors import TemplateError
+from isoforge.fleet.check import metadata
+from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet
+from isoforge.fleet.check.engine import check_meta_data, check_user_data, examine
+from isoforge.fleet.check.findings import Finding, Findings, mapping
+from isoforge.fleet.check.host_rules import check_host
+from isoforge.fleet.inventory.host import Host, assembled
+from isoforge.fleet.inventory.load import Inventory, revealed
+from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
+from isoforge.fleet.seed.origins import Origins, origins_of
 from isoforge.fleet.seed.render import Seed, render_seed
-from isoforge.problems import Problem, Severity
-from isoforge.yaml_tree import Path_
+from isoforge.problems import HOST, Problem, Severity, folded, without
+from isoforge.release import Release
+from isoforge.yaml_limits import KeyPath, load
+from isoforge.yaml_reader import Document, read
+from isoforge.yaml_tree import HIDDEN, dotted, undotted
+from isoforge.yaml_tree import without as without_value
 
-_STEP = re.compile(r"\[(\d+)\]|\"([^\"]*)\"|([^.\[\]]+)")
+TEMPLATE_FAILED = "template-failed"
+
+_ABSENCE = ("-missing", "-empty", "-mounted", "disk-any-of-machine", WRONG_TYPE)
+"""How the ids of problems end that say that something is not there, which may be so because it was wrong."""
+
+_LOGIN = {"ssh-login-impossible": "login-missing"}
+"""Kinds of problems that another one has reported already, for the whole host."""
+
+_META_DATA = {"instance-id": "instance_id", "local-hostname": "hostname"}
+"""Key of meta-data → the inventory's."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """What a review has found: ``problems`` in order, and the ``seeds`` of the hosts that could be rendered.
+
+    ``failures`` are the templates' own, which are among the problems too.
+    """
+
+    problems: list[Problem]
+    seeds: tuple[Seed, ...] = ()
+    failures: tuple[TemplateError, ...] = ()
+
+
+@dataclass(slots=True, kw_only=True)
+class _Reviewer:
+    """What the review of one host needs to know of the rest."""
+
+    templates: Sequence[Path]
+    release: Release | None
+    guard: bool
+    ignored: Collection[str]
+    problems: list[Problem]
+    seeds: list[Seed] = field(default_factory=list)
+    failures: list[TemplateError] = field(default_factory=list)
+    entries: dict[str, FleetEntry] = field(default_factory=dict)
+    places: dict[str, Callable[[Finding], Problem]] = field(default_factory=dict)
+
+    def review(self, host: Host, wrong: Sequence[Problem]) -> None:
+        """Review ``host``, of whose values ``wrong`` is known already."""
+        unread: list[Problem] = []
+        host = _usable(revealed(host, unread), wrong)
+        files = {one.file for one in wrong if one.severity is Severity.ERROR}
+        self.problems += [one for one in unread if one.file not in files]  # what is wrong with the file explains it
+        spoilt = {undotted(one.key) for one in (*wrong, *unread) if one.key}
+        spoilt |= {path for path, leaf in host.node.leaves() if leaf.value is HIDDEN}
+        found = [_at(host, one) for one in check_host(host) if not _follows(one.id, one.path, spoilt)]
+        try:
+            seed = render_seed(host, templates=self.templates, release=self.release, guard=self.guard)
+        except TemplateError as failure:
+            self.failures.append(failure)
+            message = failure.message
+            found.append(
+                Problem(id=TEMPLATE_FAILED, file=_template(self.templates), scope=HOST + host.name, message=message)
+            )
+        else:
+            self.seeds.append(seed)
+            reported = {(one.id, undotted(one.key)) for one in found}
+            errors = [undotted(one.key) for one in found if one.severity is Severity.ERROR]
+            spoilt |= {path for path in errors if path[:1] in (("identity",), ("storage",)) and len(path) > 1}
+            found += self.review_seed(host, seed, spoilt, reported)
+        own = host.values["ignore"]
+        self.problems += without(found, {*self.ignored, *(own if isinstance(own, list) else ())})
+
+    def review_seed(
+        self, host: Host, seed: Seed, spoilt: set[KeyPath], reported: set[tuple[str, KeyPath]]
+    ) -> Iterator[Problem]:
+        """What is wrong with the rendered ``seed``, less what follows from values known to be wrong."""
+        findings = Findings(Document(content=seed.document), release=self.release, firmware=_firmware(host))
+        examine(findings)
+        about = Findings(Document(content=load(seed.meta_data.decode())))
+        metadata.check(about)
+        origins: Origins | None = None
+
+        def place(one: Finding, *, in_meta_data: bool = False) -> Problem:
+            nonlocal origins
+            if in_meta_data or one.path == ("instance-id",):
+                return _at(host, replace(one, path=(_META_DATA.get(str(one.path[0]), "hostname"),)))
+            if one.path == ("match",):
+                return _at(host, one)
+            if origins is None:
+                options: Any = {"templates": self.templates, "release": self.release, "guard": self.guard}
+                origins = origins_of(host, seed, **options)
+            path = origins.of(one.path)
+            if path is None:
+                return _problem(one, file=_template(self.templates), line=None, host=host, path=one.path)
+            return _at(host, replace(one, path=path))
+
+        self.places[host.name] = place
+        self.entries[host.name] = _entry(host, seed.document or {}, about.document.data)
+        found = [place(one) for one in findings.all] + [place(one, in_meta_data=True) for one in about.all]
+        seen: set[tuple[Any, ...]] = set()
+        for one in found:
+            path = undotted(one.key)
+            again = (one.id, one.file, one.line, one.key, one.message)
+            ids = (one.id, _LOGIN.get(one.id))
+            known = any(id_ in ids and (id_ != one.id or other[: len(path)] == path) for id_, other in reported)
+            if again not in seen and not known and not _follows(one.id, path, spoilt):
+                yield one
+            seen.add(again)
 
 
 def review_inventory(
-    inventory: Inventory, hosts: Iterable[Host], *, templates: Sequence[Path], generated: Path, release: str | None
-) -> list[Problem]:
+    inventory: Inventory,
+    hosts: Iterable[Host],
+    *,
+    templates: Sequence[Path],
+    release: Release | None,
+    guard: bool = True,
+    ignored: Collection[str] = (),
+) -> Review:
     """Every problem of ``hosts``: of what was written, of the seeds rendered from it in memory, and between hosts.
 
-    Problems of the inventory as a whole are always among them. A host whose values are wrong already is not rendered.
-    Nothing is written, and no part of a secret is told.
+    A mistake is reported where it was written: file, line and inventory key, also if only the rendered seed shows it;
+    what a template made up keeps the seed's path. Warnings with an id among ``ignored``, or in a host's ``ignore``, are
+    left out. Nothing is written, and no part of a secret is in a problem. Raises ``ToolError`` if a host has secrets
+    and sops is missing.
     """
-    problems = list(inventory.problems)
     hosts = list(hosts)
-    names = {host.name for host in hosts}
-    wrong = {name for one in problems if one.severity is Severity.ERROR for name in one.hosts_among(names)}
-    seeds, sound = [], []
+    read_problems = inventory.problems_of(hosts)
+    reviewer = _Reviewer(
+        templates=templates,
+        release=release,
+        guard=guard,
+        ignored=ignored,
+        problems=without(read_problems, ignored),
+    )
+    errors = [one for one in read_problems if one.severity is Severity.ERROR]
     for host in hosts:
-        if host.name in wrong:
-            continue
-        try:
-            seeds.append(render_seed(host, templates=templates, release=release))
-            sound.append(host)
-        except (InventoryError, TemplateError) as failure:
-            said = {str(problem) for problem in problems}
-            problems += [problem for problem in _told(failure, host) if problem.text not in said]
-    return problems + review_seeds(sound, seeds, generated=generated, release=release, rendered=True)
+        reviewer.review(host, inventory.problems_of([host]) if errors else ())
+    for entry, finding in check_fleet(reviewer.entries.values()):
+        reviewer.problems.append(reviewer.places[entry.name](finding))
+    return Review(problems=folded(reviewer.problems), seeds=tuple(reviewer.seeds), failures=tuple(reviewer.failures))
 
 
 def review_seeds(
-    hosts: Iterable[Host], seeds: Iterable[Seed], *, generated: Path, release: str | None, rendered: bool
+    hosts: Iterable[Host], seeds: Iterable[Seed], *, generated: Path, release: Release | None
 ) -> list[Problem]:
-    """Every problem of the ``seeds`` of ``hosts``, and between them; ``release`` is the base ISO's, if it is known.
-
-    A ``rendered`` seed's problem is told where the inventory has the value, if it came from there as it is.
-    """
+    """Every problem of the ``seeds`` of ``hosts`` as they lie in ``generated``, and between them."""
     problems: list[Problem] = []
-    fleet: list[FleetEntry] = []
+    entries, places = [], {}
     for host, seed in zip(hosts, seeds, strict=True):
-        folder = generated / host.name
-        about = f"hosts.{host.name}"
-        firmware = {"uefi": "uefi", "bios": "bios"}.get(str(host.values["storage"]["firmware"]))
-        found = check_user_data(
-            seed.user_data, file=str(folder / "user-data"), address=about, release=release, firmware=firmware
+        file, scope = generated / host.name / "user-data", HOST + host.name
+        firmware = _firmware(host)
+        problems += check_user_data(seed.user_data, file=str(file), scope=scope, release=release, firmware=firmware)
+        problems += check_meta_data(seed.meta_data, file=str(file.with_name("meta-data")), scope=scope)
+        user_data, meta_data = (
+            read(text.decode("utf-8", errors="replace")) for text in (seed.user_data, seed.meta_data)
         )
-        problems += [_at_home(problem, host) for problem in found] if rendered else found
-        problems += check_meta_data(seed.meta_data, file=str(folder / "meta-data"), address=about)
-        fleet.append(_entry(host, seed, folder))
-    return problems + check_fleet(fleet)
+        entries.append(_entry(host, user_data.data, meta_data.data))
+        places[host.name] = (host, file, user_data)
+    for entry, finding in check_fleet(entries):
+        host, file, document = places[entry.name]
+        if finding.path == ("match",):
+            problems.append(_at(host, finding))
+        else:
+            file = file.with_name("meta-data") if finding.path == ("instance-id",) else file
+            problems.append(
+                _problem(finding, file=str(file), line=document.line(finding.path), host=host, path=finding.path)
+            )
+    return problems
 
 
-def _entry(host: Host, seed: Seed, folder: Path) -> FleetEntry:
-    keys = {
-        key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
-    }
-    return entry(
-        name=host.name,
-        file=str(folder / "user-data"),
-        user_data=seed.user_data.decode("utf-8", errors="replace"),
-        meta_data=seed.meta_data.decode("utf-8", errors="replace"),
-        match=keys,
+def review_hosts(inventory: Inventory, hosts: Iterable[Host]) -> list[Problem]:
+    """What is wrong with ``hosts`` themselves, whatever their seeds are."""
+    hosts = list(hosts)
+    problems = inventory.problems_of(hosts)
+    for host in hosts:
+        wrong = [one for one in inventory.problems_of([host]) if one.key] if problems else []
+        spoilt = {undotted(one.key) for one in wrong}
+        found = [_at(host, one) for one in check_host(_usable(host, wrong)) if not _follows(one.id, one.path, spoilt)]
+        ignored = host.values["ignore"]
+        problems += without(found, ignored if isinstance(ignored, list) else ())
+    return folded(problems)
+
+
+def review_host(host: Host, *, templates: Sequence[Path]) -> list[Problem]:
+    """Every problem of one host by itself, as `review_inventory` reports it."""
+    reviewer = _Reviewer(templates=templates, release=None, guard=True, ignored=(), problems=[])
+    reviewer.review(host, ())
+    return reviewer.problems
+
+
+def _usable(host: Host, wrong: Sequence[Problem]) -> Host:
+    """``host`` without the values whose type is wrong: no rule and no template could make anything of them."""
+    if not any(one.id == WRONG_TYPE for one in wrong):
+        return host
+    node = host.node
+    for one in check_values(node, ""):
+        if one.id == WRONG_TYPE:
+            node = without_value(node, undotted(one.key))
+    return assembled(replace(host, node=node))
+
+
+def _follows(id_: str, path: KeyPath, spoilt: Collection[KeyPath]) -> bool:
+    """Whether a problem at ``path`` may follow from values that are wrong, or hidden, already: these come first."""
+    if any(path[: len(one)] == one for one in spoilt):
+        return True
+    return id_.endswith(_ABSENCE) and any(one[: len(path)] == path for one in spoilt)
+
+
+def _at(host: Host, one: Finding) -> Problem:
+    """The problem at the inventory's path of ``one``."""
+    origin = host.where(one.path)
+    return _problem(one, file=origin.file, line=origin.line or None, host=host, path=one.path)
+
+
+def _problem(one: Finding, *, file: str, line: int | None, host: Host, path: KeyPath) -> Problem:
+    return Problem(
+        id=one.id,
+        file=file,
+        line=line,
+        scope=HOST + host.name,
+        key=dotted(path),
+        message=one.message,
+        severity=one.severity,
+        leak=one.leak,
     )
 
 
-def _at_home(problem: Problem, host: Host) -> Problem:
-    """``problem`` with the place in the inventory that its value came from, if it stands there under the same keys."""
-    path = _path(problem.address.removeprefix(f"hosts.{host.name}."))
-    if host.node.at(path[:2]) is None:
-        return replace(problem, line=None)
-    origin = host.node.nearest(path).origin
-    return replace(problem, file=origin.file, line=origin.line or None)
+def _template(templates: Sequence[Path]) -> str:
+    """The template that a host's user-data is made from."""
+    return str(next((path for folder in templates if (path := folder / "user-data.j2").is_file()), "user-data.j2"))
 
 
-def _path(address: str) -> Path_:
-    return tuple(int(item) if item else quoted or key for item, quoted, key in _STEP.findall(address))
+def _firmware(host: Host) -> str | None:
+    storage = host.values["storage"]
+    firmware = storage.get("firmware") if isinstance(storage, dict) else None
+    return firmware if firmware in ("uefi", "bios") else None
 
 
-def _told(failure: InventoryError | TemplateError, host: Host) -> list[Problem]:
-    """What stopped the rendering of ``host``, as problems of it."""
-    lines = failure.problems if isinstance(failure, InventoryError) and failure.problems else (str(failure),)
-    origin = host.origin
-    return [Problem(file=origin.file, line=origin.line, address=f"hosts.{host.name}", text=line) for line in lines]
+def _entry(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
+    keys = {
+        key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
+    }
+    match = {key: value for key, value in keys.items() if value}
+    return FleetEntry(name=host.name, user_data=mapping(user_data), meta_data=mapping(meta_data), match=match)

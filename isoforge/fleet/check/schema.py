@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import yaml
 
-from isoforge.fleet.check.document import Place, Route, kind_of_tag
-from isoforge.fleet.check.findings import Findings, meant
-from isoforge.safe_yaml import FastLoader
+from isoforge.fleet.check.findings import Findings
+from isoforge.problems import did_you_mean
+from isoforge.yaml_limits import FastLoader, KeyPath
+from isoforge.yaml_reader import kind_of_tag
 
 SECRET_KEYS = frozenset(
     {"password", "passwd", "hashed_passwd", "plain_text_passwd", "key", "keys", "token", "recovery_key", "pin",
@@ -29,8 +30,21 @@ _KINDS = {
     "null": "null",
 }
 
-_NO_OVERRIDE = frozenset({"additionalProperties", "required", "dependentRequired"})
-"""What is said in our own words even where the schema has a sentence (``says``) for the value."""
+_IDS = {
+    "type": "wrong-type",
+    "required": "key-missing",
+    "dependentRequired": "key-needs-another",
+    "enum": "invalid-choice",
+    "const": "invalid-choice",
+    "minItems": "value-empty",
+    "minProperties": "value-empty",
+    "minimum": "out-of-range",
+    "maximum": "out-of-range",
+}
+"""The id of a problem by the rule of JSON Schema that was broken; the others are about a text's form."""
+
+_OWN_WORDS = frozenset({"additionalProperties", "required", "dependentRequired"})
+"""Rules with a sentence of our own even where the schema has one (``says``) for the value."""
 
 
 class Validator(Protocol):
@@ -42,7 +56,7 @@ class Validator(Protocol):
 
 @cache
 def _source(name: str) -> Any:
-    """What is written in the data file ``name``."""
+    """The content of the data file ``name``."""
     source = importlib.resources.files("isoforge.fleet.check") / "schemas" / name
     return yaml.load(source.read_text(encoding="utf-8"), Loader=FastLoader)  # noqa: S506 - a safe loader
 
@@ -62,8 +76,8 @@ def load(name: str) -> Mapping[str, Any]:
             return inline(_source(other or file)["$defs"][target], other or file)
         return {key: inline(value, file) for key, value in node.items() if key != "$defs"}
 
-    made: dict[str, Any] = inline(_source(f"{name}.yaml"), f"{name}.yaml")
-    return made
+    schema: dict[str, Any] = inline(_source(f"{name}.yaml"), f"{name}.yaml")
+    return schema
 
 
 @cache
@@ -73,13 +87,19 @@ def words(name: str) -> frozenset[str]:
 
 
 @cache
+def keyboards() -> Mapping[str, frozenset[str]]:
+    """The variants of each keyboard layout, from schemas/keyboards.yaml."""
+    return {layout: frozenset(variants) for layout, variants in _source("keyboards.yaml").items()}
+
+
+@cache
 def validator(name: str) -> Validator:
     """The validator of the schema ``name``, made once."""
     return make(load(name))
 
 
 def make(schema: Mapping[str, Any]) -> Validator:
-    """A validator of ``schema`` (Draft 2020-12) for which 1.0 is no integer: the installer's code would not take it."""
+    """A validator of ``schema`` (Draft 2020-12) for which 1.0 is not an integer: the installer would not take it."""
     import jsonschema  # here: it takes a tenth of a second, which only a check should cost
 
     types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
@@ -88,96 +108,101 @@ def make(schema: Mapping[str, Any]) -> Validator:
     return made
 
 
-def check(found: Findings, value: Any, route: Route, against: Validator) -> None:
-    """Say of ``value``, which stands at ``route``, everything in which it differs from the schema."""
-    said_of = {fault.route for fault in found.document.faults}
+def check(findings: Findings, value: Any, path: KeyPath, against: Validator) -> None:
+    """Report everything in which ``value``, which stands at ``path``, differs from the schema."""
+    reported = {fault.path for fault in findings.document.faults}
     for error in against.iter_errors(value):
-        for where, said in _sentences(found, error, route):
-            if where not in said_of:  # a value of the wrong type breaks other rules too: once is enough
-                found.error(where, said)
-            said_of.add(where)
+        for id_, where, message in _sentences(findings, error, path):
+            if where not in reported:  # a value of the wrong type breaks other rules too: once is enough
+                findings.error(id_, where, message)
+            reported.add(where)
 
 
-def _sentences(found: Findings, error: Any, route: Route) -> Iterator[tuple[Route, str]]:
-    here: Route = (*route, *error.absolute_path)
+def _sentences(findings: Findings, error: Any, path: KeyPath) -> Iterator[tuple[str, KeyPath, str]]:
+    here: KeyPath = (*path, *error.absolute_path)
     rule, value, schema = error.validator, error.instance, error.schema
-    if rule in {"additionalProperties", "required", "dependentRequired"}:
+    id_ = _IDS.get(rule, "invalid-format")
+    if rule in _OWN_WORDS:
         yield from _about_keys(rule, error.validator_value, value, schema, here)
     elif rule == "minLength" and value == "":
-        yield here, "is empty"
-    elif rule == "type" and (trap := trapped(found.document.place(here), value, error.validator_value, here)):
-        yield here, trap
-    elif "says" in schema and rule not in _NO_OVERRIDE:
-        yield here, f"{schema['says']}{_but(rule, value, here)}"
+        yield "value-empty", here, "is empty"
+    elif rule == "type" and (trap := trapped(findings.document.written(here), value, error.validator_value, here)):
+        yield "unquoted-value", here, trap
+    elif "says" in schema:
+        yield id_, here, f"{schema['says']}{_but(rule, value, here)}"
     else:
         otherwise = f" ({schema['otherwise']})" if "otherwise" in schema else ""
-        yield here, _sentence(rule, error.validator_value, value, here) + otherwise
+        yield id_, here, _sentence(rule, error.validator_value, value, here) + otherwise
 
 
-def _about_keys(rule: str, wanted: Any, value: Any, schema: Any, here: Route) -> Iterator[tuple[Route, str]]:
+def _about_keys(rule: str, wanted: Any, value: Any, schema: Any, here: KeyPath) -> Iterator[tuple[str, KeyPath, str]]:
     if rule == "additionalProperties":
         known = schema.get("properties", {})
         for key in value:
             if key not in known:
-                yield (*here, key), _unknown(key, schema, here)
+                yield schema.get("unknown-id", "key-unknown"), (*here, key), _unknown(key, schema, here)
     elif rule == "required":
         for key in wanted:
             if key not in value:
-                yield (*here, key), "is missing"
+                yield _IDS[rule], (*here, key), "is required"
     else:
         for key, needed in wanted.items():
             if key in value and not set(needed) <= set(value):
-                yield (*here, key), f"needs {' and '.join(repr(name) for name in needed)} beside it"
+                yield _IDS[rule], (*here, key), f"needs {' and '.join(repr(name) for name in needed)} beside it"
 
 
-def _unknown(key: str, schema: Any, here: Route) -> str:
+def _unknown(key: str, schema: Any, here: KeyPath) -> str:
     """A key that the schema does not know at ``here``: misplaced, or misspelt."""
     known = schema.get("properties", {})
+    near = did_you_mean(key, known)
     inside = [name for name, below in known.items() if key in below.get("properties", {})]
-    if inside and not meant(key, known):
+    if inside and not near:
         return f"unknown key here: it belongs under {' or '.join(f'`{name}`' for name in inside)}"
-    if len(here) > 1 and key in load("autoinstall")["properties"] and not meant(key, known):
+    if len(here) > 1 and key in load("autoinstall")["properties"] and not near:
         return "unknown key here: it belongs directly under `autoinstall:` (indented too far?)"
-    return f"{schema.get('unknown', 'unknown key')}{meant(key, known)}"
+    return f"{schema.get('unknown', 'unknown key')}{near}"
 
 
-def _sentence(rule: str, wanted: Any, value: Any, route: Route) -> str:
+def _sentence(rule: str, wanted: Any, value: Any, path: KeyPath) -> str:
     if rule == "type":
-        return f"must be {kinds(wanted)}, not {kind(value, secret=is_secret(route))}"
+        return f"must be {kinds(wanted)}, not {kind(value, secret=is_secret(path))}"
     if rule in {"enum", "const"}:
-        return not_one_of(value, wanted if rule == "enum" else [wanted], secret=is_secret(route))
+        return not_one_of(value, wanted if rule == "enum" else [wanted], secret=is_secret(path))
     if rule in {"minItems", "minProperties"}:
         return "is empty"
     if rule in {"minimum", "maximum"}:
         return f"must be {'at least' if rule == 'minimum' else 'at most'} {wanted}"
-    return "has a form that the installer does not take"
+    return "has a form that the installer does not accept"
 
 
-def _but(rule: str, value: Any, route: Route) -> str:
-    return f", not {kind(value, secret=is_secret(route))}" if rule == "type" else ""
+def _but(rule: str, value: Any, path: KeyPath) -> str:
+    return f", not {kind(value, secret=is_secret(path))}" if rule == "type" else ""
 
 
 def not_one_of(value: Any, choices: Any, *, secret: bool = False) -> str:
     """ "'larges' is not one of largest, smallest; did you mean 'largest'?"."""
     words = [_word(choice) for choice in choices if choice not in (None, "")]
-    shown = "this" if secret else repr(value) if isinstance(value, str) else _word(value)
-    near = meant(value, words) if isinstance(value, str) else ""
+    shown = "the value" if secret else repr(value) if isinstance(value, str) else _word(value)
+    near = did_you_mean(value, words) if isinstance(value, str) and not secret else ""
     return f"{shown} is not one of {', '.join(dict.fromkeys(words))}{near}"
 
 
-def trapped(place: Place, value: Any, wanted: Any, route: Route) -> str:
-    """The sentence about text that YAML took for something else for want of quotes; "" if that is not so."""
+def trapped(written: str, value: Any, wanted: Any, path: KeyPath) -> str:
+    """The sentence about text that YAML took for something else for want of quotes; "" if that is not so.
+
+    ``written`` is the value as it was written without quotes, "" if it was quoted.
+    """
     types = [wanted] if isinstance(wanted, str) else wanted
-    if "string" not in types or not place.plain or place.written == "" or isinstance(value, str | dict | list):
+    if "string" not in types or written == "" or isinstance(value, str | dict | list):
         return ""
-    if is_secret(route):
+    if is_secret(path):
         return f"without quotes, YAML reads this as {kind(value, secret=True)}: put it in quotes"
-    return f'without quotes, YAML reads {place.written} as {kind(value)}: write "{place.written}"'
+    return f'without quotes, YAML reads {written} as {kind(value)}: write "{written}"'
 
 
-def is_secret(route: Route) -> bool:
-    """Whether the value at ``route`` must not be shown."""
-    return any(step in SECRET_KEYS for step in route[-2:])
+def is_secret(path: KeyPath) -> bool:
+    """Whether the value at ``path`` must not be shown."""
+    return any(step in SECRET_KEYS for step in path[-2:])
 
 
 def kinds(wanted: Any) -> str:
@@ -189,7 +214,7 @@ def kinds(wanted: Any) -> str:
 def kind(value: Any, *, secret: bool = False) -> str:
     """What a value is, in words; of a ``secret`` one without the value itself."""
     if value is None:
-        return "null (nothing stands there)"
+        return "null (there is no value)"
     if isinstance(value, bool):
         return _word(value)
     if isinstance(value, int | float):

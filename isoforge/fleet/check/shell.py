@@ -1,4 +1,4 @@
-"""What `sh` (dash, in the live system) would not take: bash's own syntax, seen without running anything."""
+"""Bash syntax, which `sh` (dash, in the live system) does not know; seen without running anything."""
 
 from __future__ import annotations
 

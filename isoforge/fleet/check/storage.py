@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from isoforge.fleet.check import disks, firmware, schema
-from isoforge.fleet.check.document import Route
-from isoforge.fleet.check.findings import Findings, mapping, meant, text
-from isoforge.fleet.check.releases import Release
+from isoforge.fleet.check import disks, firmware, schema, volumes
+from isoforge.fleet.check.findings import Findings, mapping, text
+from isoforge.problems import did_you_mean
+from isoforge.yaml_limits import KeyPath
 
-STORAGE: Route = ("autoinstall", "storage")
-CONFIG: Route = (*STORAGE, "config")
+STORAGE: KeyPath = ("autoinstall", "storage")
+CONFIG: KeyPath = (*STORAGE, "config")
 
 REFERENCES = {
     "disk": ("nvme_controller",),
@@ -41,62 +41,88 @@ SIZE = re.compile(r"(\d+(\.\d+)?|\.\d+)[KMGT]?B?|\d+(\.\d+)?%")
 """curtin's human2bytes, and the installer's percentages; all units are binary (1GB is 2^30 bytes)."""
 
 
-def check(found: Findings, autoinstall: Mapping[str, Any], release: Release | None, runs_on: str | None) -> None:
-    """Everything about storage; ``runs_on`` is the host's firmware (uefi, bios) or None if nobody said it."""
+def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Everything about storage."""
     storage = mapping(autoinstall.get("storage"))
     if "layout" in storage and "config" in storage:
-        found.error((*STORAGE, "config"), "is ignored: `layout` stands beside it and wins; keep one of the two")
+        message = "is ignored: `layout` stands beside it and takes precedence; keep one of the two"
+        findings.error("storage-config-ignored", (*STORAGE, "config"), message)
+    elif "version" in storage and not {"layout", "config"} & storage.keys():
+        message = "has neither `layout` nor `config`: nothing would be mounted at /"
+        findings.error("storage-empty", STORAGE, message)
     if isinstance(storage.get("layout"), dict):
-        _check_layout(found, storage["layout"], release)
+        _check_layout(findings, storage)
     elif isinstance(storage.get("config"), list):
-        _check_config(found, storage["config"], release)
+        _check_config(findings, storage["config"])
         if storage["config"]:
-            firmware.check(found, storage["config"], CONFIG, runs_on)
+            firmware.check(findings, storage["config"], CONFIG)
 
 
-def _check_layout(found: Findings, layout: Mapping[str, Any], release: Release | None) -> None:
-    route: Route = (*STORAGE, "layout")
-    name, mode = text(layout.get("name")), layout.get("mode")
-    default: Mapping[str, Any] = {} if mode == "use_gap" else {"size": "largest"}
-    disks.check_match(found, layout.get("match", default), (*route, "match"), release)
+def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:
+    path: KeyPath = (*STORAGE, "layout")
+    layout = storage["layout"]
+    name = text(layout.get("name"))
+    if "match" in layout or layout.get("mode") != "use_gap":
+        disks.check_match(findings, layout.get("match", {"size": "largest"}), (*path, "match"))
     if "password" in layout and name in {"direct", "dd"}:
-        found.error((*route, "password"), f"encrypts nothing: the layout {name} knows no encryption; use lvm or zfs")
+        message = f"has no effect: the layout {name} cannot encrypt; use lvm or zfs"
+        findings.error("layout-not-encrypted", (*path, "password"), message)
     if "sizing-policy" in layout and name in {"direct", "zfs", "dd"}:
-        found.warning((*route, "sizing-policy"), f"has no effect: the layout {name} has no logical volumes")
+        message = f"has no effect: the layout {name} has no logical volumes"
+        findings.warning("sizing-policy-ignored", (*path, "sizing-policy"), message)
     if "encrypted" in layout and name in {"lvm", "direct", "zfs", "dd"}:
-        found.error((*route, "encrypted"), "belongs to the layout hybrid (TPM); lvm and zfs encrypt with `password`")
+        message = "is for the layout hybrid (TPM); lvm and zfs encrypt with `password`"
+        findings.error("layout-not-encrypted", (*path, "encrypted"), message)
+    if name == "hybrid":
+        message = "needs a source with TPM support, as desktop ISOs have: the installer of a server ISO fails"
+        findings.warning("layout-needs-tpm", (*path, "name"), message)
+    _check_reset(findings, layout, path, name)
+    swap = mapping(storage.get("swap"))
+    if name == "zfs" and swap.get("size", 0) not in (0, "0"):
+        message = "is ignored: ZFS cannot hold a swap file, and the installer makes a swap partition of its own"
+        findings.warning("swap-on-zfs", (*STORAGE, "swap", "size"), message)
+
+
+def _check_reset(findings: Findings, layout: Mapping[str, Any], path: KeyPath, name: str) -> None:
     reset = layout.get("reset-partition")
     if isinstance(reset, str) and not SIZE.fullmatch(reset):
-        found.error((*route, "reset-partition"), _size_cure(reset))
+        findings.error("size-invalid", (*path, "reset-partition"), _bad_size(reset))
     if layout.get("reset-partition-only") is True and not reset:
-        found.error((*route, "reset-partition-only"), "needs `reset-partition` beside it")
+        message = "needs `reset-partition` beside it"
+        findings.error("key-needs-another", (*path, "reset-partition-only"), message)
+    elif layout.get("reset-partition-only") is True and name == "direct":
+        message = "does not work with the layout direct: the installer fails"
+        findings.error("reset-partition-only-direct", (*path, "reset-partition-only"), message)
 
 
-def _check_config(found: Findings, config: list[Any], release: Release | None) -> None:
+def _check_config(findings: Findings, config: list[Any]) -> None:
     if not config:
-        found.error(CONFIG, "is empty: there would be no disk to install on")
+        findings.error("value-empty", CONFIG, "is empty: there would be no disk to install on")
         return
     known: dict[str, Mapping[str, Any]] = {}
     later = {text(mapping(action).get("id")) for action in config}
-    seen_disks: list[tuple[Route, Mapping[str, Any]]] = []
+    seen_disks: list[tuple[KeyPath, Mapping[str, Any]]] = []
     for index, action in enumerate(config):
         if not isinstance(action, dict):
             continue
-        route = (*CONFIG, index)
-        _check_fields(found, action, route)
-        _check_references(found, action, route, known, later)
+        path = (*CONFIG, index)
+        _check_fields(findings, action, path)
+        _check_references(findings, action, path, known, later)
         if action.get("type") == "disk":
-            disks.check_disk(found, action, route, release)
-            seen_disks.append((route, action))
-        _check_id(found, action, route, known)
-    disks.check_same_disk(found, seen_disks)
-    _check_sizes(found, config)
+            disks.check_disk(findings, action, path)
+            seen_disks.append((path, action))
+        _check_id(findings, action, path, known)
+    disks.check_same_disk(findings, seen_disks)
+    _check_sizes(findings, config)
+    volumes.check(findings, config, CONFIG)
 
 
-def _check_id(found: Findings, action: Mapping[str, Any], route: Route, known: dict[str, Mapping[str, Any]]) -> None:
+def _check_id(
+    findings: Findings, action: Mapping[str, Any], path: KeyPath, known: dict[str, Mapping[str, Any]]
+) -> None:
     name = text(action.get("id"))
     if name in known:
-        found.error((*route, "id"), f"{name!r} is the id of an earlier action too")
+        findings.error("action-id-twice", (*path, "id"), f"an earlier action has the id {name!r} too")
     elif name:
         known[name] = action
 
@@ -105,48 +131,55 @@ def _check_id(found: Findings, action: Mapping[str, Any], route: Route, known: d
 def _actions() -> Mapping[str, tuple[schema.Validator, Mapping[str, Any]]]:
     """Type of action → its validator and its schema, made once."""
     common = {"id": {"type": "string", "minLength": 1}, "type": {"type": "string"}}
-    made: dict[str, tuple[schema.Validator, Mapping[str, Any]]] = {}
+    actions: dict[str, tuple[schema.Validator, Mapping[str, Any]]] = {}
     for name, action in schema.load("storage")["actions"].items():
         whole = {**action, "additionalProperties": False, "properties": {**common, **action["properties"]}}
-        made[name] = (schema.make(whole), whole)
-    return made
+        actions[name] = (schema.make(whole), whole)
+    return actions
 
 
-def _check_fields(found: Findings, action: Mapping[str, Any], route: Route) -> None:
+def _check_fields(findings: Findings, action: Mapping[str, Any], path: KeyPath) -> None:
     known = _actions()
     kind = action.get("type")
     if kind is None:
-        found.error((*route, "type"), "is missing")
+        findings.error("key-missing", (*path, "type"), "is required")
     elif not isinstance(kind, str) or kind not in known:
-        said = f"{kind!r} is no action that the installer knows: it would be dropped{meant(str(kind), known)}"
-        found.error((*route, "type"), said)
+        message = f"unknown action {kind!r}, which the installer drops{did_you_mean(str(kind), known)}"
+        findings.error("action-unknown", (*path, "type"), message)
     else:
-        schema.check(found, action, route, known[kind][0])
+        schema.check(findings, action, path, known[kind][0])
 
 
 def _check_references(
-    found: Findings, action: Mapping[str, Any], route: Route, known: Mapping[str, Mapping[str, Any]], later: set[str]
+    findings: Findings,
+    action: Mapping[str, Any],
+    path: KeyPath,
+    known: Mapping[str, Mapping[str, Any]],
+    later: set[str],
 ) -> None:
     kind = text(action.get("type"))
     for field in REFERENCES.get(kind, ()):
         value = action.get(field)
         listed = list(enumerate(value)) if isinstance(value, list) else [(None, value)]
         for index, name in listed:
-            here = (*route, field) if index is None else (*route, field, index)
+            here = (*path, field) if index is None else (*path, field, index)
             if not isinstance(name, str) or not name:
                 continue
             if name in known:
                 wanted = REFERRED_TYPES.get((kind, field))
                 got = text(known[name].get("type"))
                 if wanted and got not in wanted and got in _actions():
-                    found.error(here, f"{name!r} is a {got}, but must be a {' or '.join(sorted(wanted))}")
+                    message = f"{name!r} is a {got}, but must be a {' or '.join(sorted(wanted))}"
+                    findings.error("action-of-wrong-type", here, message)
             elif name in later:
-                found.error(here, f"{name!r} is defined further down: an action must come after those it names")
+                message = f"{name!r} is defined further down: an action must come after those it names"
+                findings.error("action-too-early", here, message)
             else:
-                found.error(here, f"no action has the id {name!r}{meant(name, [one for one in later if one])}")
+                near = did_you_mean(name, [one for one in later if one])
+                findings.error("action-id-unknown", here, f"no action has the id {name!r}{near}")
 
 
-def _check_sizes(found: Findings, config: list[Any]) -> None:
+def _check_sizes(findings: Findings, config: list[Any]) -> None:
     last: dict[str, int] = {}
     for index, action in enumerate(config):
         if mapping(action).get("type") == "partition" and text(action.get("device")):
@@ -155,33 +188,30 @@ def _check_sizes(found: Findings, config: list[Any]) -> None:
         sized = text(mapping(action).get("type")) in {"partition", "lvm_partition"}
         if sized and action.get("size") is not None:
             is_last = last.get(text(action.get("device"))) == index
-            if said := _size_flaw(action, is_last):
-                found.error((*CONFIG, index, "size"), said)
+            if flaw := _size_flaw(action, is_last=is_last):
+                findings.error(flaw[0], (*CONFIG, index, "size"), flaw[1])
 
 
-def _size_flaw(action: Mapping[str, Any], is_last: bool) -> str:
-    """What is wrong with the size of a partition or a logical volume, or nothing."""
+def _size_flaw(action: Mapping[str, Any], *, is_last: bool) -> tuple[str, str] | None:
+    """The id and the sentence of what is wrong with the size of a partition or a logical volume."""
     size = action["size"]
     if isinstance(size, str):
-        return "" if SIZE.fullmatch(size) else _size_cure(size)
-    if (
-        not isinstance(size, int | float)
-        or isinstance(size, bool)
-        or (isinstance(size, float) and not size.is_integer())
-    ):
-        return "must be a whole number of bytes, or text as 512M or 20G"
+        return None if SIZE.fullmatch(size) else ("size-invalid", _bad_size(size))
+    whole = isinstance(size, int | float) and not isinstance(size, bool) and float(size).is_integer()
+    if not whole:
+        return "size-invalid", "must be a whole number of bytes, or text such as 512M or 20G"
     if size < 0 and size != -1:
-        return "is negative: only -1 is taken, for all that is left"
+        return "size-invalid", "is negative: only -1 is accepted, for all remaining space"
     ends = is_last or action["type"] != "partition" or action.get("flag") == "extended" or not action.get("device")
     if size == -1 and not ends:
-        return "-1 (all that is left) is for the last partition of a disk; another one follows"
-    return ""
+        return "size-rest-not-last", "-1 (all remaining space) is for the last partition of a disk; another one follows"
+    return None
 
 
-def _size_cure(size: str) -> str:
+def _bad_size(size: str) -> str:
     if size.strip() == "-1":
         return "must be the number -1, without quotes"
     bare = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])I?B?\s*", size.upper())
     if bare:
         return f"{size!r} is not a size: write {bare[1]}{bare[2]} (all units are binary)"
-    return f"{size!r} is not a size: write a number of bytes, or text as 512M, 1.5G or 50%"
+    return f"{size!r} is not a size: write a number of bytes, or text such as 512M, 1.5G or 50%"

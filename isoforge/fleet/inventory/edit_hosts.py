@@ -6,8 +6,7 @@ from typing import Any
 
 import yaml
 
-from isoforge.safe_yaml import FastLoader
-from isoforge.templates import load
+from isoforge.yaml_limits import compose, load
 
 STEP = 2
 """How many blanks further in the next level stands."""
@@ -21,9 +20,11 @@ def with_host(text: str, host: str, group: str) -> str | None:
     result would not say the same and the host.
     """
     try:
-        root = yaml.compose(text, Loader=FastLoader)
+        root, *others = compose(text) or [None]
         before = load(text)
     except yaml.YAMLError:
+        return None
+    if others:
         return None
     place = (_place(root, group) or ("all", "children", group)) if group else ("all",)
     where = (*place, "hosts", host)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.fleet.inventory.validate import check_values
-from isoforge.problems import Problem
-from isoforge.yaml_tree import Node, Origin, read
+from isoforge.problems import Problem, Severity, did_you_mean
+from isoforge.yaml_limits import Fault, LimitError, read_text
+from isoforge.yaml_reader import Document, read
+from isoforge.yaml_tree import Node, Origin, dotted
 
 TREES = ("inventory", "inventory-local")
 """The directories of an inventory: the versioned one, and the overlay that wins over it."""
@@ -16,6 +18,9 @@ TREES = ("inventory", "inventory-local")
 YAML_ENDINGS = (".yml", ".yaml")
 
 SECRETS_NAMES = ("secrets.sops.yaml", "secrets.sops.yml")
+
+FOLDERS = {".": ("group_vars", "host_vars", "profiles"), "profiles": ("hardware",)}
+"""The folders that are read in an inventory, and in a folder of it."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -33,68 +38,98 @@ class Tree:
 
     @property
     def hosts_file(self) -> Path:
-        """Where the hosts are written down (also if there is none)."""
+        """Where the hosts are listed (also if there is no such file)."""
         return _first_file(self.root, "hosts") or self.root / "hosts.yml"
 
     def hosts(self) -> Node | None:
         """The content of ``hosts.yml``, not yet looked at; None without one."""
-        return self.document(self.hosts_file) if self.hosts_file.is_file() else None
+        return self.document(self.hosts_file) if self.hosts_file.exists() else None
 
     def names(self, kind: str) -> dict[str, Path]:
         """What ``kind`` (``group_vars``, ``host_vars``, ``profiles/hardware``) has values for, and where."""
         folder = self.root / kind
         if not folder.is_dir():
             return {}
-        found = sorted(folder.iterdir(), key=lambda path: path.name)
+        paths = sorted(folder.iterdir(), key=lambda path: path.name)
         return {
             path.stem if path.suffix in YAML_ENDINGS else path.name: path
-            for path in found
+            for path in paths
             if (path.is_dir() or path.suffix in YAML_ENDINGS) and not path.name.startswith(".")
         }
 
-    def values(self, kind: str, name: str, address: str) -> list[Node]:
+    def values(self, kind: str, name: str, scope: str) -> list[Node]:
         """The values that ``kind`` has for ``name``: ``NAME.yml``, then every file of the directory ``NAME/``."""
         if (kind, name) not in self._values:
-            found = map(self.document, _value_files(self.root / kind, name))
-            nodes = [node for node in found if node is not None]
+            nodes = [node for path in _value_files(self.root / kind, name) if (node := self.document(path, scope))]
             for node in nodes:
-                self.problems += check_values(node, address)
+                self.problems += check_values(node, scope)
             self._values[kind, name] = [node for node in nodes if isinstance(node.value, dict)]
         return self._values[kind, name]
 
     def secrets(self, kind: str, name: str) -> Path | None:
         """The encrypted file of ``name``, or None."""
         if (kind, name) not in self._secrets:
-            places = (self.root / kind / name / file_name for file_name in SECRETS_NAMES)
-            self._secrets[kind, name] = next((path for path in places if path.is_file()), None)
+            paths = (self.root / kind / name / file_name for file_name in SECRETS_NAMES)
+            self._secrets[kind, name] = next((path for path in paths if path.exists()), None)
         return self._secrets[kind, name]
 
-    def document(self, path: Path) -> Node | None:
-        """What ``path`` holds; None if it is empty or cannot be read."""
+    def document(self, path: Path, scope: str = "") -> Node | None:
+        """What ``path`` holds, which belongs to ``scope``; None if it is empty or cannot be read."""
         if path not in self._read:
-            self._read[path] = read_file(path, self.problems)
+            self._read[path] = read_file(path, self.problems, scope)
         return self._read[path]
 
+    def strays(self) -> Iterator[Problem]:
+        """A problem for each file and folder at the top of the inventory that looks as if it were read, and is not."""
+        for below, known in FOLDERS.items():
+            folder = self.root / below
+            for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+                if path.is_dir() and path.name not in known and (near := did_you_mean(path.name, known)):
+                    yield _not_read("folder-misspelt", path, f"this folder is not read{near}")
+        for name in ("hosts", "hosts.ini", "inventory.ini"):
+            path = self.root / name
+            if path.is_file() and not self.hosts_file.is_file():
+                message = f"an INI inventory is not read: list the hosts in {self.root / 'hosts.yml'} as YAML"
+                yield _not_read("ini-inventory", path, f"{message} (all: {{hosts: {{web-1: }}}})", Severity.ERROR)
 
-def read_file(path: Path, problems: list[Problem]) -> Node | None:
-    """The document in ``path``, None if it is empty or cannot be read; what is wrong goes into ``problems``."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as failure:
-        problems.append(Problem(file=str(path), address="(file)", text=f"cannot be read: {failure.strerror}"))
-        return None
-    except UnicodeDecodeError:
-        problems.append(Problem(file=str(path), address="(file)", text="is not UTF-8 text"))
-        return None
-    node = read(text, str(path), problems)
+
+def _not_read(id_: str, path: Path, message: str, severity: Severity = Severity.WARNING) -> Problem:
+    return Problem(id=id_, file=str(path), message=message, severity=severity)
+
+
+def read_file(path: Path, problems: list[Problem], scope: str = "") -> Node | None:
+    """The mapping in ``path``, None if it is empty or cannot be read; what is wrong goes into ``problems``."""
+    return mapping_of(read_document(path), str(path), problems, scope)
+
+
+def mapping_of(document: Document, file: str, problems: list[Problem], scope: str = "") -> Node | None:
+    """The mapping that ``document`` is, None if it is empty or not readable; what is wrong goes into ``problems``."""
+    for fault in document.faults:
+        key = dotted(fault.path)
+        problems.append(Problem(id=fault.id, file=file, line=fault.line, scope=scope, key=key, message=fault.message))
+    node = document.root
     if node is not None and not isinstance(node.value, dict):
-        problems.append(Problem(file=str(path), line=node.origin.line, address="(file)", text="must be a mapping"))
-        return Node(value={}, origin=Origin(file=str(path), line=node.origin.line))
+        line = node.origin.line
+        problems.append(Problem(id="wrong-type", file=file, line=line, scope=scope, message="must be a mapping"))
+        return Node(value={}, origin=Origin(file=file, line=line))
     return node
 
 
+def read_document(path: Path) -> Document:
+    """The YAML document in ``path``; that it cannot be read is a fault of it."""
+    try:
+        return read(read_text(path), str(path))
+    except LimitError as error:
+        return Document(faults=(error.fault,), readable=False)
+    except OSError as error:
+        message = f"cannot be read: {error.strerror}"
+    except UnicodeDecodeError:
+        message = "is not UTF-8 text"
+    return Document(faults=(Fault(id="file-unreadable", line=None, message=message),), readable=False)
+
+
 def _first_file(folder: Path, stem: str) -> Path | None:
-    return next((path for ending in YAML_ENDINGS if (path := folder / f"{stem}{ending}").is_file()), None)
+    return next((path for ending in YAML_ENDINGS if (path := folder / f"{stem}{ending}").exists()), None)
 
 
 def _value_files(folder: Path, name: str) -> Iterator[Path]:
@@ -103,5 +138,5 @@ def _value_files(folder: Path, name: str) -> Iterator[Path]:
         yield single
     if (folder / name).is_dir():
         for path in sorted((folder / name).iterdir()):
-            if path.suffix in YAML_ENDINGS and not path.name.startswith((".", "secrets")) and path.is_file():
+            if path.suffix in YAML_ENDINGS and not path.name.startswith((".", "secrets")) and not path.is_dir():
                 yield path

@@ -1,27 +1,34 @@
-"""Hosts and groups as ``hosts.yml`` tells them, in the YAML shape that Ansible users know.
+"""Hosts and groups as ``hosts.yml`` lists them, in the YAML shape that Ansible users know.
 
-``all:`` holds ``hosts:``, ``vars:`` and ``children:``; each child is a group of the same shape. A group may be
-named in several places; what is written about it there is taken together.
+``all:`` holds ``hosts:``, ``vars:`` and ``children:``; each child is a group of the same shape. A group may be named
+in several places; what is written about it there is taken together.
 """
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from isoforge.fleet.inventory.schema import HOST_NAME
-from isoforge.fleet.inventory.validate import check_values, did_you_mean, problem
-from isoforge.problems import Problem
+from isoforge.fleet.inventory.validate import check_values, problem
+from isoforge.problems import Problem, did_you_mean
 from isoforge.yaml_tree import Node, Origin, empty
 
 GROUP_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _PARTS = ("hosts", "vars", "children")
+_RANGE = re.compile(r"\[(\d+|[A-Za-z]):(\d+|[A-Za-z])(:\d+)?\]")
+"""Ansible's pattern for several hosts in one name: ``web[01:10]``."""
 
 
-@dataclass(slots=True, kw_only=True)
+@dataclass(kw_only=True)
 class Roster:
-    """Who is in which group, in the order of writing, over both trees of the inventory."""
+    """Who is in which group, in the order of writing, over both trees of the inventory.
+
+    What is derived from it is computed once: ask only when it is complete.
+    """
 
     hosts: dict[str, Origin] = field(default_factory=dict)
     groups: dict[str, Origin] = field(default_factory=dict)
@@ -31,33 +38,59 @@ class Roster:
     host_values: list[dict[str, list[Node]]] = field(default_factory=list)
 
     def groups_of(self, host: str) -> tuple[str, ...]:
-        """Every group that ``host`` is in but ``all``: a parent before its children, then by name (as Ansible does)."""
-        found: set[str] = set()
-        todo = [group for group, hosts in self.members.items() if host in hosts]
+        """Every group of ``host`` but ``all``: a parent before its children, then by name (as Ansible does)."""
+        groups: set[str] = set()
+        todo = list(self._memberships.get(host, ()))
         while todo:
             group = todo.pop()
-            if group not in found:
-                found.add(group)
+            if group not in groups:
+                groups.add(group)
                 todo += self.parents.get(group, {})
-        return tuple(sorted(found - {"all"}, key=lambda group: (self.depth(group), group)))
+        return tuple(sorted(groups - {"all"}, key=lambda group: (self.depths.get(group, 0), group)))
 
-    def depth(self, group: str, below: tuple[str, ...] = ()) -> int:
-        """How many groups lie above ``group``, on the longest way up to ``all``."""
-        if group == "all" or group in below:
-            return 0
-        above = self.parents.get(group) or {"all": None}
-        return 1 + max(self.depth(parent, (*below, group)) for parent in above)
+    @cached_property
+    def depths(self) -> dict[str, int]:
+        """How many groups lie above each group, on the longest way up to ``all``; groups in a circle are left out."""
+        children = self._children
+        waiting = {group: len(above) for group, above in self.parents.items()}
+        depths = {group: int(group != "all") for group, above in self.parents.items() if not above}
+        todo = list(depths)
+        while todo:
+            group = todo.pop()
+            for child in children.get(group, ()):
+                depths[child] = max(depths.get(child, 0), depths[group] + 1)
+                waiting[child] -= 1
+                if not waiting[child]:
+                    todo.append(child)
+        return {group: depth for group, depth in depths.items() if not waiting[group]}
 
     def hosts_in(self, group: str) -> Iterator[str]:
         """Every host in ``group`` or in a group below it, in the order of writing."""
-        within = {group}
-        grown = True
-        while grown:
-            more = {child for child, above in self.parents.items() if within & above.keys()} - within
-            within |= more
-            grown = bool(more)
+        within: set[str] = set()
+        todo = [group]
+        while todo:
+            inner = todo.pop()
+            if inner not in within:
+                within.add(inner)
+                todo += self._children.get(inner, ())
         named = {host for inner in within for host in self.members.get(inner, {})}
         return (host for host in self.hosts if group == "all" or host in named)
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        children: dict[str, list[str]] = {}
+        for child, above in self.parents.items():
+            for parent in above:
+                children.setdefault(parent, []).append(child)
+        return children
+
+    @cached_property
+    def _memberships(self) -> dict[str, list[str]]:
+        memberships: dict[str, list[str]] = {}
+        for group, hosts in self.members.items():
+            for host in hosts:
+                memberships.setdefault(host, []).append(group)
+        return memberships
 
 
 def read_roster(documents: list[Node | None], problems: list[Problem]) -> Roster:
@@ -70,10 +103,11 @@ def read_roster(documents: list[Node | None], problems: list[Problem]) -> Roster
             continue
         for name, node in document.value.items():
             if name in _PARTS:
-                problems.append(problem(node, "", (name,), "belongs under all:, as all.hosts or all.children"))
+                message = f"belongs under all: (all.{name})"
+                problems.append(problem(node, "", (name,), "group-misplaced", message))
             else:
                 _Group(roster, problems).enter(name, node, "")
-    _refuse_circles(roster, problems)
+    problems += _circles(roster)
     return roster
 
 
@@ -85,64 +119,93 @@ class _Group:
         self.problems = problems
 
     def enter(self, name: str, node: Node, parent: str) -> None:
-        address = f"groups.{name}"
+        scope = f"groups.{name}"
         if not re.fullmatch(GROUP_NAME, name):
-            text = f"{name!r} is not a group name: letters, digits and underscores"
-            self.problems.append(problem(node, address, (), text))
+            message = f"invalid group name {name!r}: use letters, digits and underscores"
+            self.problems.append(problem(node, scope, (), "group-name-invalid", message))
             return
         self.roster.groups.setdefault(name, node.origin)
         self.roster.members.setdefault(name, {})
         above = self.roster.parents.setdefault(name, {})
         if parent:
             above[parent] = None
-        for part, child in self.entries(node, address):
+        for part, child in self.entries(node, scope):
             if part == "vars":
-                self.values(self.roster.group_values[-1].setdefault(name, []), child, address)
+                self.values(self.roster.group_values[-1].setdefault(name, []), child, scope)
             elif part == "hosts":
-                for host, values in self.entries(child, f"{address}.hosts"):
+                for host, values in self.entries(child, f"{scope}.hosts"):
                     self.host(name, host, values)
             elif part == "children":
-                for inner, group in self.entries(child, f"{address}.children"):
+                for inner, group in self.entries(child, f"{scope}.children"):
                     self.enter(inner, group, name)
             else:
-                text = f"unknown key{did_you_mean(part, _PARTS)}; a group has hosts, vars and children"
-                self.problems.append(problem(child, address, (part,), text))
+                message = f"unknown key{did_you_mean(part, _PARTS)}; a group has hosts, vars and children"
+                self.problems.append(problem(child, scope, (part,), "key-unknown", message))
 
     def host(self, group: str, name: str, node: Node) -> None:
-        address = f"hosts.{name}"
+        scope = f"hosts.{name}"
         if not re.fullmatch(HOST_NAME, name):
-            text = f"{name!r} is not a host name: letters, digits, dots, underscores and hyphens, at most 63"
-            self.problems.append(problem(node, address, (), text))
+            self.problems.append(_bad_name(name, node, scope))
             return
         self.roster.hosts.setdefault(name, node.origin)
         self.roster.members[group][name] = None
-        self.values(self.roster.host_values[-1].setdefault(name, []), node, address)
+        self.values(self.roster.host_values[-1].setdefault(name, []), node, scope)
 
-    def values(self, into: list[Node], node: Node, address: str) -> None:
+    def values(self, into: list[Node], node: Node, scope: str) -> None:
         if node.value is None:
             return
-        self.problems += check_values(node, address)
+        self.problems += check_values(node, scope)
         if isinstance(node.value, dict):
             into.append(node)
 
-    def entries(self, node: Node, address: str) -> Iterator[tuple[str, Node]]:
+    def entries(self, node: Node, scope: str) -> Iterator[tuple[str, Node]]:
         if node.value is None:
             node = empty(node.origin)
         if not isinstance(node.value, dict):
-            self.problems.append(problem(node, address, (), "must be a mapping: write each name with a colon after it"))
+            message = "must be a mapping: write each name on its own line with a colon after it"
+            self.problems.append(problem(node, scope, (), "wrong-type", message))
             return
         yield from node.value.items()
 
 
-def _refuse_circles(roster: Roster, problems: list[Problem]) -> None:
+def _bad_name(name: str, node: Node, scope: str) -> Problem:
+    if _RANGE.search(name):
+        first = ", ".join(itertools.islice(_expanded(name), 3))
+        message = f"ranges of hosts are not supported: write each host on its own line ({first}, …)"
+        return problem(node, scope, (), "ansible-range", message)
+    message = f"invalid host name {name!r}: use letters, digits, '.', '_' and '-', at most 63 characters"
+    return problem(node, scope, (), "host-name-invalid", message)
+
+
+def _expanded(name: str) -> Iterator[str]:
+    """The names that Ansible makes of the first range in ``name``."""
+    pattern = _RANGE.search(name)
+    if pattern is None:
+        return
+    start, end = pattern[1], pattern[2]
+    numbers = start.isdigit() and end.isdigit()
+    values = range(int(start), int(end) + 1) if numbers else range(ord(start), ord(end) + 1)
+    for value in values:
+        text = str(value).zfill(len(start)) if numbers else chr(value)
+        yield name[: pattern.start()] + text + name[pattern.end() :]
+
+
+def _circles(roster: Roster) -> Iterator[Problem]:
+    """A problem for each group that is its own parent, by any number of groups between."""
     for group, origin in roster.groups.items():
-        todo, seen = list(roster.parents.get(group, {})), set()
-        while todo:
-            parent = todo.pop()
-            if parent == group:
-                text = "is a group below itself"
-                problems.append(Problem(file=origin.file, line=origin.line, address=f"groups.{group}", text=text))
-                break
-            if parent not in seen:
-                seen.add(parent)
-                todo += roster.parents.get(parent, {})
+        if group not in roster.depths and group in _ancestors(roster, group):
+            message = "contains itself, by way of its children"
+            yield Problem(
+                id="group-circle", file=origin.file, line=origin.line, scope=f"groups.{group}", message=message
+            )
+
+
+def _ancestors(roster: Roster, group: str) -> set[str]:
+    ancestors: set[str] = set()
+    todo = list(roster.parents.get(group, {}))
+    while todo:
+        parent = todo.pop()
+        if parent not in ancestors:
+            ancestors.add(parent)
+            todo += roster.parents.get(parent, {})
+    return ancestors

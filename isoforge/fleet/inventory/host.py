@@ -10,7 +10,8 @@ from types import MappingProxyType
 from typing import Any
 
 from isoforge.fleet.inventory.schema import filled, find, shape
-from isoforge.yaml_tree import Node, Origin, Path_, dotted, plain
+from isoforge.yaml_limits import KeyPath
+from isoforge.yaml_tree import Node, Origin, dotted, plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +52,7 @@ class Host:
     values: Mapping[str, Any] = field(repr=False)
     node: Node = field(repr=False)
 
-    def where(self, path: Path_ = ()) -> Origin:
+    def where(self, path: KeyPath = ()) -> Origin:
         """The file and line of the value at ``path``, or of the nearest one above it that was written."""
         found = self.node.nearest(path)
         return self.origin if found is self.node else found.origin
@@ -61,7 +62,7 @@ class Host:
         return frozenset(dotted(path) for path, leaf in self.node.leaves() if is_secret(path, leaf))
 
 
-def is_secret(path: Path_, node: Node) -> bool:
+def is_secret(path: KeyPath, node: Node) -> bool:
     """Whether the value at ``path`` is one not to be shown: it was encrypted, or its key says so."""
     at = find(path)
     return node.secret or (at is not None and at.key.secret)

@@ -7,37 +7,25 @@ profile, ``host_vars``, secrets. At each of these steps ``inventory/`` is read f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from isoforge.errors import InventoryError
 from isoforge.fleet.inventory.files import TREES, Tree
 from isoforge.fleet.inventory.groups import Roster, read_roster
-from isoforge.fleet.inventory.host import Host, MatchKeys, assembled, is_secret
-from isoforge.fleet.inventory.rules import check_host, folded
-from isoforge.fleet.inventory.schema import PASSED_ON, filled, shape
-from isoforge.fleet.inventory.secrets import hidden, plain_text_secrets, revealed_file
-from isoforge.fleet.inventory.validate import check_values, did_you_mean, problem
-from isoforge.problems import Problem, Severity, refuse_if_any
-from isoforge.yaml_tree import (
-    Node,
-    Origin,
-    Path_,
-    dotted,
-    empty,
-    laid_over,
-    without_nulls,
-)
+from isoforge.fleet.inventory.host import Host, MatchKeys, assembled
+from isoforge.fleet.inventory.schema import PASSED_ON
+from isoforge.fleet.inventory.secrets import SecretsError, hidden, owner, plain_text_secrets, revealed_file
+from isoforge.fleet.inventory.validate import check_values, problem
+from isoforge.problems import HOST, Problem, Severity, did_you_mean, folded, refuse_if_any
+from isoforge.yaml_limits import KeyPath
+from isoforge.yaml_tree import Node, Origin, empty, laid_over, without_nulls
 
-__all__ = ["Host", "Inventory", "MatchKeys", "explain", "foreseen", "load_inventory", "revealed", "survey"]
+__all__ = ["Host", "Inventory", "MatchKeys", "foreseen", "load_inventory", "revealed", "survey"]
 
-MASK = "(secret)"
-"""What is shown in place of a secret value."""
-
-DEFAULT = Origin(file="(default)", line=0)
+UNSET = Origin(file="", line=0)
 
 
 class Inventory:
@@ -57,14 +45,14 @@ class Inventory:
         """The host of that name; ``InventoryError`` if there is none."""
         if name not in self._by_name:
             near = did_you_mean(name, self._by_name)
-            raise InventoryError(f"there is no host {name}{near}", hint=f"hosts are written in {self.where}")
+            raise InventoryError(f"unknown host {name!r}{near}", hint=f"hosts are listed in {self.where}")
         return self._by_name[name]
 
     def group(self, name: str) -> tuple[Host, ...]:
         """The hosts in that group and in the groups below it; ``InventoryError`` if there is no such group."""
         if name not in self.groups:
             near = did_you_mean(name, self.groups)
-            raise InventoryError(f"there is no group {name}{near}", hint=f"groups are written in {self.where}")
+            raise InventoryError(f"unknown group {name!r}{near}", hint=f"groups are listed in {self.where}")
         return tuple(self._by_name[host] for host in self._roster.hosts_in(name))
 
     @property
@@ -72,13 +60,29 @@ class Inventory:
         """The names of all groups, in the order of the file."""
         return tuple(dict.fromkeys(["all", *self._roster.groups]))
 
-    def origin(self, host: str, path: Path_) -> Origin:
+    def origin(self, host: str, path: KeyPath) -> Origin:
         """The file and line that the value at ``path`` of that host came from."""
         return self.host(host).where(path)
 
+    def problems_of(self, hosts: Iterable[Host]) -> list[Problem]:
+        """Those of `problems` that concern ``hosts``: their own, their groups', their profiles', and whole files'."""
+        hosts = list(hosts)
+        names = {host.name for host in hosts}
+        scopes = {f"{HOST}{name}" for name in names} | {"", "groups.all"}
+        scopes |= {f"groups.{group}" for host in hosts for group in host.groups}
+        scopes |= {f"profiles.{host.profile}" for host in hosts}
+        own = [one for one in self.problems if one.scope in scopes or names & set(one.hosts)]
+        return [_about(one, names) if one.hosts else one for one in own]
+
+
+def _about(one: Problem, names: set[str]) -> Problem:
+    """``one``, which is about hosts, less those that are not among ``names``."""
+    first, *others = [host for host in one.hosts if host in names]
+    return replace(one, scope=f"{HOST}{first}", also=tuple(others))
+
 
 def load_inventory(baremetal: Path) -> Inventory:
-    """The inventory in ``baremetal``; ``InventoryError`` with every problem if there is an error in it."""
+    """The inventory in ``baremetal``; ``InventoryError`` with every problem if a file of it cannot be understood."""
     inventory = survey(baremetal)
     refuse_if_any(inventory.problems)
     return inventory
@@ -91,16 +95,17 @@ def survey(baremetal: Path) -> Inventory:
     """
     problems: list[Problem] = []
     trees = [Tree(root=baremetal / name, problems=problems) for name in TREES]
-    if not any(tree.hosts_file.is_file() for tree in trees):
-        raise InventoryError(f"there is no {trees[0].hosts_file}", hint="isoforge init makes one to start from")
+    if not any(tree.hosts_file.exists() for tree in trees):
+        strays = [one for tree in trees for one in tree.strays() if one.severity is Severity.ERROR]
+        hint = strays[0].message if strays else "isoforge init creates one to start from"
+        raise InventoryError(f"no inventory: {trees[0].hosts_file} does not exist", hint=hint)
     roster = read_roster([tree.hosts() for tree in trees], problems)
     problems += plain_text_secrets([tree.root for tree in trees])
     reader = _Reader(trees, roster, problems)
     hosts = tuple(reader.host(name) for name in roster.hosts)
-    problems += reader.strays()
-    problems += folded([one for host in hosts for one in check_host(host)])
-    where = next(tree.hosts_file for tree in trees if tree.hosts_file.is_file())
-    return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(dict.fromkeys(problems)))
+    problems += [*reader.strays(), *(one for tree in trees for one in tree.strays())]
+    where = next(tree.hosts_file for tree in trees if tree.hosts_file.exists())
+    return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(folded(problems)))
 
 
 def foreseen(baremetal: Path, name: str, *, group: str, values: Node) -> Host:
@@ -118,39 +123,26 @@ def foreseen(baremetal: Path, name: str, *, group: str, values: Node) -> Host:
     return _Reader(trees, roster, problems).host(name)
 
 
-def explain(host: Host) -> list[tuple[str, str, str]]:
-    """Each value of the host: dotted key, value (masked if it is secret), and where it came from.
-
-    Written values first, in the order of writing; then the defaults that hold because nothing was written.
-    """
-    rows = []
-    for path, leaf in host.node.leaves():
-        rows.append((dotted(path), MASK if is_secret(path, leaf) else _shown(leaf.value), str(leaf.origin)))
-    written = {row[0] for row in rows}
-    for name, child in shape().children.items():
-        for path, value in _defaults(filled(None, child), (name,)):
-            if dotted(path) not in written and host.node.at(path) is None:
-                rows.append((dotted(path), _shown(value), str(DEFAULT)))
-    return rows
-
-
-def revealed(host: Host) -> Host:
+def revealed(host: Host, problems: list[Problem]) -> Host:
     """The host with its encrypted values decrypted (sops), or as it is if it has none.
 
-    Raises ``InventoryError`` for a file that cannot be decrypted or whose values are wrong, without any part of a
-    value; ``ToolError`` if sops is not on this machine.
+    A file that cannot be decrypted, or whose values are wrong, goes into ``problems`` without any part of a value, and
+    what it holds stays hidden. Raises ``ToolError`` if sops is not on this machine.
     """
     if host.is_revealed:
         return host
-    node, problems = host.node, []
+    node, before = host.node, len(problems)
     for path in host.secret_files:
-        secrets = revealed_file(path)
-        problems += check_values(secrets, f"hosts.{host.name}")
+        try:
+            secrets = revealed_file(path)
+        except SecretsError as error:
+            message = f"{error.reason} ({error.hint})"
+            problems.append(Problem(id="secrets-unreadable", file=str(path), scope=owner(path), message=message))
+            continue
+        problems += check_values(secrets, owner(path))
         node = laid_over(node, secrets)
-    refuse_if_any(problems)
-    shown = assembled(replace(host, node=without_nulls(node, keep=PASSED_ON), is_revealed=True))
-    refuse_if_any(check_host(shown))
-    return shown
+    is_revealed = len(problems) == before
+    return assembled(replace(host, node=without_nulls(node, keep=PASSED_ON), is_revealed=is_revealed))
 
 
 class _Reader:
@@ -171,7 +163,7 @@ class _Reader:
         shared = self.chain(groups)
         own = empty(origin)
         for tree, inline in zip(self.trees, self.roster.host_values, strict=True):
-            for node in [*inline.get(name, []), *tree.values("host_vars", name, f"hosts.{name}")]:
+            for node in [*inline.get(name, []), *tree.values("host_vars", name, f"{HOST}{name}")]:
                 own = laid_over(own, node)
         profile = laid_over(shared, own).at(("hardware_profile",))
         merged = laid_over(laid_over(shared, self.profile(profile, name)), own)
@@ -189,7 +181,7 @@ class _Reader:
     def chain(self, groups: tuple[str, ...]) -> Node:
         """``all`` and then each of ``groups``, laid one over another."""
         if groups not in self.chains:
-            merged = empty(DEFAULT)
+            merged = empty(UNSET)
             for group in ("all", *groups):
                 for tree, inline in zip(self.trees, self.roster.group_values, strict=True):
                     for node in [*inline.get(group, []), *tree.values("group_vars", group, f"groups.{group}")]:
@@ -201,60 +193,46 @@ class _Reader:
         """The values of the hardware profile that a host has chosen."""
         name = chosen.value if chosen is not None and isinstance(chosen.value, str) else ""
         if not name or chosen is None:
-            return empty(DEFAULT)
+            return empty(UNSET)
         if name not in self.profile_files:
-            near = did_you_mean(name, self.profile_files)
-            text = f"there is no profiles/hardware/{name}.yml{near}"
-            self.problems.append(problem(chosen, f"hosts.{host}", ("hardware_profile",), text))
+            message = f"profiles/hardware/{name}.yml does not exist{did_you_mean(name, self.profile_files)}"
+            self.problems.append(problem(chosen, f"{HOST}{host}", ("hardware_profile",), "profile-unknown", message))
         if name not in self.profiles:
-            merged = empty(DEFAULT)
+            merged = empty(UNSET)
             for tree in self.trees:
                 for node in tree.values("profiles/hardware", name, f"profiles.{name}"):
                     merged = laid_over(merged, node)
             again = merged.at(("hardware_profile",))
             if again is not None:
-                text = "is for hosts and groups: a profile does not choose a profile"
-                self.problems.append(problem(again, f"profiles.{name}", ("hardware_profile",), text))
+                message = "a profile cannot choose a profile: this key is for hosts and groups"
+                path = ("hardware_profile",)
+                self.problems.append(problem(again, f"profiles.{name}", path, "profile-in-profile", message))
             self.profiles[name] = merged
         return self.profiles[name]
 
     def secret_files(self, host: str, groups: tuple[str, ...]) -> tuple[Path, ...]:
         """The encrypted files that count for a host, the weakest first."""
         owners = [*(("group_vars", group) for group in ("all", *groups)), ("host_vars", host)]
-        found = (tree.secrets(kind, name) for kind, name in owners for tree in self.trees)
-        return tuple(path for path in found if path is not None)
+        paths = (tree.secrets(kind, name) for kind, name in owners for tree in self.trees)
+        return tuple(path for path in paths if path is not None)
 
     def hidden(self, path: Path) -> Node:
         """The keys of an encrypted file, read and judged once."""
         if path not in self.encrypted:
             self.encrypted[path] = hidden(path, self.problems)
-            self.problems += check_values(self.encrypted[path], f"secrets.{path.parent.name}")
+            self.problems += check_values(self.encrypted[path], owner(path))
         return self.encrypted[path]
 
     def strays(self) -> Iterator[Problem]:
-        """A warning for each file of values whose host or group nobody wrote down."""
+        """A warning for each file of values whose host or group is not listed."""
         known = {"host_vars": set(self.roster.hosts), "group_vars": {"all", *self.roster.groups}}
         for tree in self.trees:
             for kind, names in known.items():
                 for name, path in tree.names(kind).items():
                     if name not in names and path.name != ".gitkeep":
                         what = kind.removesuffix("_vars")
-                        text = f"there is no {what} {name} in hosts.yml{did_you_mean(name, names)}"
-                        address = f"{what}s.{name}"
-                        yield Problem(file=str(path), address=address, text=text, severity=Severity.WARNING)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return value if value and value == value.strip() else repr(value)
-    return str(value)
-
-
-def _defaults(value: Any, path: Path_) -> Iterator[tuple[Path_, Any]]:
-    if isinstance(value, dict):
-        for key, child in value.items():
-            yield from _defaults(child, (*path, key))
-    elif value is not None and value not in ("", []):
-        yield path, value
+                        message = f"hosts.yml has no {what} {name}{did_you_mean(name, names)}"
+                        yield Problem(
+                            id=f"{what}-unlisted", file=str(path), scope=f"{what}s.{name}", message=message,
+                            severity=Severity.WARNING,
+                        )  # fmt: skip

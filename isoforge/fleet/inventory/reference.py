@@ -42,7 +42,7 @@ def _takes(key: Key) -> Iterator[str]:
         yield key.kind.value
     if key.form and key.kind is not Kind.MAPPING:
         yield key.form
+    if key.required:
+        yield "required"
     if key.secret:
         yield "secret"
-    if key.since:
-        yield f"Ubuntu {key.since} and later"

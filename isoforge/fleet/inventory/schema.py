@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from isoforge.fleet.inventory.schema_netplan import NETPLAN
-from isoforge.yaml_tree import Path_
+from isoforge.yaml_limits import KeyPath
 
 
 class Kind(enum.StrEnum):
@@ -37,8 +37,9 @@ class Key:
     """One inventory key.
 
     ``choices`` are the only texts that it takes (all if empty); ``pattern`` is a regular expression that the whole
-    text (or each text of a list) must match and ``form`` says in words what that is. ``since`` is the first Ubuntu
-    release whose installer knows it ("" for all). A ``secret`` key is never shown, wherever it was written.
+    text (or each text of a list) must match, and ``form`` describes its form, which for what goes into the seed as it
+    is, the check of seeds knows. A ``required`` key must be
+    there if the mapping around it is. A ``secret`` key is never shown, wherever it was written.
     """
 
     name: str
@@ -48,31 +49,28 @@ class Key:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     form: str = ""
-    since: str = ""
+    required: bool = False
     secret: bool = False
 
 
 HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 """A host's name in the inventory: it becomes a directory on the ISO and a word on the kernel line."""
 
-_LABEL = r"[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_WORD = r"\S+"
 _MAC = r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"
 _GLOB_FORM = "a glob that matches the whole text, as *S4EVNX0R*"
-_URL = r"https?://\S+"
 _DISK_KEYS = (
-    ("serial", "the disk's serial number as udev's ID_SERIAL has it", ""),
-    ("model", "its model (udev's ID_MODEL: blanks are underscores)", ""),
-    ("vendor", "its vendor", ""),
-    ("path", "its kernel path, as /dev/nvme0n1 or /dev/sd*; never /dev/disk/by-*", ""),
-    ("id_path", "where it is plugged in (udev's ID_PATH)", "23.10"),
-    ("devpath", "its path under /sys", "23.10"),
+    ("serial", "the disk's serial number as udev's ID_SERIAL has it"),
+    ("model", "its model (udev's ID_MODEL: spaces are underscores)"),
+    ("vendor", "its vendor"),
+    ("path", "its kernel path, as /dev/nvme0n1 or /dev/sd*; never /dev/disk/by-*"),
+    ("id_path", "where it is plugged in (udev's ID_PATH); Ubuntu 23.10 and later"),
+    ("devpath", "its path under /sys; Ubuntu 23.10 and later"),
 )
 
 
 def _disk(name: str) -> Iterator[Key]:
-    for key, meaning, since in _DISK_KEYS:
-        yield Key(name=f"{name}.{key}", kind=Kind.TEXT, meaning=f"{meaning}: {_GLOB_FORM}", since=since)
+    for key, meaning in _DISK_KEYS:
+        yield Key(name=f"{name}.{key}", kind=Kind.TEXT, meaning=f"{meaning}: {_GLOB_FORM}")
     yield Key(name=f"{name}.ssd", kind=Kind.BOOLEAN, meaning="only disks without (true) or with (false) moving parts")
     yield Key(
         name=f"{name}.size",
@@ -96,7 +94,6 @@ REFERENCE: tuple[Key, ...] = (
     _text(
         "hostname",
         "the installed machine's host name (default: the host's name in the inventory)",
-        pattern=rf"{_LABEL}(\.{_LABEL})*",
         form="letters, digits and hyphens, with dots between the parts",
     ),
     _text("hardware_profile", "the file in profiles/hardware/ that describes the machine's type", default=""),
@@ -121,12 +118,9 @@ REFERENCE: tuple[Key, ...] = (
     _text(
         "identity.username",
         "the first user's name",
-        pattern=r"[a-z_][a-z0-9_-]{0,31}",
         form="a small letter or _, then at most 31 small letters, digits, _ or -",
     ),
-    _text(
-        "identity.realname", "the first user's full name", default="", pattern=r"[^:\n]*", form="a name without a colon"
-    ),
+    _text("identity.realname", "the first user's full name", default="", form="a name without a colon"),
     _text(
         "identity.password_hash",
         "crypt(3) hash of the password, as isoforge passwd prints it; left out: no password opens the account",
@@ -166,9 +160,8 @@ REFERENCE: tuple[Key, ...] = (
     _text("storage.passphrase", "encrypts the disk with LUKS; asked for at every boot", secret=True),
     _text(
         "storage.sizing_policy",
-        "lvm: all of the disk for /, or scaled to leave room",
+        "lvm: all of the disk for /, or scaled to leave room; Ubuntu 23.10 and later",
         choices=("scaled", "all"),
-        since="23.10",
     ),
     _keys(Kind.SIZE, "storage.swap", "size of the swap file; 0 for none (default: the installer decides)"),
     _keys(Kind.SIZE, "storage.esp_size", "size of the EFI system partition (partitions, raid1)", default="1G"),
@@ -189,17 +182,15 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.BOOLEAN, "ssh.allow_password", "allow logging in with a password over SSH", default=False),
     # Software
     _keys(Kind.MAPPING, "source", "which of the ISO's variants is installed"),
-    _text("source.id", "its id in casper/install-sources.yaml, as ubuntu-server-minimal", since="23.04"),
+    _text("source.id", "its id in casper/install-sources.yaml, as ubuntu-server-minimal; Ubuntu 23.04 and later"),
     _keys(Kind.BOOLEAN, "source.search_drivers", "look for third-party drivers"),
-    _keys(
-        Kind.TEXTS, "packages", "Debian packages to add; needs the network", default=[], pattern=_WORD, form="a name"
-    ),
+    _keys(Kind.TEXTS, "packages", "Debian packages to add; needs the network", default=[], form="a name"),
     _keys(Kind.LIST, "snaps", "snaps to add; needs the network"),
-    _text("snaps[].name", "the snap's name"),
+    _text("snaps[].name", "the snap's name", required=True),
     _text("snaps[].channel", "its channel", default="stable"),
     _keys(Kind.BOOLEAN, "snaps[].classic", "install it without confinement", default=False),
     _keys(Kind.MAPPING, "apt", "where packages come from"),
-    _text("apt.mirror", "the archive to use instead of Ubuntu's own", pattern=_URL, form="an http or https URL"),
+    _text("apt.mirror", "the archive to use instead of Ubuntu's own", form="an http or https URL"),
     _keys(Kind.BOOLEAN, "apt.geoip", "ask a server on the internet for the country's mirror", default=False),
     _text(
         "apt.fallback",
@@ -208,18 +199,16 @@ REFERENCE: tuple[Key, ...] = (
         choices=("abort", "continue-anyway", "offline-install"),
     ),
     _keys(Kind.ANY_MAPPING, "apt.sources", "further archives, as curtin's apt.sources"),
-    _text("proxy", "HTTP proxy for the installer and the installed system", pattern=_URL, form="an http or https URL"),
+    _text("proxy", "HTTP proxy for the installer and the installed system", form="an http or https URL"),
     _text("updates", "which updates are installed at once", default="security", choices=("security", "all")),
     _keys(Kind.BOOLEAN, "refresh_installer", "let the installer update itself first; needs the network", default=False),
-    _keys(Kind.BOOLEAN, "drivers", "install third-party drivers that the machine needs", default=False, since="22.04"),
+    _keys(Kind.BOOLEAN, "drivers", "install third-party drivers that the machine needs", default=False),
     _keys(Kind.MAPPING, "ubuntu_pro", "Ubuntu Pro"),
     _text(
         "ubuntu_pro.token",
         "the token that attaches the machine",
-        pattern=r"C[1-9A-HJ-NP-Za-km-z]{23,29}",
         form="a token of 24 to 30 characters that starts with C",
         secret=True,
-        since="22.04",
     ),
     # Commands, and the end
     _keys(Kind.COMMANDS, "early_commands", "run before disks and network are looked at", default=[]),
@@ -231,6 +220,7 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.ANY_MAPPING, "user_data", "cloud-config for the installed system's first boot"),
     _keys(Kind.ANY_MAPPING, "autoinstall", "anything else for the installer, merged last into autoinstall:"),
     _keys(Kind.ANY_MAPPING, "vars", "values for your own templates"),
+    _keys(Kind.TEXTS, "ignore", "ids of warnings that check does not report for the host", default=[]),
 )
 
 
@@ -289,7 +279,7 @@ def _filled_mapping(value: Any, at: Shape) -> Any:
     return named
 
 
-def find(path: Path_) -> Shape | None:
+def find(path: KeyPath) -> Shape | None:
     """The shape at ``path``; the nearest passed-on mapping if the path leads into one; None if there is no such key."""
     at: Shape | None = shape()
     for step in path:

@@ -11,7 +11,7 @@ from typing import Any
 
 Row = tuple[str, str, str, dict[str, Any]]
 
-_MAC = {"pattern": r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}", "form": "a MAC address"}
+_MAC = {"form": "a MAC address"}
 
 
 def _device(name: str) -> Iterator[Row]:
@@ -33,8 +33,8 @@ def _device(name: str) -> Iterator[Row]:
     yield f"{name}.routes[].mtu", "INTEGER", "MTU on this route, in bytes", {}
     types = ("unicast", "anycast", "blackhole", "broadcast", "local", "multicast", "nat", "prohibit", "throw",
              "unreachable", "xresolve")  # fmt: skip
-    yield f"{name}.routes[].type", "TEXT", "unicast, blackhole, prohibit …", {"choices": types}
-    yield f"{name}.routes[].scope", "TEXT", "global, link or host", {"choices": ("global", "link", "host")}
+    yield f"{name}.routes[].type", "TEXT", "unicast, blackhole, prohibit …", {"form": ", ".join(types)}
+    yield f"{name}.routes[].scope", "TEXT", "global, link or host", {"form": ", ".join(("global", "link", "host"))}
     yield f"{name}.routing-policy", "LIST", "source-based routing", {}
     yield f"{name}.routing-policy[].from", "TEXT", "source network", {}
     yield f"{name}.routing-policy[].to", "TEXT", "destination network", {}
@@ -44,9 +44,9 @@ def _device(name: str) -> Iterator[Row]:
     yield f"{name}.optional", "BOOLEAN", "do not wait for it at boot", {}
     yield f"{name}.accept-ra", "BOOLEAN", "accept IPv6 router advertisements", {}
     yield f"{name}.ipv6-privacy", "BOOLEAN", "temporary IPv6 addresses", {}
-    yield f"{name}.link-local", "TEXTS", "ipv4, ipv6, both or none", {"pattern": "ipv[46]", "form": "ipv4 or ipv6"}
+    yield f"{name}.link-local", "TEXTS", "ipv4, ipv6, both or none", {"form": "ipv4 or ipv6"}
     yield f"{name}.macaddress", "TEXT", "give the device this MAC address", _MAC
-    yield f"{name}.dhcp-identifier", "TEXT", "what DHCP servers know it by", {"choices": ("mac", "duid")}
+    yield f"{name}.dhcp-identifier", "TEXT", "what DHCP servers know it by", {"form": ", ".join(("mac", "duid"))}
     yield f"{name}.critical", "BOOLEAN", "never take its configuration away", {}
     for family in ("dhcp4", "dhcp6"):
         over = f"{name}.{family}-overrides"
@@ -79,18 +79,23 @@ def _bond(name: str) -> Iterator[Row]:
     yield from _device(name)
     own = f"{name}.parameters"
     yield own, "MAPPING", "how it works", {}
-    yield f"{own}.mode", "TEXT", "active-backup, 802.3ad …", {"choices": _BOND_MODES}
-    yield f"{own}.lacp-rate", "TEXT", "how often LACP speaks", {"choices": ("slow", "fast")}
+    yield f"{own}.mode", "TEXT", "active-backup, 802.3ad …", {"form": ", ".join(_BOND_MODES)}
+    yield f"{own}.lacp-rate", "TEXT", "how often LACP speaks", {"form": ", ".join(("slow", "fast"))}
     yield f"{own}.mii-monitor-interval", "INTEGER", "how often the link is looked at, in milliseconds", {}
     yield f"{own}.min-links", "INTEGER", "links that must be up", {}
     policies = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")
-    yield f"{own}.transmit-hash-policy", "TEXT", "what decides about the card", {"choices": policies}
+    yield f"{own}.transmit-hash-policy", "TEXT", "what decides about the card", {"form": ", ".join(policies)}
     yield f"{own}.primary", "TEXT", "the card that is preferred (active-backup)", {}
     yield f"{own}.up-delay", "INTEGER", "wait before a link counts as up, in milliseconds", {}
     yield f"{own}.down-delay", "INTEGER", "wait before it counts as down, in milliseconds", {}
     when = ("always", "better", "failure")
-    yield f"{own}.primary-reselect-policy", "TEXT", "when the primary takes over again", {"choices": when}
-    yield f"{own}.fail-over-mac-policy", "TEXT", "whose MAC address it has", {"choices": ("none", "active", "follow")}
+    yield f"{own}.primary-reselect-policy", "TEXT", "when the primary takes over again", {"form": ", ".join(when)}
+    yield (
+        f"{own}.fail-over-mac-policy",
+        "TEXT",
+        "whose MAC address it has",
+        {"form": ", ".join(("none", "active", "follow"))},
+    )
 
 
 def _vlan(name: str) -> Iterator[Row]:

@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from isoforge.errors import InventoryError
-from isoforge.problems import Problem, refuse_if_any
+from isoforge.problems import Problem
 from isoforge.run import ExitError, run
-from isoforge.yaml_tree import HIDDEN, Node, Origin, dotted, empty, planted, read
+from isoforge.yaml_limits import LimitError, read_text
+from isoforge.yaml_reader import read
+from isoforge.yaml_tree import HIDDEN, Node, Origin, dotted, empty, planted
 
 _SECRETS_FILE = re.compile(r"secrets.*\.ya?ml|.+\.sops\.ya?ml")
 _ENCRYPTED = "ENC["
@@ -29,6 +31,15 @@ _PARTLY = ("encrypted_regex", "unencrypted_regex", "encrypted_suffix", "encrypte
 PASSED_ON = ("SOPS_AGE_KEY", "SOPS_AGE_KEY_FILE", "SOPS_AGE_KEY_CMD", "SOPS_AGE_SSH_PRIVATE_KEY_FILE",
              "XDG_CONFIG_HOME", "GNUPGHOME")  # fmt: skip
 """What sops is told about where keys are (its documentation, "Encrypting using age"); HOME always goes along."""
+
+
+class SecretsError(InventoryError):
+    """An encrypted file that cannot be decrypted: ``file`` is its path, ``reason`` why."""
+
+    def __init__(self, file: Path, reason: str, *, hint: str) -> None:
+        super().__init__(f"{file} {reason}", hint=hint)
+        self.file = file
+        self.reason = reason
 
 
 def plain_text_secrets(trees: Iterable[Path]) -> Iterator[Problem]:
@@ -41,20 +52,32 @@ def plain_text_secrets(trees: Iterable[Path]) -> Iterator[Problem]:
 
 
 def _refuse_plain_text(path: Path) -> Iterator[Problem]:
+    def broken(id_: str, message: str) -> Problem:
+        return Problem(id=id_, file=str(path), scope=owner(path), message=message)
+
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
-    except OSError as failure:
-        yield Problem(file=str(path), address="(file)", text=f"cannot be read: {failure.strerror}")
-        return
-    if not re.search(r"^sops:", text, re.MULTILINE):
-        said = f"holds secrets in plain text; encrypt it: {encrypting(path)}"
-        yield Problem(file=str(path), address="(file)", text=said)
-    elif path.name not in ("secrets.sops.yaml", "secrets.sops.yml"):
-        yield Problem(file=str(path), address="(file)", text="is not read under this name: call it secrets.sops.yaml")
+        text = read_text(path)
+    except LimitError as error:
+        yield broken(error.fault.id, error.fault.message)
+    except OSError as error:
+        yield broken("file-unreadable", f"cannot be read: {error.strerror}")
+    except UnicodeDecodeError:
+        yield broken("file-unreadable", "is not UTF-8 text")
+    else:
+        if not re.search(r"^sops:", text, re.MULTILINE):
+            yield broken("secrets-not-encrypted", f"holds secrets in plain text; encrypt it: {encrypting(path)}")
+        elif path.name not in ("secrets.sops.yaml", "secrets.sops.yml"):
+            yield broken("secrets-file-name", "is not read under this name: rename it to secrets.sops.yaml")
+
+
+def owner(path: Path) -> str:
+    """The scope of what stands in a secrets file, by its folder: ``host_vars/web-1/…`` → ``hosts.web-1``."""
+    kind = path.parent.parent.name.removesuffix("_vars")
+    return f"{kind}s.{path.parent.name}" if kind in ("host", "group") else ""
 
 
 def encrypting(path: Path) -> str:
-    """The command that encrypts ``path`` where it lies."""
+    """The command that encrypts ``path`` in place."""
     here = Path.cwd()
     if any((folder / ".sops.yaml").is_file() for folder in (here, *here.parents)):
         return f"sops --encrypt --in-place {path}"
@@ -64,34 +87,45 @@ def encrypting(path: Path) -> str:
 def hidden(path: Path, problems: list[Problem]) -> Node:
     """The keys of an encrypted file with their places; every value is `HIDDEN`.
 
-    A file without sops' metadata gives nothing here (`plain_text_secrets` reports it); a value in plain text among
-    encrypted ones goes into ``problems``.
+    A file without sops' metadata, or that cannot be read, gives nothing (`plain_text_secrets` reports it); a plain-text
+    value among encrypted ones goes into ``problems``.
     """
     nothing = empty(Origin(file=str(path), line=1))
     try:
-        document = read(path.read_text(encoding="utf-8"), str(path), problems)
-    except (OSError, UnicodeDecodeError):
-        problems.append(Problem(file=str(path), address="(file)", text="cannot be read"))
+        document = read(read_text(path), str(path))
+    except (LimitError, OSError, UnicodeDecodeError):
         return nothing
-    if document is None or not isinstance(document.value, dict):
+    problems += [
+        Problem(id=fault.id, file=str(path), line=fault.line, scope=owner(path), message=fault.message)
+        for fault in document.faults
+    ]
+    if document.root is None or not isinstance(document.root.value, dict):
         return nothing
-    sops = document.value.get("sops")
+    sops = document.root.value.get("sops")
     if sops is None or not isinstance(sops.value, dict):
         return nothing
-    body = Node(value={key: node for key, node in document.value.items() if key != "sops"}, origin=document.origin)
+    values = {key: node for key, node in document.root.value.items() if key != "sops"}
+    body = Node(value=values, origin=document.root.origin)
     if not any(key in sops.value for key in _PARTLY):
-        problems += _plain_values(body, sops)
+        problems += _plain_values(path, body, sops)
     return _masked(body)
 
 
-def _plain_values(body: Node, sops: Node) -> Iterator[Problem]:
+def _plain_values(file: Path, body: Node, sops: Node) -> Iterator[Problem]:
     suffix = sops.at(("unencrypted_suffix",))
     for path, leaf in body.leaves():
         is_text = not isinstance(leaf.value, dict | list) and leaf.value not in (None, "")
         is_spared = suffix is not None and any(str(step).endswith(str(suffix.value)) for step in path)
         if is_text and not is_spared and not str(leaf.value).startswith(_ENCRYPTED):
-            text = f"stands in plain text in an encrypted file: change such files with `sops {leaf.origin.file}`"
-            yield Problem(file=leaf.origin.file, line=leaf.origin.line, address=dotted(path), text=text)
+            message = f"is plain text in an encrypted file: edit such files with `sops {leaf.origin.file}`"
+            yield Problem(
+                id="secret-not-encrypted",
+                file=str(file),
+                line=leaf.origin.line,
+                scope=owner(file),
+                key=dotted(path),
+                message=message,
+            )
 
 
 def _masked(node: Node) -> Node:
@@ -108,17 +142,18 @@ def _masked(node: Node) -> Node:
 def revealed_file(path: Path) -> Node:
     """The decrypted values of ``path``, each marked as secret, with the lines of the encrypted file.
 
-    Raises ``InventoryError`` in one line, without any part of a value, if the file is not wholly encrypted, if no
-    key opens it or if it was changed outside sops; ``ToolError`` if sops is missing.
+    Raises ``SecretsError`` without any part of a value, if the file is not wholly encrypted, if no key opens it or if
+    it was changed outside sops; ``ToolError`` if sops is missing.
     """
     problems: list[Problem] = []
     keys = hidden(path, problems)
-    refuse_if_any(problems)
+    problems += [] if keys.value else _refuse_plain_text(path)
+    if problems:
+        raise SecretsError(path, problems[0].message, hint=f"edit it with: sops {path}")
     if not keys.value:
-        refuse_if_any(_refuse_plain_text(path))
         return keys
-    told = tuple((name, os.environ[name]) for name in PASSED_ON if name in os.environ)
-    return _placed(json.loads(_decrypted(path, path.stat().st_mtime_ns, told)), keys)
+    variables = tuple((name, os.environ[name]) for name in PASSED_ON if name in os.environ)
+    return _placed(json.loads(_decrypted(path, path.stat().st_mtime_ns, variables)), keys)
 
 
 def _placed(value: Any, keys: Node) -> Node:
@@ -133,14 +168,14 @@ def _placed(value: Any, keys: Node) -> Node:
 
 
 @lru_cache(maxsize=4096)
-def _decrypted(path: Path, _changed_ns: int, told: tuple[tuple[str, str], ...]) -> str:
+def _decrypted(path: Path, _changed_ns: int, variables: tuple[tuple[str, str], ...]) -> str:
     """What sops makes of ``path``, as JSON; asked once for each state of the file, as hosts share group files."""
     try:
         args = ("--decrypt", "--input-type", "yaml", "--output-type", "json")
-        return run(sops(), *args, path, env=dict(told), log_output=False)  # what it says may quote the file
+        return run(sops(), *args, path, env=dict(variables), log_output=False)  # what it says may quote the file
     except ExitError as failure:
         reason, hint = _reason(" ".join(failure.output.replace("|", " ").split()), path)
-    raise InventoryError(f"{path} {reason}", hint=hint)
+    raise SecretsError(path, reason, hint=hint)
 
 
 def sops() -> str:
@@ -149,18 +184,18 @@ def sops() -> str:
     return shutil.which("sops") or (str(beside) if beside.is_file() else "sops")
 
 
-def _reason(said: str, path: Path) -> tuple[str, str]:
-    """What sops' last words mean, and the cure; never the words themselves, which may quote the file."""
-    if "did not match any of the recipients" in said or "no identity matched" in said:
+def _reason(output: str, path: Path) -> tuple[str, str]:
+    """What the ``output`` of a failed sops means, and what to do; never the output itself, which may quote the file."""
+    if "did not match any of the recipients" in output or "no identity matched" in output:
         return "is encrypted for other keys than yours", (
-            f"somebody who can read it adds yours: sops rotate -i --add-age YOUR_PUBLIC_KEY {path}"
+            f"someone who can decrypt it adds yours: sops rotate -i --add-age YOUR_PUBLIC_KEY {path}"
         )
-    if "failed to parse" in said:
-        return "cannot be decrypted: the age key that sops was given is none", "check SOPS_AGE_KEY_FILE"
-    if "failed to load age identities" in said or "master key" in said or "data key" in said:
-        return "cannot be decrypted: there is no key on this machine that opens it", (
+    if "failed to parse" in output:
+        return "cannot be decrypted: the age key given to sops is not valid", "check SOPS_AGE_KEY_FILE"
+    if "failed to load age identities" in output or "master key" in output or "data key" in output:
+        return "cannot be decrypted: no key on this machine opens it", (
             "set SOPS_AGE_KEY_FILE, or put the key into ~/.config/sops/age/keys.txt"
         )
-    if "MAC mismatch" in said or "Could not decrypt" in said or "integrity" in said:
-        return "was changed outside sops, or is damaged", f"restore it, then change it with: sops {path}"
-    return "cannot be decrypted by sops", f"see what it says: sops --decrypt {path} > /dev/null"
+    if "MAC mismatch" in output or "Could not decrypt" in output or "integrity" in output:
+        return "was changed outside sops, or is damaged", f"restore it, then edit it with: sops {path}"
+    return "cannot be decrypted by sops", f"its output shows why: sops --decrypt {path} > /dev/null"

@@ -14,7 +14,8 @@ from isoforge.fleet.seed.guard import command, match_pairs
 from isoforge.fleet.seed.render import HEADER, Seed
 from isoforge.fleet.smbios import normalised
 from isoforge.iso_layout import DETECT, EMPTY_FIELD, TABLE_KEYS
-from isoforge.templates import dump, load
+from isoforge.templates import dump
+from isoforge.yaml_limits import load
 
 __all__ = ["bare_autoinstall", "detect_seed", "early_script", "match_table"]
 

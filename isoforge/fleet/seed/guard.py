@@ -12,7 +12,8 @@ import yaml
 from isoforge.fleet.inventory.host import Host, MatchKeys
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
 from isoforge.iso_layout import TABLE_KEYS
-from isoforge.templates import load, render
+from isoforge.templates import render
+from isoforge.yaml_limits import load
 
 GUARD = "isoforge-guard"
 STAMP = "isoforge-stamp"

@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,15 +16,13 @@ from typing import Any
 import yaml
 
 from isoforge.errors import InventoryError, OutputError, TemplateError
-from isoforge.fleet.check.document import read
 from isoforge.fleet.inventory.host import Host
-from isoforge.fleet.inventory.load import revealed
-from isoforge.fleet.inventory.rules import check_release
 from isoforge.fleet.seed.guard import guard_command, guarded, is_guarded, leads, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of
-from isoforge.problems import refuse_if_any
-from isoforge.templates import dump, load, render
+from isoforge.release import Release
+from isoforge.templates import dump, render
+from isoforge.yaml_limits import load
 
 HEADER = "#cloud-config"
 """The first line, to the letter: with anything before it, the file is none and the installer asks questions."""
@@ -37,8 +34,8 @@ __all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
 class Seed:
     """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
 
-    ``guarded`` says whether it refuses every machine but the host's. ``source`` says what it was rendered from; None
-    for a seed that was read back.
+    ``guarded`` says whether it refuses every machine but the host's. ``source`` says what it was rendered from and
+    ``document`` what its user-data holds; None for a seed that was read back.
     """
 
     host: str
@@ -47,6 +44,7 @@ class Seed:
     vendor_data: bytes = field(repr=False)
     guarded: bool = False
     source: Source | None = field(default=None, repr=False, compare=False)
+    document: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -54,25 +52,20 @@ class Seed:
         return {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
 
 
-def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = None, guard: bool = True) -> Seed:
+def render_seed(host: Host, *, templates: Sequence[Path], release: Release | None = None, guard: bool = True) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
 
-    ``release`` is the base ISO's ("24.04.2"); None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed
-    of a host with match keys refuses every other machine. Same arguments: same bytes. Encrypted values are decrypted
-    here. Raises ``InventoryError`` for values that the release cannot do, ``TemplateError`` for a template that fails
-    or gives something else than a seed.
+    ``release`` is the base ISO's; None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed of a host
+    with match keys refuses every other machine. Same arguments: same bytes. A host that is not `revealed` is rendered
+    with placeholders for its secrets. Raises ``TemplateError`` for a template that fails or gives something else than
+    a seed.
     """
-    host = revealed(host)
-    refuse_if_any(check_release(host, release))
-    variables = _variables(host, release)
-    text = render("user-data.j2", variables, templates=templates, host=host.name)
-    document = _merged(_parsed(text, "user-data.j2", host), host)
-    first = guard_command(host, templates) if guard else []
-    document["autoinstall"] = guarded(document["autoinstall"], first, stamp_command(host, templates))
+    values = template_values(host, host.values, release)
+    text, document = render_document(host, values, templates=templates, guard=guard)
     user_data = _written(text, document, host)
-    instance_id = host.values["instance_id"] or f"{variables['hostname']}-{digest(user_data)[:12]}"
-    meta = render("meta-data.j2", {**variables, "instance_id": instance_id}, templates=templates, host=host.name)
-    vendor = render("vendor-data.j2", variables, templates=templates, host=host.name)
+    instance_id = host.values["instance_id"] or f"{values['hostname']}-{digest(user_data)[:12]}"
+    meta = render("meta-data.j2", {**values, "instance_id": instance_id}, templates=templates, host=host.name)
+    vendor = render("vendor-data.j2", values, templates=templates, host=host.name)
     return Seed(
         host=host.name,
         user_data=user_data,
@@ -80,7 +73,20 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: str | None = 
         vendor_data=vendor.encode(),
         guarded=leads(document["autoinstall"]),
         source=source_of(host, templates, release),
+        document=document,
     )
+
+
+def render_document(
+    host: Host, values: Mapping[str, Any], *, templates: Sequence[Path], guard: bool
+) -> tuple[str, dict[str, Any]]:
+    """What the template of user-data makes of ``values`` (`template_values`), and the document that comes of it."""
+    text = render("user-data.j2", values, templates=templates, host=host.name)
+    document = _parsed(text, "user-data.j2", host)
+    document = {**document, "autoinstall": _over(document.get("autoinstall") or {}, values["autoinstall"])}
+    first = guard_command(host, templates) if guard else []
+    document["autoinstall"] = guarded(document["autoinstall"], first, stamp_command(host, templates))
+    return text, document
 
 
 def locked_hash(host: str) -> str:
@@ -93,22 +99,21 @@ def locked_hash(host: str) -> str:
     return f"$6${letters[0][:16]}${letters[1][:85]}."
 
 
-def _variables(host: Host, release: str | None) -> dict[str, Any]:
-    """What templates see: every inventory key by its name, and what follows from several of them."""
-    known = re.match(r"\d\d\.\d\d", release or "")
-    version = known[0] if known else ""
-    identity = host.values["identity"]
+def template_values(host: Host, values: Mapping[str, Any], release: Release | None) -> dict[str, Any]:
+    """What templates see: every key of ``values`` (the host's) by its name, and what follows from several of them."""
+    series = release.series if release else ""
+    identity = values["identity"]
     has_password = identity["password_hash"] is not None
     sudo = identity["sudo"] or ("password" if has_password else "nopasswd")
     return {
-        **host.values,
+        **values,
         "host": host,
-        "hostname": host.values["hostname"] or host.name,
+        "hostname": values["hostname"] or host.name,
         "password_hash": identity["password_hash"] if has_password else locked_hash(host.name),
         "sudo_without_password": identity["username"] is not None and sudo == "nopasswd",
-        "release": version,
-        "release_since": lambda first: version != "" and version >= first,
-        "release_before": lambda first: version != "" and version < first,
+        "release": series,
+        "release_since": lambda first: series != "" and series >= first,
+        "release_before": lambda first: series != "" and series < first,
     }
 
 
@@ -122,18 +127,13 @@ def _mapping(text: str, template: str, host: Host) -> dict[str, Any]:
     """The mapping that a rendered template holds."""
     try:
         document = load(text)
-    except yaml.YAMLError as broken:
-        mark, said = getattr(broken, "problem_mark", None), getattr(broken, "problem", None) or "unreadable characters"
-        line = "" if mark is None else f", line {mark.line + 1} of what it gave"
-        raise TemplateError(f"{template}{line}: is not YAML: {said} (host {host.name})") from None
+    except yaml.YAMLError as error:
+        mark, reason = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        line = "" if mark is None else f", line {mark.line + 1} of its output"
+        raise TemplateError(f"{template}{line}: not valid YAML: {reason} (host {host.name})") from None
     if not isinstance(document, dict):
-        raise TemplateError(f"{template}: must give a mapping (host {host.name})")
+        raise TemplateError(f"{template}: its output must be a mapping (host {host.name})")
     return document
-
-
-def _merged(document: dict[str, Any], host: Host) -> dict[str, Any]:
-    """``document`` with the host's raw ``autoinstall:`` mapping laid over its own."""
-    return {**document, "autoinstall": _over(document.get("autoinstall") or {}, host.values["autoinstall"])}
 
 
 def _over(below: Any, above: Any) -> Any:
@@ -150,11 +150,9 @@ def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
             break
         opening.append(line.rstrip())
     body = dump(document)
-    written = "\n".join(opening) + "\n" + body
-    # The check of seeds reads the same text next, and finds it read; other keys than texts it reads in its own way.
-    if read(written).data != document and load(body) != document:
-        raise TemplateError(f"user-data.j2: what it gave does not read back as it was meant (host {host.name})")
-    return written.encode()
+    if load(body) != document:
+        raise TemplateError(f"user-data.j2: its output does not read back as it was meant (host {host.name})")
+    return ("\n".join(opening) + "\n" + body).encode()
 
 
 def write_seed(seed: Seed, generated: Path) -> Path:

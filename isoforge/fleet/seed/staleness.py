@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from isoforge import __version__
 from isoforge.fleet.inventory.host import Host
+from isoforge.release import Release
 from isoforge.yaml_tree import dotted
 
 NAME = ".rendered.json"
@@ -31,7 +31,7 @@ class Source:
     release: str
 
 
-def source_of(host: Host, templates: Sequence[Path], release: str | None) -> Source:
+def source_of(host: Host, templates: Sequence[Path], release: Release | None) -> Source:
     """What a seed of ``host`` would be rendered from now."""
     written = [[dotted(path), "" if leaf.secret else repr(leaf.value)] for path, leaf in host.node.leaves()]
     secrets = [digest(path.read_bytes()) for path in host.secret_files if path.is_file()]
@@ -39,7 +39,7 @@ def source_of(host: Host, templates: Sequence[Path], release: str | None) -> Sou
         values=digest(json.dumps([host.name, host.groups, sorted(written)]).encode()),
         secrets=digest(json.dumps(secrets).encode()),
         templates=_templates_digest(_template_files(templates)),
-        release=_series(release),
+        release=release.series if release else "",
     )
 
 
@@ -54,7 +54,7 @@ def content(source: Source, files: Mapping[str, bytes]) -> bytes:
     return (json.dumps(document, indent=2) + "\n").encode()
 
 
-def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release: str | None = None) -> str | None:
+def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release: Release | None = None) -> str | None:
     """Why the seed of ``host`` in ``generated`` is not what would be rendered now; None if it is.
 
     A seed without a sidecar was written by hand: it is never stale. A seed rendered for no release in particular suits
@@ -87,12 +87,6 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
 def digest(body: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(body).hexdigest()
-
-
-def _series(release: str | None) -> str:
-    """``24.04`` of ``24.04.2``."""
-    known = re.match(r"\d\d\.\d\d", release or "")
-    return known[0] if known else ""
 
 
 def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ...]:

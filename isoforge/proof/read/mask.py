@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import yaml
 
-from isoforge.safe_yaml import refuse_depth
+from isoforge.yaml_limits import compose
 
 MASK = "***"
 
@@ -67,12 +67,11 @@ def masked(text: str) -> str:
     if not text.strip():
         return text
     try:
-        refuse_depth(text)
-        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+        documents = compose(text, yaml.SafeLoader)
         comments = list(_comments(text))
     except yaml.YAMLError:
         return UNREADABLE
-    if any(not isinstance(document, yaml.MappingNode) for document in documents if document is not None):
+    if any(not isinstance(document, yaml.MappingNode) for document in documents):
         return UNREADABLE
     edits: dict[int, Edit] = {}
     for document in documents:

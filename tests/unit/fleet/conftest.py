@@ -1,4 +1,4 @@
-"""Inventories as small as a test needs them."""
+"""Inventories as small as a test needs them, and what is wrong with them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.problems import Problem, Severity
+from isoforge.fleet.check.review import review_inventory
+from isoforge.fleet.inventory.load import survey
+from isoforge.problems import Problem
+from isoforge.release import Release
 
 ROOT = Path(__file__).parents[3]
+
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHRlc3Qga2V5IG9mIGlzb2ZvcmdlLCAzMiBieXRlcyEh test"
+"""A key of the right form, whose bytes are a sentence."""
 
 Write = Callable[..., Path]
 
@@ -41,7 +47,7 @@ def one_host(write: Write) -> Write:
     def written(values: str, **files: str) -> Path:
         sound = {
             "identity": "identity: {username: ops}\n",
-            "ssh": "ssh: {authorized_keys: [ssh-ed25519 AAAA test]}\n",
+            "ssh": f"ssh: {{authorized_keys: [{PUBLIC_KEY}]}}\n",
             "storage": "storage: {disk: {serial: S4TEST01}}\n",
         }
         own = "".join(
@@ -60,6 +66,17 @@ def one_host(write: Write) -> Write:
     return written
 
 
-def errors(problems: tuple[Problem, ...]) -> list[str]:
-    """``address: text`` of every error."""
-    return [f"{one.address}: {one.text}" for one in problems if one.severity is Severity.ERROR]
+Fact = tuple[str, str, str, int | None, str]
+
+
+def reviewed(baremetal: Path, *hosts: str, release: str | None = None) -> list[Problem]:
+    """Every problem of ``hosts`` (all, if none is named) of the inventory in ``baremetal``."""
+    inventory = survey(baremetal)
+    chosen = [inventory.host(name) for name in hosts] or list(inventory.hosts)
+    return review_inventory(inventory, chosen, templates=[ROOT / "templates"], release=Release.of(release)).problems
+
+
+def facts(problems: list[Problem], baremetal: Path) -> list[Fact]:
+    """Id, severity, file (below ``baremetal/inventory``), line and key of each problem."""
+    below = str(baremetal / "inventory") + "/"
+    return [(one.id, str(one.severity), one.file.removeprefix(below), one.line, one.key) for one in problems]

@@ -26,39 +26,43 @@ YESCRYPT = "$y$j9T$F5Jx5fExrKuPp53xLKQ..1$wNNIzc9N1ahG82MeioX3X6pHiKet5kwQetY8Zg
     ],
 )
 def test_strong_or_locked_passes(hashed: str) -> None:
-    assert flaw(hashed) == ("", False)
+    assert flaw(hashed) is None
 
 
 @pytest.mark.parametrize(
-    ("hashed", "said"),
+    ("hashed", "id_"),
     [
-        ("", "empty"),
-        ("correct horse", "plain text"),
-        ("$6$short", "no complete SHA-512"),
-        (SHA512[:-1], "no complete SHA-512"),
-        (SHA512 + "x", "no complete SHA-512"),
-        (SHA512 + "\n", "no complete SHA-512"),
-        (YESCRYPT[:-2], "no complete yescrypt"),
-        ("$6$abcdefgh$" + "." * 86, "placeholder"),
-        ("$6$REPLACE_ME", "no complete"),
-        ("$1$ZsQWAsuR$i0Lkl8ky4.bpeSG.OX73p0", "MD5"),
-        ("$apr1$ZsQWAsuR$i0Lkl8ky4.bpeSG.OX73p0", "Apache"),
-        ("ab01FAX.bQRSU", "DES"),
-        ("$9$whatever", "no kind that Ubuntu knows"),
-        ("$CRYPTED_PASS", "no kind that Ubuntu knows"),
+        ("", "password-empty"),
+        ("correct horse", "password-not-hashed"),
+        ("$6$short", "password-hash-invalid"),
+        (SHA512[:-1], "password-hash-invalid"),
+        (SHA512 + "x", "password-hash-invalid"),
+        (SHA512 + "\n", "password-hash-invalid"),
+        (YESCRYPT[:-2], "password-hash-invalid"),
+        ("$6$abcdefgh$" + "." * 86, "password-hash-invalid"),
+        ("$6$REPLACE_ME", "password-hash-invalid"),
+        ("$1$ZsQWAsuR$i0Lkl8ky4.bpeSG.OX73p0", "password-hash-weak"),
+        ("$apr1$ZsQWAsuR$i0Lkl8ky4.bpeSG.OX73p0", "password-hash-weak"),
+        ("ab01FAX.bQRSU", "password-hash-weak"),
+        ("$9$whatever", "password-hash-invalid"),
+        ("$CRYPTED_PASS", "password-hash-invalid"),
     ],
 )
-def test_others_stop_the_build(hashed: str, said: str) -> None:
-    text, stops = flaw(hashed)
-    assert said in text
-    assert stops
+def test_others_stop_the_build(hashed: str, id_: str) -> None:
+    found = flaw(hashed)
+    assert found is not None
+    assert (found.id, found.is_error) == (id_, True)
+    assert not hashed or hashed not in found.message
 
 
-def test_sha256_and_published_hashes_are_only_warned_of() -> None:
+def test_sha256_and_published_hashes_are_only_warnings() -> None:
     sha256 = "$5$vfZkKvoPyS6nN0ji$P7qOth5PpqvR8Y7xr4/dAyBGjw3rD8SXYpelVskkgD6"
     published = SHA512.replace("Z2v7qMmO6hhelkVo", "exDY1mhS4KUYCE/2")
-    assert [flaw(one)[1] for one in (sha256, published)] == [False, False]
-    assert all(flaw(one)[0] for one in (sha256, published))
+    flaws = [flaw(one) for one in (sha256, published)]
+    assert [(one.id, one.is_error) for one in flaws if one] == [
+        ("password-hash-sha256", False),
+        ("password-published", False),
+    ]
 
 
 def test_locked_is_only_what_no_password_opens() -> None:

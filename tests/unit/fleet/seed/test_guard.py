@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isoforge.fleet.check import check_meta_data, check_user_data
+from isoforge.fleet.check.engine import check_meta_data, check_user_data
 from isoforge.fleet.inventory.host import MatchKeys
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
@@ -20,7 +20,7 @@ from isoforge.fleet.seed.guard import GUARD, STAMP, is_guarded
 from isoforge.fleet.seed.render import Seed, read_seed, render_seed, write_seed
 from isoforge.fleet.smbios import PLACEHOLDER_PATTERNS, PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.iso_layout import DETECT
-from tests.unit.fleet.conftest import Write, errors
+from tests.unit.fleet.conftest import Write, reviewed
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
 
@@ -116,31 +116,30 @@ def test_only_a_guard_that_comes_first_counts(user_data: bytes) -> None:
     ["To Be Filled By O.E.M.", "System Serial Number", "none", "'0'", "'00000000'", "ffff-ffff", "'  '", "xxxx"],
 )
 def test_a_match_key_that_many_machines_have_is_refused(one_host: Write, value: str) -> None:
-    (problem,) = errors(survey(one_host(f"match: {{serial: {value}}}")).problems)
-    assert problem.startswith("hosts.web-1.match.serial: ")
-    assert "is what firmware says when nothing was set" in problem
+    (problem,) = reviewed(one_host(f"match: {{serial: {value}}}"))
+    assert (problem.id, problem.key) == ("match-placeholder", "match.serial")
 
 
 @pytest.mark.parametrize(
-    ("match", "said"),
+    ("match", "problem"),
     [
-        ("mac: '00:00:00:00:00:00'", "match.mac: '00:00:00:00:00:00' is what firmware says"),
-        ("mac: ['00:00:5e:00:53:01', 'FF:FF:FF:FF:FF:FF']", "match.mac[1]: 'FF:FF:FF:FF:FF:FF' is what firmware says"),
-        ("uuid: 03000200-0400-0500-0006-000700080009", "is what firmware says"),
-        ("serial: ''", "match.serial: is empty"),
-        ("mac: []", "match.mac: is empty"),
-        ("product: Intel® NUC", "match.product: has characters other than printable ASCII"),
-        ('serial: "a\\tb"', "match.serial: has characters other than printable ASCII"),
+        ("mac: '00:00:00:00:00:00'", "match-placeholder match.mac"),
+        ("mac: ['00:00:5e:00:53:01', 'FF:FF:FF:FF:FF:FF']", "match-placeholder match.mac[1]"),
+        ("uuid: 03000200-0400-0500-0006-000700080009", "match-placeholder match.uuid"),
+        ("serial: ''", "match-value-empty match.serial"),
+        ("mac: []", "match-value-empty match.mac"),
+        ("product: Intel® NUC", "match-not-ascii match.product"),
+        ('serial: "a\\tb"', "match-not-ascii match.serial"),
     ],
 )
-def test_a_match_key_that_tells_nothing_is_refused(one_host: Write, match: str, said: str) -> None:
-    (problem,) = errors(survey(one_host(f"match: {{{match}}}")).problems)
-    assert said in problem
+def test_a_match_key_that_tells_nothing_is_refused(one_host: Write, match: str, problem: str) -> None:
+    (found,) = reviewed(one_host(f"match: {{{match}}}"))
+    assert f"{found.id} {found.key}" == problem
 
 
 def test_the_name_of_the_detection_is_no_hosts(write: Write) -> None:
     files = {"inventory/hosts.yml": f"all:\n  hosts:\n    {DETECT}:\n"}
-    assert any("is the menu's own name" in problem for problem in errors(survey(write(files)).problems))
+    assert "host-name-reserved" in [one.id for one in reviewed(write(files))]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from isoforge.errors import InventoryError, OutputError
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.render import Seed, is_stale, read_seed, render_seed, write_seed
+from isoforge.release import Release
 from tests.unit.fleet.conftest import ROOT, Write
 
 SHIPPED = ROOT / "templates"
@@ -115,13 +116,18 @@ def test_the_repr_of_a_seed_shows_nothing_of_it() -> None:
 def rendered(one_host: Write, tmp_path: Path) -> Path:
     """The inventory of one host, whose seed lies in ``generated``."""
     baremetal = one_host("timezone: Etc/UTC")
-    write_seed(render_seed(host_of(baremetal), templates=[SHIPPED], release="24.04"), tmp_path / "generated")
+    write_seed(
+        render_seed(host_of(baremetal), templates=[SHIPPED], release=Release(year=24, month=4)), tmp_path / "generated"
+    )
     return baremetal
 
 
 def test_a_fresh_seed_is_not_stale(rendered: Path, tmp_path: Path) -> None:
     assert is_stale(host_of(rendered), tmp_path / "generated", [SHIPPED]) is None
-    assert is_stale(host_of(rendered), tmp_path / "generated", [SHIPPED], release="24.04.2") is None
+    assert (
+        is_stale(host_of(rendered), tmp_path / "generated", [SHIPPED], release=Release(year=24, month=4, point=2))
+        is None
+    )
 
 
 def test_a_seed_is_stale_when_the_inventory_moved_on(rendered: Path, tmp_path: Path) -> None:
@@ -146,7 +152,7 @@ def test_a_seed_is_stale_when_a_template_changed(rendered: Path, tmp_path: Path)
 
 
 def test_a_seed_for_another_release_is_stale(rendered: Path, tmp_path: Path) -> None:
-    reason = is_stale(host_of(rendered), tmp_path / "generated", [SHIPPED], release="22.04.5")
+    reason = is_stale(host_of(rendered), tmp_path / "generated", [SHIPPED], release=Release(year=22, month=4, point=5))
     assert reason == "the seed was rendered for Ubuntu 24.04, the base ISO is 22.04"
 
 
@@ -192,20 +198,26 @@ def test_secrets_in_plain_text_are_a_problem_with_the_command_that_encrypts_them
         "inventory-local/group_vars/all/secrets.yml": "a: hunter2\n",
         "inventory/host_vars/web-1/disk.sops.yml": "a: hunter2\n",
     }
-    problems = [str(one) for one in survey(one_host("", **plain)).problems]
-    assert sum("holds secrets in plain text; encrypt it: sops --encrypt --in-place" in one for one in problems) == 3
-    assert "hunter2" not in "".join(problems)
+    problems = [one for one in survey(one_host("", **plain)).problems if one.id != "key-unknown"]
+    assert [one.id for one in problems] == ["secrets-not-encrypted"] * 3
+    assert {one.scope for one in problems} == {"hosts.web-1", "groups.all"}
+    assert all("sops --encrypt --in-place" in one.message for one in problems)
+    assert "hunter2" not in "".join(map(str, problems))
 
 
 def test_a_value_in_plain_text_inside_an_encrypted_file_is_a_problem(one_host: Write) -> None:
     mixed = "storage:\n  passphrase: hunter2\nsops: {unencrypted_suffix: _unencrypted}\n"
     baremetal = one_host("", **{"inventory/host_vars/web-1/secrets.sops.yaml": mixed})
-    problems = [str(one) for one in survey(baremetal).problems]
-    assert "secrets.sops.yaml:2  storage.passphrase: stands in plain text in an encrypted file" in problems[0]
-    assert "hunter2" not in "".join(problems)
+    problems = survey(baremetal).problems
+    (one,) = [one for one in problems if one.id == "secret-not-encrypted"]
+    assert (one.file, one.line, one.key) == (
+        str(baremetal / "inventory/host_vars/web-1/secrets.sops.yaml"), 2, "storage.passphrase",
+    )  # fmt: skip
+    assert "hunter2" not in "".join(map(str, problems))
 
 
-def test_an_unknown_key_in_an_encrypted_file_is_told_without_decrypting_it(one_host: Write) -> None:
+def test_an_unknown_key_in_an_encrypted_file_is_reported_without_decrypting_it(one_host: Write) -> None:
     encrypted = "storge:\n  passphrase: ENC[AES256_GCM,data:abc,type:str]\nsops: {}\n"
     baremetal = one_host("", **{"inventory/host_vars/web-1/secrets.sops.yaml": encrypted})
-    assert "storge: unknown key; did you mean storage" in str(survey(baremetal).problems[0])
+    (one,) = survey(baremetal).problems
+    assert (one.id, one.scope, one.key, one.line) == ("key-unknown", "hosts.web-1", "storge", 1)

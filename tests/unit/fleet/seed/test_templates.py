@@ -11,10 +11,12 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from isoforge.errors import InventoryError, TemplateError
+from isoforge.errors import TemplateError
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.render import locked_hash, render_seed
-from isoforge.templates import dump, load, quoted
+from isoforge.release import Release
+from isoforge.templates import dump, quoted
+from isoforge.yaml_limits import load
 from tests.unit.fleet.conftest import ROOT, Write
 
 SHIPPED = ROOT / "templates"
@@ -26,7 +28,9 @@ def host(one_host: Write) -> Host:
 
 
 def document(host: Host, templates: list[Path] | None = None, release: str | None = None) -> dict[str, Any]:
-    return dict(yaml.safe_load(render_seed(host, templates=templates or [SHIPPED], release=release).user_data))
+    return dict(
+        yaml.safe_load(render_seed(host, templates=templates or [SHIPPED], release=Release.of(release)).user_data)
+    )
 
 
 def own(tmp_path: Path, name: str, text: str) -> list[Path]:
@@ -84,8 +88,8 @@ def test_an_undefined_variable_names_itself_the_line_and_the_host(host: Host, tm
         ("#cloud-config\n{% include 'gone.j2' %}\n", "template gone.j2 not found in "),
         ("# a comment first\n#cloud-config\nautoinstall: {}\n", "its first line must be #cloud-config"),
         ("#cloud-config \nautoinstall: {}\n", "its first line must be #cloud-config"),
-        ("#cloud-config\nautoinstall: [\n", "is not YAML"),
-        ("#cloud-config\n- a\n", "must give a mapping"),
+        ("#cloud-config\nautoinstall: [\n", "not valid YAML"),
+        ("#cloud-config\n- a\n", "must be a mapping"),
     ],
 )
 def test_a_broken_template_is_told_apart(host: Host, tmp_path: Path, text: str, said: str) -> None:
@@ -157,10 +161,10 @@ def test_a_host_with_a_password_has_no_rule_for_sudo(one_host: Write) -> None:
     assert "NOPASSWD" not in str(document(survey(one_host(values)).host("web-1")))
 
 
-def test_a_release_that_cannot_do_what_was_asked_gives_no_seed(one_host: Write) -> None:
-    host = survey(one_host("storage: {layout: zfs, disk: {serial: S4TEST01}}")).host("web-1")
-    with pytest.raises(InventoryError, match="silently take it for direct"):
-        render_seed(host, templates=[SHIPPED], release="22.04.5")
+@pytest.mark.parametrize(("layouts", "variant"), [("us", ""), ("us,ru", ","), ("us,de,fr", ",,")])
+def test_there_are_as_many_keyboard_variants_as_layouts(one_host: Write, layouts: str, variant: str) -> None:
+    host = survey(one_host(f"keyboard: {{layout: '{layouts}', toggle: alt_shift_toggle}}")).host("web-1")
+    assert document(host)["autoinstall"]["keyboard"]["variant"] == variant
 
 
 def test_without_a_known_release_a_mirror_is_written_so_that_all_read_it(one_host: Write) -> None:

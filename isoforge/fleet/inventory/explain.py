@@ -1,0 +1,48 @@
+"""Where each value of a host came from, for people who ask why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from isoforge.fleet.inventory.host import Host, is_secret
+from isoforge.fleet.inventory.schema import filled, shape
+from isoforge.yaml_limits import KeyPath
+from isoforge.yaml_tree import dotted
+
+MASK = "(secret)"
+"""What is shown in place of a secret value."""
+
+DEFAULT = "(default)"
+
+
+def explain(host: Host) -> list[tuple[str, str, str]]:
+    """Each value of the host: dotted key, value (masked if it is secret), and where it came from.
+
+    Written values first, in the order of writing; then the defaults that hold because nothing was written.
+    """
+    rows = []
+    for path, leaf in host.node.leaves():
+        rows.append((dotted(path), MASK if is_secret(path, leaf) else _text(leaf.value), str(leaf.origin)))
+    written = {row[0] for row in rows}
+    for name, child in shape().children.items():
+        for path, value in _defaults(filled(None, child), (name,)):
+            if dotted(path) not in written and host.node.at(path) is None:
+                rows.append((dotted(path), _text(value), DEFAULT))
+    return rows
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return value if value and value == value.strip() else repr(value)
+    return str(value)
+
+
+def _defaults(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, Any]]:
+    if isinstance(value, dict):
+        for key, child in value.items():
+            yield from _defaults(child, (*path, key))
+    elif value is not None and value not in ("", []):
+        yield path, value
