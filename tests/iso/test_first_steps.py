@@ -130,7 +130,7 @@ def test_a_group_that_is_new_is_made_and_said(cli: Cli) -> None:
 
 REFUSED: list[tuple[list[str], int, str]] = [
     (["site-a-m710q1"], 3, "there is a host site-a-m710q1 already, in baremetal/inventory/hosts.yml:1"),
-    (["web-1", "--profile", "lenovo-m710"], 3, "did you mean 'lenovo-m710q'? (there are: lenovo-m710q)"),
+    (["web-1", "--profile", "lenovo-m710"], 3, "did you mean 'lenovo-m710q'?\nhint: there are: lenovo-m710q"),
     (["web_1"], 2, "'web_1' is no name for a host"),
     (["../web"], 2, "is no name for a host"),
     (["isoforge-detect"], 2, "is no name for a host"),
@@ -153,7 +153,7 @@ def test_what_cannot_be_meant_changes_nothing(cli: Cli, fleet: Path, words: list
     outcome = cli("new-host", *words)
     assert outcome.code == code, outcome.err
     assert said in outcome.err
-    assert len(outcome.err.splitlines()) == 1
+    assert [line.split(": ")[0] for line in outcome.err.splitlines()] in (["error"], ["error", "hint"])
     assert everything(fleet) == before
 
 
