@@ -5,6 +5,7 @@ An example is laid on a host, or on a seed, with which nothing else is wrong.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -88,26 +89,26 @@ def _less(sound: str, keys: Iterable[str]) -> str:
 
 
 def _of_files(written: Mapping[str, str], folder: Path, release: Release | None) -> list[Problem]:
-    values = [text for name, text in written.items() if "_vars/" in name or "/profiles/" in name]
-    replaced = {key for text in values for key in _TOP_LEVEL.findall(text)}
-    hosts = dict.fromkeys(["web-1", *re.findall(r"/host_vars/([\w-]+)", "\n".join(written))])
-    sound = {
-        "inventory/hosts.yml": "all:\n  hosts:\n" + "".join(f"    {host}:\n" for host in hosts),
-        "inventory/group_vars/all/sound.yml": _less(HOST_VALUES, replaced),
-    }
-    for name, text in {**sound, **written}.items():
+    for name, text in {**_sound(written), **written}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(text.encode())
-    inventory = survey(folder)
-    if any(host.secret_files for host in inventory.hosts):
-        problems = list(inventory.problems)  # the rest would take sops, and a key
-    else:
-        templates = [folder / "templates", ROOT / "templates"]
-        problems = review_inventory(inventory, inventory.hosts, templates=templates, release=release).problems
-    return [replace(one, file=_short(one.file, folder), message=_short(one.message, folder)) for one in problems]
+    with contextlib.chdir(folder):  # so that no message has a path of this machine
+        inventory = survey(Path())
+        if any(host.secret_files for host in inventory.hosts):
+            problems = list(inventory.problems)  # anything else would take sops, and a key
+        else:
+            templates = [Path("templates"), ROOT / "templates"]
+            problems = review_inventory(inventory, inventory.hosts, templates=templates, release=release).problems
+    return [replace(one, file=one.file.removeprefix("inventory/")) for one in problems]
 
 
-def _short(text: str, folder: Path) -> str:
-    """``text`` with the paths in it as they are shown."""
-    return text.replace(f"{folder}/inventory/", "").replace(f"{folder}/", "")
+def _sound(written: Mapping[str, str]) -> dict[str, str]:
+    """The files with which the hosts of the files that were ``written`` are complete."""
+    values = [text for name, text in written.items() if "_vars/" in name or "/profiles/" in name]
+    replaced = {key for text in values for key in _TOP_LEVEL.findall(text)}
+    hosts = dict.fromkeys(["web-1", *re.findall(r"/host_vars/([\w-]+)", "\n".join(written))])
+    return {
+        "inventory/hosts.yml": "all:\n  hosts:\n" + "".join(f"    {host}:\n" for host in hosts),
+        "inventory/group_vars/all/sound.yml": _less(HOST_VALUES, replaced),
+    }
