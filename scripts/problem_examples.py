@@ -98,9 +98,13 @@ def _of_files(written: Mapping[str, str], folder: Path, release: Release | None)
         if any(host.secret_files for host in inventory.hosts):
             problems = list(inventory.problems)  # anything else would take sops, and a key
         else:
-            templates = [Path("templates"), ROOT / "templates"]
+            templates = [folder / "templates", ROOT / "templates"]  # absolute: they are remembered by their paths
             problems = review_inventory(inventory, inventory.hosts, templates=templates, release=release).problems
-    return [replace(one, file=one.file.removeprefix("inventory/")) for one in problems]
+    own = f"{folder}/"
+    return [
+        replace(one, file=one.file.removeprefix(own).removeprefix("inventory/"), message=one.message.replace(own, ""))
+        for one in problems
+    ]
 
 
 def _sound(written: Mapping[str, str]) -> dict[str, str]:

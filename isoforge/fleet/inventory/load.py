@@ -65,9 +65,14 @@ class Inventory:
         return self.host(host).where(path)
 
     def problems_of(self, hosts: Iterable[Host]) -> list[Problem]:
-        """Those of `problems` that concern ``hosts``: their own, their groups', their profiles', and whole files'."""
+        """Those of `problems` that concern ``hosts``: their own, their groups', their profiles', and whole files'.
+
+        Of all hosts these are all problems, those of files and groups that no host has included.
+        """
         hosts = list(hosts)
         names = {host.name for host in hosts}
+        if names == self._by_name.keys():
+            return list(self.problems)
         scopes = {f"{HOST}{name}" for name in names} | {"", "groups.all"}
         scopes |= {f"groups.{group}" for host in hosts for group in host.groups}
         scopes |= {f"profiles.{host.profile}" for host in hosts}

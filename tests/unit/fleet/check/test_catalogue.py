@@ -27,10 +27,6 @@ TWO_SEVERITIES = {"sizing-policy-ignored": {"error", "warning"}}
 """Ids that the code uses with both severities (an error in an inventory, a warning in a seed); the catalogue has the
 stricter one."""
 
-NOT_REPORTED = {"ansible-range", "group-circle", "group-name-invalid", "group-unlisted", "host-unlisted"}
-"""Ids of problems that are found, but that `isoforge check` does not report yet: they concern hosts and groups that are
-not among those to be checked, because hosts.yml does not list them, or not in a way that can be used."""
-
 ACCOMPANIED = {"interactive-section-unknown": ["interactive"]}
 """Ids that cannot come alone, and what comes with them."""
 
@@ -189,11 +185,7 @@ def test_a_problem_has_one_severity_everywhere() -> None:
 @pytest.mark.parametrize(
     "kind", [kind for kind in kinds().values() if "none" not in kind.example], ids=lambda kind: kind.id
 )
-def test_an_example_has_the_problem_of_its_id_and_no_other(
-    kind: Kind, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    if kind.id in NOT_REPORTED:
-        request.applymarker(pytest.mark.xfail(strict=True, reason="check does not report it yet"))
+def test_an_example_has_the_problem_of_its_id_and_no_other(kind: Kind, tmp_path: Path) -> None:
     found = [(one.id, one.severity) for one in problems_of(kind.example, tmp_path)]
     assert (kind.id, kind.severity) in found
     assert sorted({id_ for id_, _ in found}) == sorted([kind.id, *ACCOMPANIED.get(kind.id, [])])
