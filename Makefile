@@ -63,7 +63,7 @@ help:
 	@echo 'make lint                 style, types, import rules, shell scripts'
 	@echo 'make unit-lowest          unit tests with the lowest versions of the dependencies that pyproject.toml allows'
 	@echo 'make unit-newest          unit tests with the newest versions (as of the last make lock, or a fresh clone)'
-	@echo 'make docs                 regenerate the reference pages: verbs, man page, inventory keys'
+	@echo 'make docs                 regenerate the reference pages: verbs, man page, inventory keys, problems'
 	@echo 'make bench                measure builds on this machine, into docs/benchmarks.md; about ten minutes'
 	@echo 'make lock                 update requirements*.lock from pyproject.toml'
 

@@ -1,4 +1,4 @@
-"""The reference pages that are made from the code: docs/cli.md, docs/isoforge.1, and the tables of docs/inventory.md.
+"""The reference pages made from the code: docs/cli.md, docs/isoforge.1, docs/problems.md, tables of docs/inventory.md.
 
 `make docs` writes them; a test says when they are not what the code says.
 """
@@ -18,6 +18,7 @@ from isoforge import __version__
 from isoforge.cli.main import app
 from isoforge.errors import ForgeError
 from isoforge.fleet.inventory.reference import MARK, markdown
+from scripts.problem_page import problems_page
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -294,6 +295,7 @@ def pages() -> dict[Path, str]:
     return {
         DOCS / "cli.md": cli_page(),
         DOCS / "isoforge.1": man_page(),
+        DOCS / "problems.md": problems_page(),
         inventory: f"{by_hand}{MARK}\n\n{markdown()}",
     }
 
