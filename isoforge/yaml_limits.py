@@ -32,8 +32,9 @@ STANDARD = "tag:yaml.org,2002:"
 _INDENTED = re.compile(rf"^[ ?-]{{{DEEPEST}}}", re.MULTILINE)
 """A line that could begin so deep in block style: each level takes a column at least."""
 
-_ANCHOR = re.compile(r"(?:^|[\s\[{,:?-])&[\w-]", re.MULTILINE)
-"""An anchor, or what could be one: without any, a text holds as many values as it spells out."""
+_ANCHOR = re.compile(r"&(?<![^\s\[{,:?-]&)[\w-]")
+"""An anchor, or what could be one: without any, a text holds as many values as it spells out. The pattern begins with
+the character that few texts have, which is quick to look for."""
 
 
 _LIBYAML_LIMIT = "exceeded maximum nesting depth"

@@ -16,7 +16,7 @@ from isoforge.fleet.check.host_rules import check_host
 from isoforge.fleet.inventory.host import Host, assembled
 from isoforge.fleet.inventory.load import Inventory, revealed
 from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
-from isoforge.fleet.seed.origins import Origins, origins_of
+from isoforge.fleet.seed.origins import Origins, origins_of, same_key
 from isoforge.fleet.seed.render import Seed, render_seed
 from isoforge.problems import HOST, Problem, Severity, folded, without
 from isoforge.release import Release
@@ -105,6 +105,8 @@ class _Reviewer:
                 return _at(host, replace(one, path=(_META_DATA.get(str(one.path[0]), "hostname"),)))
             if one.path == ("match",):
                 return _at(host, one)
+            if path := same_key(host, seed, one.path):
+                return _at(host, replace(one, path=path))
             if origins is None:
                 options: Any = {"templates": self.templates, "release": self.release, "guard": self.guard}
                 origins = origins_of(host, seed, **options)

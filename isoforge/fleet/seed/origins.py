@@ -26,6 +26,9 @@ _MARK = re.compile(f"{_OPEN}(\\d+){_CLOSE}")
 _OTHER_NAMES = {"allow-pw": "allow_password", "password": "password_hash"}
 """Keys of a seed whose inventory key follows by no rule: the others are the same with ``_`` for ``-``."""
 
+_TELLING = 16
+"""How long a text is that is not the same in two places by chance."""
+
 
 class Marked(str):
     """A text that is compared, and printed, as it is, but carries the number of its path into what is made of it."""
@@ -110,14 +113,30 @@ class Origins:
 
     def _from_parent(self, path: KeyPath) -> KeyPath | None:
         """Of a list's item None if it is a text: those of the inventory are marked, so it stands in a template."""
-        value: Any = self.document
-        for step in path:
-            value = value.get(step) if isinstance(value, Mapping) else value[step] if _has(value, step) else None
+        value = _at(self.document, path)
         return None if isinstance(value, str) and isinstance(path[-1], int) else self._parent(path) or None
 
 
-def _has(value: Any, step: str | int) -> bool:
-    return isinstance(value, list) and isinstance(step, int) and step < len(value)
+def _at(value: Any, path: KeyPath) -> Any:
+    """What lies at ``path`` below ``value``; None if nothing does."""
+    for step in path:
+        is_there = isinstance(value, list) and isinstance(step, int) and step < len(value)
+        value = value.get(step) if isinstance(value, Mapping) else value[step] if is_there else None
+    return value
+
+
+def same_key(host: Host, seed: Seed, path: KeyPath) -> KeyPath | None:
+    """The inventory's path to the text at ``path`` of ``seed``, if the key of the same name holds the same text there.
+
+    Most problems are such; only the others are worth the second rendering of `origins_of`. None if it is another
+    text, no text, or a short one, which may be the same by chance.
+    """
+    value = _at(seed.document, path)
+    if not isinstance(value, str) or len(value) < _TELLING:
+        return None
+    candidate = tuple(step.replace("-", "_") if isinstance(step, str) else step for step in path[1:])
+    leaf = host.node.at(candidate) if candidate else None
+    return candidate if leaf is not None and leaf.value == value else None
 
 
 def origins_of(host: Host, seed: Seed, *, templates: Sequence[Path], release: Release | None, guard: bool) -> Origins:
