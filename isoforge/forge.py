@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from isoforge.atomic import publish, refuse_same_file, refuse_without_room, workshop
+from isoforge.atomic import publish, refuse_same_file, refuse_without_room, staging_directory
 from isoforge.collect import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
 from isoforge.image.base import BaseIso, read_base, unchanged
@@ -82,35 +82,35 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
     fleet = collect_hosts(order.workspace, order.selection)
     refuse_default(order, [host.name for host in fleet.hosts])
     refuse_same_file(order.output_iso, base_iso)
-    with workshop(order.output_iso) as shop:
+    with staging_directory(order.output_iso) as staging:
         with unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
-            base = read_base(base_iso, subfolder(shop, "base"))
+            base = read_base(base_iso, subfolder(staging, "base"))
             seeds = collect_seeds(order, fleet, Release.of(base.release))
             plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version)
             refuse_difference(order.rebuild_of, plan.manifest)
-            draft, manifest = write_and_prove(order, base, plan, shop, listen)
+            draft, manifest = write_and_prove(order, base, plan, staging, listen)
         refuse_difference(order.rebuild_of, manifest)
         listen(Step(phase="saving the ISO"))
         return save(order.output_iso, draft, manifest)
 
 
 def write_and_prove(
-    order: Order, base: BaseIso, plan: Plan, shop: Path, listen: Listener = ignore
+    order: Order, base: BaseIso, plan: Plan, staging: Path, listen: Listener = ignore
 ) -> tuple[Path, Manifest]:
-    """Write the ISO of ``plan`` in the staging directory and verify it; returns the draft and its manifest."""
+    """Write the ISO of ``plan`` in the ``staging`` directory and verify it; returns the draft and its manifest."""
     size = base.path.stat().st_size
-    refuse_without_room(shop, size * (2 if order.unpack else 1))
-    draft, staging = shop / order.output_iso.name, subfolder(shop, "staging")
+    refuse_without_room(staging, size * (2 if order.unpack else 1))
+    draft, tree = staging / order.output_iso.name, subfolder(staging, "tree")
     with digesting(base.path, draft, wanted=not order.fast, paced=not order.unpack) as digests:
         if order.unpack:
             listen(Step(phase="unpacking the base ISO"))
-            unpack(base, staging)
-        stage(plan.grafts, staging, when=plan.when)
+            unpack(base, tree)
+        stage(plan.grafts, tree, when=plan.when)
         listen(Step(phase="writing the ISO", total=size))
         repack(
             base,
-            staging,
+            tree,
             draft,
             modified=plan.modified,
             unpacked=order.unpack,
@@ -143,11 +143,11 @@ def seed_iso(order: Order) -> Path:
     fleet = collect_hosts(order.workspace, order.selection)
     (host,) = fleet.hosts
     goal = order.workspace.generated / host.name / f"seed-{host.name}.iso"
-    with workshop(goal) as shop:
+    with staging_directory(goal) as staging:
         (seed,) = collect_seeds(order, fleet, release=None)
         refuse_unwanted_guards(order, (seed,))
-        draft = shop / goal.name
-        write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(shop, "staging"))
+        draft = staging / goal.name
+        write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(staging, "tree"))
         publish({draft: goal})
     return goal
 
@@ -188,9 +188,9 @@ def save(goal: Path, draft: Path, manifest: Manifest) -> BuildResult:
     return result
 
 
-def subfolder(shop: Path, name: str) -> Path:
+def subfolder(staging: Path, name: str) -> Path:
     """A new private folder in the staging directory."""
-    folder = shop / name
+    folder = staging / name
     folder.mkdir(mode=0o700)
     return folder
 

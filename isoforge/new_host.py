@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import ipaddress
-import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from isoforge.atomic import locked, replace_together
 from isoforge.errors import InventoryError, OutputError, UsageError
 from isoforge.fleet.check.review import review_host
 from isoforge.fleet.facts import Facts, host_vars
@@ -83,11 +80,10 @@ def add_host(baremetal: Path, new: Newcomer) -> Added:
         _refuse_twins(inventory, foreseen(baremetal, new.name, group=new.group, values=_values(text, new)))
         hosts_text = _hosts_file(tree.hosts_file, new)
         own = tree.root / "host_vars" / new.name / "main.yml"
-        try:
-            _write(own, text, tree.hosts_file, hosts_text)
-        except OSError as failure:
-            place = failure.filename or tree.root
-            raise OutputError(f"{place} cannot be written: {failure.strerror}; nothing has changed") from failure
+        try:  # a hosts.yml that is a link stays one
+            replace_together({own: text.encode(), tree.hosts_file.resolve(): hosts_text.encode()})
+        except OutputError as failure:
+            raise OutputError(failure.message, hint="nothing was changed") from failure
         host = foreseen(baremetal, new.name, group=new.group, values=empty(Origin(file=str(own), line=0)))
     is_new = new.group and new.group not in inventory.groups
     created = [f"group {new.group} is new{did_you_mean(new.group, inventory.groups)}"] if is_new else []
@@ -249,49 +245,8 @@ def _hosts_file(file: Path, new: Newcomer) -> str:
 
 @contextlib.contextmanager
 def _alone(baremetal: Path) -> Iterator[None]:
-    """Whoever else adds a host waits: the second would write over the first one's line."""
-    try:
-        folder = os.open(baremetal, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        yield  # there is no inventory; `survey` says so
-        return
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(folder, fcntl.LOCK_EX)
+    """Wait for another process that adds a host, whose line in hosts.yml would be overwritten."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError, OutputError):  # no inventory, as `survey` reports, or no locks
+            stack.enter_context(locked(baremetal, wait=True))
         yield
-    finally:
-        os.close(folder)
-
-
-def _write(own: Path, text: str, hosts_file: Path, hosts_text: str) -> None:
-    """Put both files in place, or neither: each is complete under a name of its own before it takes its real one."""
-    target = hosts_file.resolve()  # a link stays one
-    host_vars_folder = own.parent.parent
-    made = [path for path in (host_vars_folder.parent, host_vars_folder) if not path.exists()]
-    host_vars_folder.mkdir(parents=True, exist_ok=True)
-    placed = False
-    draft = Path(tempfile.mkdtemp(prefix=f".{own.parent.name}.", dir=host_vars_folder))
-    hosts_draft = target.with_name(f".{target.name}.{os.getpid()}")
-    try:
-        draft.chmod(host_vars_folder.stat().st_mode & 0o777)
-        _store(draft / own.name, text)
-        _store(hosts_draft, hosts_text)
-        if target.exists():
-            shutil.copymode(target, hosts_draft)
-        draft.rename(own.parent)
-        placed = True
-        hosts_draft.replace(target)
-    except BaseException:
-        shutil.rmtree(own.parent if placed else draft, ignore_errors=True)
-        hosts_draft.unlink(missing_ok=True)
-        for path in reversed(made):
-            with contextlib.suppress(OSError):
-                path.rmdir()
-        raise
-
-
-def _store(file: Path, text: str) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
-        stream.write(text)
-        stream.flush()
-        os.fsync(stream.fileno())

@@ -17,6 +17,7 @@ import sh
 
 from isoforge.errors import ToolError
 from isoforge.packages import install_hint
+from isoforge.signals import hold_signals
 
 log = logging.getLogger(__name__)
 
@@ -25,9 +26,6 @@ TAIL_LINES = 12
 
 PR_SET_PDEATHSIG = 1
 """The option of prctl(2) that has the kernel signal a process when the thread that started it ends."""
-
-TERMINATING = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""The signals that end isoforge, and with it its children."""
 
 
 class ExitError(ToolError):
@@ -187,26 +185,6 @@ def killed_when_stalled(
         yield stalled
     finally:
         ended.set()
-
-
-def hold_signals() -> Callable[[], None]:
-    """Hold `TERMINATING` signals back until the returned function is called; only the main thread can, and needs to.
-
-    Masking would not do: the kernel hands the signal to any thread that does not mask it, and Python then raises in
-    the main thread all the same (Python library reference, signal).
-    """
-    if threading.current_thread() is not threading.main_thread():
-        return lambda: None
-    pending: list[int] = []
-    before = {number: signal.signal(number, lambda number, _frame: pending.append(number)) for number in TERMINATING}
-
-    def release() -> None:
-        while before:
-            signal.signal(*before.popitem())
-        while pending:
-            signal.raise_signal(pending.pop())
-
-    return release
 
 
 def stop(child: sh.RunningCommand) -> None:

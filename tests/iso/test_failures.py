@@ -167,7 +167,7 @@ def test_something_else_at_the_output(multi: Cli, fleet: Path, kind: str) -> Non
         goal.mkdir()
     else:
         goal.symlink_to("/nonexistent/target.iso")
-    said(multi("--render"), 7, "is no plain file")
+    said(multi("--render"), 7, "is not a regular file")
     assert hidden_in(fleet) == []
 
 
@@ -236,7 +236,7 @@ def test_draft_that_is_not_what_was_meant_is_never_named(multi: Cli, fleet: Path
 def test_no_room_is_said_before_the_start(multi: Cli, fleet: Path, noble: Path) -> None:
     (fleet / FOLDER).mkdir(parents=True)
     with small_file_system(fleet / FOLDER, noble.stat().st_size // (1 << 20) + 2):
-        said(multi("--render"), 7, "no room", "MiB are missing")
+        said(multi("--render"), 7, "not enough space", "MiB missing")
         assert list((fleet / FOLDER).iterdir()) == []
 
 

@@ -208,12 +208,18 @@ def test_if_hosts_yml_cannot_be_put_in_place_the_hosts_file_goes_again(
 ) -> None:
     before, folders = everything(fleet), sorted(fleet.rglob("*"))
 
-    def full(_from: Path, _to: Path) -> None:
-        raise OSError(28, "No space left on device")
+    named = []
+
+    def full(draft: Path, goal: Path) -> None:
+        if goal.name == "hosts.yml":
+            raise OSError(28, "No space left on device")
+        draft.rename(goal)
+        named.append(goal.name)
 
     monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OutputError, match="No space left on device; nothing has changed"):
+    with pytest.raises(OutputError, match=r"No space left on device \(nothing was changed\)"):
         add_host(fleet / "baremetal", Newcomer(name="web-1", overlay=overlay))
+    assert named == ["web-1"]
     assert (everything(fleet), sorted(fleet.rglob("*"))) == (before, folders)
 
 

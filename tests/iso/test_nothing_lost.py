@@ -261,13 +261,13 @@ def test_an_xorriso_that_only_asks_for_patience_is_given_up(tmp_path: Path, monk
 
 
 @pytest.mark.parametrize("moment", ["before", "behind"])
-def test_an_output_folder_that_is_taken_away(
+def test_an_output_folder_that_is_removed_during_the_build(
     cli: Cli, noble: Path, fleet: Path, goal: Path, tmp_path: Path, moment: str
 ) -> None:
     assert cli(*words(noble, 1, "--render")).code == 0
     away = f"rm -rf '{goal}'"
     does = away if moment == "before" else f'/usr/bin/xorriso "$@"; {away}; exit 0'
-    said(cli(*words(noble, 2), PATH=real_xorriso_but(tmp_path / "bin", does)), 7, "_multi/n was taken away")
+    said(cli(*words(noble, 2), PATH=real_xorriso_but(tmp_path / "bin", does)), 7, "_multi/n was removed")
     assert not goal.exists()
     assert at_work_in(fleet) == []
 
@@ -323,9 +323,9 @@ def test_an_output_folder_that_can_no_longer_be_written(cli: Cli, noble: Path, f
     assert cli(*words(noble, 1, "--render")).code == 0
     before = outputs(frozen)
     freeze = f'/usr/bin/xorriso "$@"; chattr +i "{frozen}"; exit 0'
-    said(cli(*words(noble, 2), PATH=real_xorriso_but(tmp_path / "bin", freeze)), 7, "cannot be written")
+    said(cli(*words(noble, 2), PATH=real_xorriso_but(tmp_path / "bin", freeze)), 7, "cannot write")
     assert {name: digest for name, digest in outputs(frozen).items() if "/" not in name} == before
-    said(cli(*words(noble, 2)), 7, "cannot be written")
+    said(cli(*words(noble, 2)), 7, "cannot write")
     run("chattr", "-i", frozen)
     assert cli(*words(noble, 3)).code == 0
     assert of_one_build(outputs(frozen), frozen)
@@ -338,7 +338,7 @@ def test_a_read_only_file_system_is_refused(cli: Cli, noble: Path, goal: Path) -
     run("mount", "--bind", goal, goal)
     try:
         run("mount", "-o", "remount,bind,ro", goal)
-        said(cli(*words(noble, 2)), 7, "cannot be written: Read-only file system")
+        said(cli(*words(noble, 2)), 7, "cannot write", "Read-only file system")
     finally:
         run("umount", goal)
     assert outputs(goal) == before

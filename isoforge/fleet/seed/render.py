@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import base64
-import contextlib
-import fcntl
 import hashlib
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from isoforge.atomic import locked, replace_together, unwritable
 from isoforge.errors import InventoryError, OutputError, TemplateError
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, is_guarded, leads, stamp_command
@@ -158,51 +155,22 @@ def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
 def write_seed(seed: Seed, generated: Path) -> Path:
     """Write ``seed`` to ``generated/<host>/`` (0700, its files 0600) and return that directory.
 
-    Beside it goes ``.rendered.json``, which says by digests what it was rendered from. What lay there before stays
-    until the new files are complete. Raises ``OutputError``.
+    Beside it goes ``.rendered.json``, which says by digests what it was rendered from. The old files stay until the
+    new ones are complete. Raises ``OutputError``.
     """
-    place = generated / seed.host
+    folder = generated / seed.host
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+        raise OutputError(f"{folder} exists and is not a directory", hint=f"rm {folder}")
+    contents = {folder / name: text for name, text in seed.files.items()}
+    if seed.source is not None:
+        contents[folder / SIDECAR] = content(seed.source, seed.files)
     try:
         generated.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with _draft_of(place) as draft:
-            for name, text in seed.files.items():
-                _write_private(draft / name, text)
-            if seed.source is not None:
-                _write_private(draft / SIDECAR, content(seed.source, seed.files))
-            _take_the_place(draft, place)
+        with locked(generated, wait=True):
+            replace_together(contents, private=True, durable=False)
     except OSError as failure:
-        raise OutputError(f"{failure.filename or place} cannot be written: {failure.strerror}") from None
-    return place
-
-
-@contextlib.contextmanager
-def _draft_of(place: Path) -> Iterator[Path]:
-    """A private folder beside ``place``, while nobody else writes seeds; one that a killed build left goes first."""
-    draft = place.with_name(f".{place.name}.draft")
-    handle = os.open(place.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700)
-        yield draft
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
-        os.close(handle)
-
-
-def _write_private(path: Path, content: bytes) -> None:
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_bytes(content)
-
-
-def _take_the_place(draft: Path, place: Path) -> None:
-    """Move every file of ``draft`` to its name in ``place``."""
-    if place.is_symlink() or (place.exists() and not place.is_dir()):
-        raise OutputError(f"{place} is in the way: it is no directory", hint=f"rm {place}")
-    place.mkdir(exist_ok=True, mode=0o700)
-    place.chmod(0o700)
-    for path in sorted(draft.iterdir()):
-        path.replace(place / path.name)
+        raise unwritable(failure, folder) from None
+    return folder
 
 
 def read_seed(generated: Path, host: str) -> Seed:

@@ -65,7 +65,7 @@ def test_writing_leaves_nothing_beside_the_seed_and_keeps_what_is_not_its_own(tm
 
 def test_a_place_that_is_taken_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "web-1").write_text("a file")
-    with pytest.raises(OutputError, match="it is no directory"):
+    with pytest.raises(OutputError, match="is not a directory"):
         write_seed(seed(), tmp_path)
     assert (tmp_path / "web-1").read_text() == "a file"
     assert [path.name for path in tmp_path.iterdir()] == ["web-1"]
