@@ -203,7 +203,7 @@ def test_a_disk_that_fills_while_xorriso_writes(cli: Cli, noble: Path, goal: Pat
         room = -(-int(left * size) // 4096) * 4096
         fill = f'{FREE.format(folder=goal)}; fallocate -l $((free - {room})) "{goal}/other"'
         outcome = cli(*words(noble, 2), PATH=real_xorriso_but(tmp_path / "bin", fill))
-        said(outcome, 7, "MiB are missing" if left < 1 else "No space left on device")
+        said(outcome, 7, "MiB missing" if left < 1 else "No space left on device")
         (goal / "other").unlink()
         assert outputs(goal) == before
         assert at_work_in(goal) == []
