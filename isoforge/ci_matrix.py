@@ -7,10 +7,13 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from isoforge.errors import InventoryError, UsageError
-from isoforge.fleet.inventory.load import Host, Inventory
-from isoforge.order import MAX_NAME_LENGTH
+from isoforge.iso_layout import MAX_NAME_LENGTH
+
+if TYPE_CHECKING:  # the command line offers the formats in its help: what reads YAML is imported later
+    from isoforge.fleet.inventory.load import Host, Inventory
 
 GITHUB_JOBS = 256
 """The maximum number of jobs that GitHub generates from one matrix ("Running variations of jobs in a workflow")."""

@@ -1,4 +1,4 @@
-"""What this machine lacks, and the command that installs it."""
+"""What isoforge needs on this machine, what is missing, and the command that installs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
 
 
 class Verdict(enum.StrEnum):
-    """Whether a thing is there, is missed for some work only, or stands in the way of the main job."""
+    """Whether a thing is present, missing but needed for some verbs only, or missing and needed to build ISOs."""
 
     OK = "ok"
     OPTIONAL = "optional"
@@ -26,13 +26,13 @@ class Verdict(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing that was looked at: what it is for, how it stands, and the command that helps (empty if none)."""
+    """One check: what the thing is for, its state in a few words, and the command that fixes it (empty if none)."""
 
     name: str
     purpose: str
     verdict: Verdict
-    told: str
-    cure: str = ""
+    detail: str
+    fix: str = ""
 
 
 def examine(baremetal: Path) -> list[Finding]:
@@ -50,60 +50,65 @@ def examine(baremetal: Path) -> list[Finding]:
 def _xorriso() -> Finding:
     about: dict[str, str] = {"name": "xorriso", "purpose": "reads and writes ISOs"}
     try:
-        return Finding(**about, verdict=Verdict.OK, told=require_xorriso())
+        return Finding(**about, verdict=Verdict.OK, detail=require_xorriso())
     except ToolError as failure:
-        return Finding(**about, verdict=Verdict.MISSING, told=failure.message, cure=failure.hint)
+        return Finding(**about, verdict=Verdict.MISSING, detail=failure.message, fix=failure.hint)
 
 
 def _programs() -> Iterator[Finding]:
     for name, program, purpose in (
         ("sops", sops(), "decrypts secrets"),
-        ("age-keygen", "age-keygen", "makes the key that secrets are encrypted for"),
-        ("git", "git", "tells the commit that an ISO was made from"),
+        ("age-keygen", "age-keygen", "creates the key that secrets are encrypted for"),
+        ("git", "git", "records the commit that an ISO was built from"),
         ("qemu", QEMU, "boots an ISO to test it"),
     ):
-        found = shutil.which(program)
-        if found:
-            yield Finding(name=name, purpose=purpose, verdict=Verdict.OK, told=found)
+        path = shutil.which(program)
+        if path:
+            yield Finding(name=name, purpose=purpose, verdict=Verdict.OK, detail=path)
         else:
-            help_with = install_hint(Path(program).name)
-            yield Finding(name=name, purpose=purpose, verdict=Verdict.OPTIONAL, told="not here", cure=help_with)
+            yield Finding(
+                name=name,
+                purpose=purpose,
+                verdict=Verdict.OPTIONAL,
+                detail="not installed",
+                fix=install_hint(Path(program).name),
+            )
 
 
 def _secrets_key() -> Finding:
-    place = "~/.config/sops/age/keys.txt"
-    about: dict[str, str] = {"name": "age key", "purpose": "opens your secrets"}
+    path = "~/.config/sops/age/keys.txt"
+    about: dict[str, str] = {"name": "age key", "purpose": "decrypts your secrets"}
     try:
-        file = Path(place).expanduser()
+        file = Path(path).expanduser()
     except RuntimeError:  # no HOME, and a user that this machine does not know: any number in a container
-        return Finding(**about, verdict=Verdict.OPTIONAL, told="there is no home folder", cure="set HOME")
+        return Finding(**about, verdict=Verdict.OPTIONAL, detail="no home folder", fix="set HOME")
     if file.is_file():
-        return Finding(**about, verdict=Verdict.OK, told=str(file))
-    return Finding(**about, verdict=Verdict.OPTIONAL, told="none in its usual place", cure=f"age-keygen -o {file}")
+        return Finding(**about, verdict=Verdict.OK, detail=str(file))
+    return Finding(**about, verdict=Verdict.OPTIONAL, detail=f"not found: {path}", fix=f"age-keygen -o {file}")
 
 
 def _firmware() -> Finding:
-    about: dict[str, str] = {"name": "ovmf", "purpose": "is the UEFI firmware of boot tests"}
+    about: dict[str, str] = {"name": "ovmf", "purpose": "UEFI firmware for boot tests"}
     try:
-        return Finding(**about, verdict=Verdict.OK, told=str(find_ovmf(Firmware.SECUREBOOT)[0]))
+        return Finding(**about, verdict=Verdict.OK, detail=str(find_ovmf(Firmware.SECUREBOOT)[0]))
     except ToolError as failure:
-        return Finding(**about, verdict=Verdict.OPTIONAL, told="not here", cure=failure.hint)
+        return Finding(**about, verdict=Verdict.OPTIONAL, detail="not installed", fix=failure.hint)
 
 
 def _inventory(baremetal: Path) -> Finding:
-    about: dict[str, str] = {"name": "inventory", "purpose": "says which hosts there are"}
+    about: dict[str, str] = {"name": "inventory", "purpose": "lists the hosts"}
     file = baremetal / "inventory/hosts.yml"
     if file.is_file():
-        return Finding(**about, verdict=Verdict.OK, told=str(file))
-    return Finding(**about, verdict=Verdict.OPTIONAL, told=f"no {file}", cure="isoforge init")
+        return Finding(**about, verdict=Verdict.OK, detail=str(file))
+    return Finding(**about, verdict=Verdict.OPTIONAL, detail=f"not found: {file}", fix="isoforge init")
 
 
 def _leaks(baremetal: Path) -> Iterator[Finding]:
     for problem in tracked(baremetal):
         yield Finding(
             name="git",
-            purpose="must not carry seeds and the overlay away",
+            purpose="must not track seeds and the overlay",
             verdict=Verdict.MISSING,
-            told=f"{problem.file} is tracked",
-            cure=f"git rm --cached -- {problem.file}",
+            detail=f"{problem.file} is tracked by git",
+            fix=f"git rm --cached -- {problem.file}",
         )

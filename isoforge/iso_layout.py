@@ -121,6 +121,11 @@ included (casper, casper-md5check.c, parse_cmdline)."""
 TITLE_LIMIT = 160
 """Characters of a title: no screen shows more, and a word beyond 8 KiB ends GRUB (YYLMAX)."""
 
+MAX_NAME_LENGTH = 64
+"""Characters of a build's name, which is part of its ISO's file name."""
+
+BUILD_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME_LENGTH - 1}}}")
+
 
 def entry_id(host: str) -> str:
     """The id of a host's entry, which ``set default`` names; no title of the base's own entries can be equal to it."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.sectors import read_volume
+from isoforge.iso_layout import BUILD_NAME, MAX_NAME_LENGTH
 from isoforge.proof.manifest import Manifest
 from isoforge.selection import Selection, refuse_selection
 from isoforge.workspace import Workspace
-
-MAX_NAME_LENGTH = 64
-"""Characters of a build's name."""
-
-BUILD_NAME = re.compile(rf"[A-Za-z0-9][A-Za-z0-9._-]{{0,{MAX_NAME_LENGTH - 1}}}")
 
 MAX_TIMEOUT_S = 2**31 - 1
 """GRUB keeps the timeout in an int of 32 bits (grub-core/normal/menu.c): 2**32 would be 0, and install at once."""

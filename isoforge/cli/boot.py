@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_format
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
@@ -10,8 +11,8 @@ import typer
 
 from isoforge.cli.completion import host_names
 from isoforge.cli.options import Json
-from isoforge.cli.progress import Progress, shown
-from isoforge.cli.tables import show
+from isoforge.cli.progress import Progress, progress_bar
+from isoforge.cli.tables import print_result, print_table
 from isoforge.errors import ProofError, ToolError, UsageError
 
 if TYPE_CHECKING:
@@ -23,32 +24,39 @@ app = typer.Typer()
 Choice = TypeVar("Choice", "Firmware", "Medium")
 
 EXTRA = {"pyte", "qemu"}
-"""The modules of the extra that this verb needs."""
+"""The modules of the optional dependencies that this verb needs."""
 
 
 @app.command("boot-test")
 def boot_test(
-    iso: Annotated[Path, typer.Argument(help="An ISO that isoforge made.")],
+    iso: Annotated[Path, typer.Argument(metavar="ISO", help="ISO built by isoforge.")],
     host: Annotated[
         list[str] | None,
-        typer.Option("--host", autocompletion=host_names, help="A host on the ISO; give it once for each."),
+        typer.Option("--host", autocompletion=host_names, help="Host on the ISO; repeat it for more hosts."),
     ] = None,
-    every_host: Annotated[bool, typer.Option("--all", help="Every host on the ISO; left out: a sample.")] = False,
-    firmware: Annotated[str, typer.Option("--firmware", help="Out of bios, uefi, secureboot.")] = "bios,secureboot",
-    medium: Annotated[str, typer.Option("--medium", help="Out of cd, usb.")] = "cd,usb",
+    all_hosts: Annotated[bool, typer.Option("--all", help="All hosts on the ISO (default: a sample).")] = False,
+    firmware: Annotated[
+        str, typer.Option("--firmware", metavar="LIST", help="Comma-separated list of bios, uefi, secureboot.")
+    ] = "bios,secureboot",
+    medium: Annotated[
+        str, typer.Option("--medium", metavar="LIST", help="Comma-separated list of cd, usb.")
+    ] = "cd,usb",
     jobs: Annotated[
         int | None,
-        typer.Option("--jobs", min=1, help="How many machines run at a time; left out: one a core, up to 4."),
+        typer.Option("--jobs", min=1, metavar="N", help="Machines to run at a time (default: one a core, up to 4)."),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", metavar="DIR", help="Keep report.html, pictures and serial logs there.")
+        Path | None,
+        typer.Option("--report", metavar="DIR", help="Write report.html, screenshots and serial logs to this folder."),
     ] = None,
-    timeout: Annotated[float, typer.Option("--timeout", min=1, help="Seconds that one boot may take.")] = 300,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit of one boot.")
+    ] = 300,
     json: Json = False,
 ) -> None:
-    """Boot an ISO's entries in QEMU and compare what came.
+    """Boot the menu entries of an ISO in QEMU.
 
-    What each machine got is held against the manifest: exit code 8 if it differs.
+    Compares the kernel line and the seed that each machine receives with the manifest; exit code 8 if they differ.
 
     Example: isoforge boot-test ubuntu-autoinstall-prod.iso --all --report evidence
     """
@@ -59,12 +67,14 @@ def boot_test(
         from isoforge.proof.boot.run import boot_test as proof_boot_test
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in EXTRA:
-            raise ToolError(f"boot tests need {missing.name}", hint="pip install 'isoforge[boot]'") from None
+            raise ToolError(
+                f"boot-test needs the Python package {missing.name}", hint="pip install 'isoforge[boot]'"
+            ) from None
         raise
     order = Round(
         iso=iso,
         hosts=tuple(host or ()),
-        every_host=every_host,
+        every_host=all_hosts,
         firmwares=_listed("--firmware", firmware, Firmware),
         media=_listed("--medium", medium, Medium),
         jobs=jobs,
@@ -73,36 +83,33 @@ def boot_test(
     )
     if report:
         prepare(report)
-    with shown() as progress:
-        evidence = proof_boot_test(order, partial(_tell, progress))
+    with progress_bar() as progress:
+        evidence = proof_boot_test(order, partial(_report, progress))
     page = write_evidence(evidence, report) if report else None
-    if json:
-        typer.echo(to_json(evidence), nl=False)
-    else:
-        _show(evidence)
+    print_result(json_format.loads(to_json(evidence)), partial(_print, evidence), json=json)
     if page:
-        typer.echo(f"evidence for people: {page}", err=True)
+        typer.echo(f"report: {page}", err=True)
     _refuse_failed(evidence)
 
 
 def _listed(option: str, text: str, kind: type[Choice]) -> tuple[Choice, ...]:
-    """The choices named in ``text`` with commas between them, each once."""
-    try:
-        return tuple(dict.fromkeys(kind(word.strip()) for word in text.split(",")))
-    except ValueError:
-        known = ", ".join(kind)
-        raise UsageError(f"{option} {text} cannot be meant", hint=f"out of {known}, with commas between them") from None
+    """The choices in the comma-separated ``text``, each once."""
+    words = [word.strip() for word in text.split(",")]
+    for word in words:
+        if word not in list(kind):
+            raise UsageError(f"invalid value {word!r} for {option} (choose from {', '.join(kind)})")
+    return tuple(dict.fromkeys(map(kind, words)))
 
 
-def _tell(progress: Progress, done: int, count: int, last: Booted | None) -> None:
-    """Each boot as it ends."""
+def _report(progress: Progress, done: int, count: int, last: Booted | None) -> None:
+    """Report each boot as it ends."""
     if last is not None:
-        ended = "failed" if last.differences else "ok"
-        progress.note(f"{done}/{count} {last.host} on {last.firmware} from {last.medium}: {ended}")
+        result = "failed" if last.differences else "ok"
+        progress.note(f"{done}/{count} {last.host} on {last.firmware} from {last.medium}: {result}")
     progress.step("booting", done, count, counted="boots")
 
 
-def _show(evidence: Evidence) -> None:
+def _print(evidence: Evidence) -> None:
     rows = [
         (
             one.host,
@@ -114,15 +121,13 @@ def _show(evidence: Evidence) -> None:
         )
         for one in evidence.booted
     ]
-    show(("host", "firmware", "medium", "result", "seconds", "difference"), rows)
+    print_table(("host", "firmware", "medium", "result", "seconds", "difference"), rows)
     typer.echo(f"booted: {', '.join(evidence.hosts)} ({evidence.chosen})", err=True)
     if len(evidence.hosts) < len(evidence.manifest.hosts):
-        typer.echo("--all boots every host", err=True)
+        typer.echo("to boot all hosts, use --all", err=True)
 
 
 def _refuse_failed(evidence: Evidence) -> None:
     if problems := evidence.problems:
         failed = sum(bool(one.differences) for one in evidence.booted)
-        raise ProofError(
-            f"{failed} of {len(evidence.booted)} boots are not what the manifest promises", problems=problems
-        )
+        raise ProofError(f"{failed} of {len(evidence.booted)} boots differ from the manifest", problems=problems)

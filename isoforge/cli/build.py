@@ -1,7 +1,8 @@
-"""The verbs that make ISOs."""
+"""The verbs that write ISOs."""
 
 from __future__ import annotations
 
+import json as json_format
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,8 +26,8 @@ from isoforge.cli.options import (
     Timeout,
     UbuntuIso,
 )
-from isoforge.cli.password import asked
-from isoforge.cli.progress import shown
+from isoforge.cli.progress import progress_bar
+from isoforge.cli.tables import print_result
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,10 +37,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
-IN_THE_MANIFEST = frozenset(
+SET_BY_MANIFEST = frozenset(
     {"name", "host", "group", "all_hosts", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
 )
-"""Parameters of multi that a manifest decides."""
+"""Parameters of multi that --from takes from the manifest."""
 
 
 @app.command()
@@ -47,7 +48,7 @@ def multi(
     ctx: typer.Context,
     name: Annotated[
         str | None,
-        typer.Option("--name", help="What the ISO is called, for example prod-2025-03; needed unless --from."),
+        typer.Option("--name", help="Name of the ISO, for example prod-2025-03; required without --from."),
     ] = None,
     host: Hosts = None,
     group: Groups = None,
@@ -56,18 +57,23 @@ def multi(
     default_host: Annotated[
         str | None,
         typer.Option(
-            "--default-host", autocompletion=host_names, help="The host that the timeout installs; left out: none."
+            "--default-host",
+            autocompletion=host_names,
+            help="Host to install when the menu times out (default: boot the local disk).",
         ),
     ] = None,
     grub_timeout: Timeout = 30,
     render: Render = False,
-    unpack: Annotated[bool, typer.Option("--unpack", help="Take the base ISO apart; slower, same result.")] = False,
+    unpack: Annotated[
+        bool, typer.Option("--unpack", help="Unpack the base ISO and repack it: slower, same files.")
+    ] = False,
     fast: Annotated[
-        bool, typer.Option("--fast", help="Leave the SHA-256 of the ISO and of its base out of the manifest.")
+        bool, typer.Option("--fast", help="Do not compute the SHA-256 of the ISO and of its base.")
     ] = False,
     strict: Strict = False,
     auto: Annotated[
-        bool, typer.Option("--auto", help="The timeout starts Detect this machine, which installs the host that fits.")
+        bool,
+        typer.Option("--auto", help="When the menu times out, detect the machine and install the matching host."),
     ] = False,
     no_guard: NoGuard = False,
     forbid_secrets: ForbidSecrets = False,
@@ -76,16 +82,16 @@ def multi(
         typer.Option(
             "--menu-password",
             metavar="FILE",
-            help="A file with the hash of a password for all but the local disk; menu-password makes one.",
+            help="File with a password hash (see menu-password) that protects every entry but the local disk.",
         ),
     ] = None,
-    again: Annotated[
+    manifest: Annotated[
         Path | None,
         typer.Option(
             "--from",
             metavar="MANIFEST",
-            help="Build the ISO of this manifest.json again, from the seeds as they lie there (with --render: rendered"
-            " anew), and keep it only if it is the same to the bit. In place of --name, hosts and the menu's options.",
+            help="Rebuild the ISO described by this manifest.json and fail unless the result is byte-identical."
+            " Replaces --name, the hosts and the menu's options; uses the rendered seeds, or with --render new ones.",
         ),
     ] = None,
     baremetal: Baremetal = BAREMETAL,
@@ -102,10 +108,10 @@ def multi(
     from isoforge.workspace import Workspace
 
     password_hash = read_hash(password_file) if password_file else ""
-    if again:
+    if manifest:
         _refuse_contradictions(ctx)
         order = rebuild_order(
-            _manifest(again),
+            _read_manifest(manifest),
             workspace=Workspace(baremetal=baremetal),
             base_iso=ubuntu_iso,
             render=render,
@@ -140,29 +146,32 @@ def _required(name: str | None) -> str:
 
 
 def _refuse_contradictions(ctx: typer.Context) -> None:
-    """Raise ``UsageError`` if something was typed beside --from that the manifest decides."""
-    typed = [
+    """Raise ``UsageError`` if --from is used with an option that it replaces."""
+    options = [
         str(parameter.opts[0])
         for parameter in ctx.command.params
-        if parameter.name in IN_THE_MANIFEST
+        if parameter.name in SET_BY_MANIFEST
         and (source := ctx.get_parameter_source(parameter.name))
         and source.name == "COMMANDLINE"
     ]
-    if typed:
-        raise UsageError(f"--from and {', '.join(typed)} contradict each other", hint="the manifest decides it")
+    if options:
+        raise UsageError(
+            f"--from and {', '.join(options)} cannot be combined", hint="the manifest determines these options"
+        )
 
 
-def _manifest(file: Path) -> Manifest:
+def _read_manifest(file: Path) -> Manifest:
     from isoforge.proof.manifest import Manifest
 
+    hint = "--from needs the manifest.json of an ISO"
     try:
         return Manifest.from_file(file)
     except UnicodeDecodeError as failure:
-        raise UsageError(f"{file} is no UTF-8 text", hint="--from wants the manifest.json of an ISO") from failure
+        raise UsageError(f"{file} is not valid UTF-8", hint=hint) from failure
     except OSError as failure:
-        raise UsageError(f"{file} cannot be read: {failure.strerror}", hint="--from wants a manifest.json") from failure
+        raise UsageError(f"cannot read {file}: {failure.strerror}", hint=hint) from failure
     except ValueError as failure:
-        raise UsageError(f"{file}: {failure}", hint="--from wants the manifest.json of an ISO") from failure
+        raise UsageError(f"{file}: {failure}", hint=hint) from failure
 
 
 @app.command()
@@ -177,7 +186,9 @@ def full(
     json: Json = False,
     json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback
 ) -> None:
-    """Build an ISO that installs one host hands-free. The timeout starts the installation.
+    """Build an ISO that installs one host without a key press.
+
+    The host is installed when the menu times out.
 
     Example: isoforge full --host site-a-m710q1 --render
     """
@@ -207,10 +218,11 @@ def seed(
     no_guard: NoGuard = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
-    """Build a host's small CIDATA ISO: its seed, nothing else.
+    """Build a host's CIDATA ISO, which holds its seed only.
 
-    It is attached beside the untouched official ISO. Ubuntu's installer finds it by its volume id, and asks once before
-    it installs, unless the word `autoinstall` is added to the kernel line.
+    Attach it beside the untouched official ISO: Ubuntu's installer finds it by its volume id. The installer asks for
+    confirmation once, unless the word `autoinstall` is added to the kernel line.
+
     Example: isoforge seed --host site-a-m710q1 --render
     """
     from isoforge.forge import seed_iso
@@ -228,34 +240,22 @@ def seed(
     typer.echo(seed_iso(order))
 
 
-@app.command()
-def menu_password() -> None:
-    """Ask for a password and print its hash for the menu.
-
-    The hash goes into the file of multi's --menu-password; the user that GRUB asks for is operator.
-    Where stdin is no terminal, the password comes from it.
-
-    Example: isoforge menu-password > menu-password.hash
-    """
-    from isoforge.image.grub_password import hashed
-
-    typer.echo(hashed(asked("Password for the menu")))
-
-
 @app.command(hidden=True)
 def synthetic_base(
-    iso: Annotated[Path, typer.Argument(help="Where the ISO goes.")],
-    release: Annotated[str, typer.Option("--release", help="Whose layout it has: 22.04, 24.04 or 26.04.")] = "24.04",
-    hwe: Annotated[bool, typer.Option("--hwe", help="With a second pair of kernel and initrd.")] = False,
+    iso: Annotated[Path, typer.Argument(help="File to write.")],
+    release: Annotated[
+        str, typer.Option("--release", help="Release whose layout it has: 22.04, 24.04 or 26.04.")
+    ] = "24.04",
+    hwe: Annotated[bool, typer.Option("--hwe", help="Add a second pair of kernel and initrd.")] = False,
     cache: Annotated[Path, typer.Option("--cache", help="Where scripts/setup.sh put the kernel.")] = Path(".cache"),
 ) -> None:
-    """Make a base ISO with the layout of Ubuntu's live-server, which boots into a probe in place of the installer."""
+    """Build a base ISO with the layout of Ubuntu's live-server ISO that boots into a probe, not into the installer."""
     from isoforge.proof.boot.probe import find_guest
     from isoforge.proof.boot.synthetic_iso import Release, make_base
 
     releases = {known.version: known for known in Release}
     if release not in releases:
-        raise UsageError(f"no layout of {release} is known", hint=f"one of {', '.join(releases)}")
+        raise UsageError(f"invalid value {release!r} for --release (choose from {', '.join(releases)})")
     make_base(iso, release=releases[release], hwe=hwe, guest=find_guest(cache))
     typer.echo(iso)
 
@@ -263,38 +263,40 @@ def synthetic_base(
 def _build(order: Order, *, json: bool) -> None:
     from isoforge.forge import multi as forge_multi
 
-    with shown() as progress:
-        built = forge_multi(order, progress)
-    facts = {"iso": str(built.iso), "manifest": str(built.manifest_file), "summary": str(built.summary)}
-    iso = built.manifest.iso
+    with progress_bar() as progress:
+        result = forge_multi(order, progress)
+    manifest = result.manifest
     logs.report(
-        _account(built, order), "built", **facts, sha256=iso.sha256 if iso else None, size=built.iso.stat().st_size
+        _summary(result, order),
+        "built",
+        iso=str(result.iso),
+        manifest=str(result.manifest_file),
+        summary=str(result.summary),
+        sha256=manifest.iso.sha256 if manifest.iso else None,
+        size=result.iso.stat().st_size,
     )
-    if json:
-        typer.echo(built.manifest.to_json(), nl=False)
-    else:
-        typer.echo(built.iso)
+    print_result(json_format.loads(manifest.to_json()), lambda: typer.echo(result.iso), json=json)
 
 
-def _account(built: BuildResult, order: Order) -> str:
-    """The end of a build in words for a person."""
-    manifest = built.manifest
+def _summary(result: BuildResult, order: Order) -> str:
+    """The result of a build for people."""
+    manifest = result.manifest
     size = manifest.iso.size if manifest.iso else 0
-    on_timeout = "boots the local disk; a machine that the menu knows by its match keys is INSTALLED"
+    on_timeout = "boots the local disk; a machine that the menu recognises by its match keys is INSTALLED"
     if manifest.auto:
-        on_timeout = "the host that the machine turns out to be is INSTALLED"
+        on_timeout = "the host that matches the machine is INSTALLED"
     elif manifest.default_host:
         on_timeout = f"{manifest.default_host} is INSTALLED"
     lines = [
-        f"One ISO for {_count(len(manifest.hosts), 'host')}, read back and found as meant:",
-        f"  ISO       {built.iso}",
+        f"Built and verified one ISO for {_count(len(manifest.hosts), 'host')}:",
+        f"  ISO       {result.iso}",
         f"  Size      {size} bytes ({size / (1 << 20):.1f} MiB)",
-        f"  SHA-256   {(manifest.iso and manifest.iso.sha256) or 'not worked out (--fast)'}",
-        *(["  Again     the same ISO, bit for bit, as the manifest's"] if order.rebuild_of else []),
+        f"  SHA-256   {(manifest.iso and manifest.iso.sha256) or 'not computed (--fast)'}",
+        *(["  Rebuild   reproduced byte-identical to the manifest"] if order.rebuild_of else []),
         f"  Base      {manifest.base_iso.title}",
         *(f"  Host      {host.name}" for host in manifest.hosts),
         f"  Timeout   {manifest.timeout_s} s, then {on_timeout}",
-        f"  Memo      {built.summary}",
+        f"  Summary   {result.summary}",
     ]
     return "\n".join(lines)
 

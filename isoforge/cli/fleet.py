@@ -1,28 +1,26 @@
-"""The verbs about the fleet as people wrote it down."""
+"""The verbs that read the inventory."""
 
 from __future__ import annotations
 
 import json as json_format
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from isoforge.ci_matrix import GroupBy, JobFormat
 from isoforge.cli.completion import host_names
 from isoforge.cli.options import BAREMETAL, AllHosts, Baremetal, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
-from isoforge.cli.tables import show
+from isoforge.cli.tables import print_result, print_table
 from isoforge.errors import UsageError
 
 if TYPE_CHECKING:
-    from isoforge.ci_matrix import GroupBy, JobFormat
     from isoforge.fleet.inventory.load import Host
     from isoforge.release import Release
     from isoforge.selection import Selection
 
 app = typer.Typer()
-
-Choice = TypeVar("Choice", "GroupBy", "JobFormat")
 
 
 @app.command()
@@ -38,7 +36,7 @@ def gen(
 ) -> None:
     """Render the seeds of hosts.
 
-    Their user-data and meta-data go into baremetal/autoinstall/generated/.
+    Writes user-data, meta-data and vendor-data to baremetal/autoinstall/generated/HOST/.
 
     Example: isoforge gen --host site-a-m710q1
     """
@@ -142,15 +140,15 @@ def _selection_or_all(host: list[str] | None, group: list[str] | None, *, all_ho
 @app.command("list-hosts", hidden=True)
 def hosts(
     host: Annotated[
-        str | None, typer.Argument(metavar="[HOST]", autocompletion=host_names, help="One host, for --explain.")
+        str | None, typer.Argument(metavar="[HOST]", autocompletion=host_names, help="One host (default: all).")
     ] = None,
-    explain: Annotated[bool, typer.Option("--explain", help="Say from which file each value of HOST came.")] = False,
+    explain: Annotated[bool, typer.Option("--explain", help="Show the file and line of each value of HOST.")] = False,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
 ) -> None:
     """List the hosts of the inventory.
 
-    With group, profile, address, match keys, and whether a seed is rendered.
+    Shows group, profile, address, match keys, and whether the seed is rendered.
 
     Example: isoforge hosts site-a-m710q1 --explain
     """
@@ -158,7 +156,7 @@ def hosts(
     from isoforge.workspace import Workspace
 
     if explain and host is None:
-        raise UsageError("--explain needs a host", hint="isoforge hosts HOST --explain")
+        raise UsageError("--explain needs a host", hint="use: isoforge hosts HOST --explain")
     generated = Workspace(baremetal=baremetal).generated
     inventory = load_inventory(baremetal)
     chosen = inventory.hosts if host is None else (inventory.host(host),)
@@ -166,18 +164,20 @@ def hosts(
         _explain(chosen[0], json=json)
         return
     rows = [{**_facts(known), "rendered": (generated / known.name / "user-data").is_file()} for known in chosen]
-    if json:
-        typer.echo(json_format.dumps(rows, indent=2, ensure_ascii=False))
-    else:
-        _show_hosts(rows)
+    print_result(rows, lambda: _print_hosts(rows), json=json)
 
 
 @app.command()
 def plan(
-    form: Annotated[str, typer.Option("--format", help="Out of github, gitlab, json.")] = "json",
-    by: Annotated[str, typer.Option("--by", help="What gets an ISO of its own: group or host.")] = "group",
+    job_format: Annotated[
+        JobFormat, typer.Option("--format", help="github: one line for a matrix; gitlab: a child pipeline.")
+    ] = JobFormat.JSON,
+    by: Annotated[
+        GroupBy, typer.Option("--by", help="Build one ISO for each group, or for each host.")
+    ] = GroupBy.GROUP,
     size: Annotated[
-        int | None, typer.Option("--size", min=1, metavar="N", help="Hosts on one ISO at most; left out: no limit.")
+        int | None,
+        typer.Option("--size", min=1, metavar="N", help="Maximum number of hosts on one ISO (default: no limit)."),
     ] = None,
     host: Hosts = None,
     group: Groups = None,
@@ -185,37 +185,26 @@ def plan(
 ) -> None:
     """Split the fleet into builds for a CI system.
 
-    One ISO for each group, each with the words that multi needs.
+    Prints one build for each group, with the arguments that multi needs. Without --host and --group, the builds cover
+    all hosts.
 
-    github prints a matrix in one line, gitlab a child pipeline. Without hosts, all are taken.
     Example: isoforge plan --format github --size 50
     """
-    from isoforge.ci_matrix import GroupBy, JobFormat, format_jobs, split_jobs
+    from isoforge.ci_matrix import format_jobs, split_jobs
     from isoforge.collect import chosen_hosts
     from isoforge.fleet.inventory.load import load_inventory
 
-    kinds = _one_of("--format", form, JobFormat), _one_of("--by", by, GroupBy)
     inventory = load_inventory(baremetal)
     chosen = chosen_hosts(inventory, _selection_or_all(host, group))
-    typer.echo(format_jobs(split_jobs(inventory, chosen, by=kinds[1], size=size), kinds[0]), nl=False)
-
-
-def _one_of(option: str, text: str, kind: type[Choice]) -> Choice:
-    try:
-        return kind(text)
-    except ValueError:
-        raise UsageError(f"{option} {text} cannot be meant", hint=f"one of {', '.join(kind)}") from None
+    typer.echo(format_jobs(split_jobs(inventory, chosen, by=by, size=size), job_format), nl=False)
 
 
 def _explain(host: Host, *, json: bool) -> None:
     from isoforge.fleet.inventory.explain import explain
 
     rows = explain(host)
-    if json:
-        told = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
-        typer.echo(json_format.dumps(told, indent=2, ensure_ascii=False))
-    else:
-        show(("key", "value", "from"), rows)
+    facts = [{"key": key, "value": value, "origin": origin} for key, value, origin in rows]
+    print_result(facts, lambda: print_table(("key", "value", "origin"), rows), json=json)
 
 
 def _facts(host: Host) -> dict[str, object]:
@@ -230,14 +219,14 @@ def _facts(host: Host) -> dict[str, object]:
     }
 
 
-def _show_hosts(rows: list[dict[str, object]]) -> None:
+def _print_hosts(rows: list[dict[str, object]]) -> None:
     cells = []
     for row in rows:
         match = row["match"]
         keys = [f"{key} {_listed(value)}" for key, value in match.items()] if isinstance(match, dict) else []
-        rendered = "yes" if row["rendered"] else "no"
-        cells.append((row["name"], row["group"], row["profile"], row["address"], "\n".join(keys), rendered))
-    show(("host", "group", "profile", "address", "matched by", "seed"), cells)
+        seed = "rendered" if row["rendered"] else ""
+        cells.append((row["name"], row["group"], row["profile"], row["address"], "\n".join(keys), seed))
+    print_table(("host", "group", "profile", "address", "match keys", "seed"), cells)
 
 
 def _listed(value: object) -> str:

@@ -1,4 +1,4 @@
-"""How far a long verb is: a bar on a terminal, a line every few seconds in the log, events for programs."""
+"""Progress of a long verb: a bar on a terminal, a line every few seconds in the log, events for programs."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 log = logging.getLogger("isoforge.progress")
 
 WINDOW_S = 10.0
-"""Over how many seconds a rate is taken: long enough to be calm, short enough to follow a slow disk."""
+"""Seconds over which a rate is measured: long enough to be calm, short enough to follow a slow disk."""
 
 LINE_S, EVENT_S = 5.0, 1.0
 """The least time between two lines of the same phase in the log, and between two events, in seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Going:
-    """How a phase goes: ``done`` of ``total`` in its unit (0 of 0: not counted), ``rate`` a second, ``eta_s`` left."""
+class PhaseState:
+    """The state of a phase: ``done`` of ``total`` in its unit (0 of 0: not counted), ``rate`` a second, ``eta_s`` left."""
 
     phase: str
     done: int
@@ -65,51 +65,53 @@ def clock(seconds: float) -> str:
 
 
 @dataclass(slots=True)
-class Pace:
+class Rates:
     """The rate of each phase, from what was done in the last seconds."""
 
-    seen: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
+    samples: dict[str, deque[tuple[float, int]]] = field(default_factory=dict)
 
-    def going(self, phase: str, done: int, total: int, now: float, *, counted: str = "") -> Going:
-        """How ``phase`` goes at the time ``now`` (seconds of any clock) with ``done`` of ``total``."""
-        seen = self.seen.setdefault(phase, deque())
-        if seen and done < seen[-1][1]:
-            seen.clear()
-        seen.append((now, done))
-        while len(seen) > 2 and now - seen[1][0] >= WINDOW_S:  # one older than the window stays: a rate takes two
-            seen.popleft()
-        then, before = seen[0]
+    def state(self, phase: str, done: int, total: int, now: float, *, counted: str = "") -> PhaseState:
+        """The state of ``phase`` at the time ``now`` (seconds of any clock) with ``done`` of ``total``."""
+        samples = self.samples.setdefault(phase, deque())
+        if samples and done < samples[-1][1]:
+            samples.clear()
+        samples.append((now, done))
+        while len(samples) > 2 and now - samples[1][0] >= WINDOW_S:  # one older than the window stays: a rate takes two
+            samples.popleft()
+        then, before = samples[0]
         passed = now - then
         rate = (done - before) / passed if total and passed > 0 and done > before else None
         eta_s = (total - done) / rate if rate and done < total else None
-        return Going(phase=phase, done=done, total=total, rate=rate, eta_s=eta_s, counted=counted)
+        return PhaseState(phase=phase, done=done, total=total, rate=rate, eta_s=eta_s, counted=counted)
 
 
 class Progress:
-    """Hears how far a verb is, from any thread, and tells it to whoever wants to know. See `shown`."""
+    """Receives the progress of a verb, from any thread, and reports it. See `progress_bar`."""
 
-    def __init__(self, show: Callable[[Going | str], object], clock_s: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, show: Callable[[PhaseState | str], object], clock_s: Callable[[], float] = time.monotonic
+    ) -> None:
         self._show = show
         self._clock_s = clock_s
-        self._pace = Pace()
+        self._rates = Rates()
         self._last: dict[float, tuple[str, float]] = {}
         self._whole = ""
         self._lock = threading.Lock()
 
     def __call__(self, step: Step) -> None:
-        """Hear a step of a build."""
+        """Receive a step of a build."""
         self.step(step.phase, step.done, step.total)
 
     def step(self, phase: str, done: int = 0, total: int = 0, *, counted: str = "") -> None:
-        """Hear that ``done`` of ``total`` of a phase are done: bytes, or things that ``counted`` names."""
+        """Receive that ``done`` of ``total`` of a phase are done: bytes, or things that ``counted`` names."""
         with self._lock:
             now = self._clock_s()
-            going = self._pace.going(phase, done, total, now, counted=counted)
-            self._show(going)
-            if self._is_due(going, LINE_S, now):
-                log.info("%s", going)
-            if self._is_due(going, EVENT_S, now) or self._is_whole(going):
-                facts = {"phase": phase, "done": done, "total": total, "rate": going.rate, "eta_s": going.eta_s}
+            state = self._rates.state(phase, done, total, now, counted=counted)
+            self._show(state)
+            if self._is_due(state, LINE_S, now):
+                log.info("%s", state)
+            if self._is_due(state, EVENT_S, now) or self._is_whole(state):
+                facts = {"phase": phase, "done": done, "total": total, "rate": state.rate, "eta_s": state.eta_s}
                 logs.event("progress", **{key: _rounded(value) for key, value in facts.items()})
 
     def reading(self, *isos: Path) -> Callable[[float], object]:
@@ -117,23 +119,23 @@ class Progress:
         total = sum(iso.stat().st_size for iso in isos if iso.is_file())
         return lambda share: self.step("reading", round(share * total), total)
 
-    def note(self, words: str) -> None:
-        """Tell something that has come out on the way: above the bar, and in the log."""
-        self._show(words)
-        log.info("%s", words)
+    def note(self, text: str) -> None:
+        """Report an interim result: above the bar, and in the log."""
+        self._show(text)
+        log.info("%s", text)
 
-    def _is_due(self, going: Going, every_s: float, now: float) -> bool:
+    def _is_due(self, state: PhaseState, every_s: float, now: float) -> bool:
         phase, before = self._last.get(every_s, ("", 0.0))
-        due = going.phase != phase or now - before >= every_s
+        due = state.phase != phase or now - before >= every_s
         if due:
-            self._last[every_s] = (going.phase, now)
+            self._last[every_s] = (state.phase, now)
         return due
 
-    def _is_whole(self, going: Going) -> bool:
-        """Whether the phase has just come to its end, which is told at once, and once."""
-        whole = bool(going.total) and going.done == going.total and going.phase != self._whole
+    def _is_whole(self, state: PhaseState) -> bool:
+        """Whether the phase has just ended, which is reported at once, and once."""
+        whole = bool(state.total) and state.done == state.total and state.phase != self._whole
         if whole:
-            self._whole = going.phase
+            self._whole = state.phase
         return whole
 
 
@@ -142,37 +144,37 @@ def _rounded(value: object) -> object:
 
 
 @contextlib.contextmanager
-def shown() -> Iterator[Progress]:
+def progress_bar() -> Iterator[Progress]:
     """A `Progress` for one verb, with a bar while the block runs if stderr is a terminal that can show one."""
     quiet = logs.is_json() or logs.is_verbose() or os.environ.get("TERM", "dumb") == "dumb"
     if quiet or not sys.stderr.isatty():
-        yield Progress(lambda _going: None)
+        yield Progress(lambda _state: None)
         return
     with _bar() as show:
         yield Progress(show)
 
 
 @contextlib.contextmanager
-def _bar() -> Iterator[Callable[[Going | str], object]]:
-    """A line at the foot of the terminal that is gone when the block is left; whatever else is said goes above it."""
+def _bar() -> Iterator[Callable[[PhaseState | str], object]]:
+    """A line at the foot of the terminal that is gone when the block is left; other messages go above it."""
     from rich.console import Console
     from rich.progress import BarColumn, TextColumn
     from rich.progress import Progress as Bar
 
-    words = TextColumn("{task.description}", markup=False)
+    phase = TextColumn("{task.description}", markup=False)
     figures = TextColumn("{task.fields[figures]}", markup=False)
     terminal = Console(stderr=True)
-    columns = (words, BarColumn(bar_width=None), figures)
+    columns = (phase, BarColumn(bar_width=None), figures)
     with Bar(*columns, console=terminal, expand=True, transient=True, redirect_stdout=False) as bar:
 
-        def show(going: Going | str) -> None:
-            if isinstance(going, str):
-                bar.console.print(going, markup=False, highlight=False)
+        def show(state: PhaseState | str) -> None:
+            if isinstance(state, str):
+                bar.console.print(state, markup=False, highlight=False)
                 return
-            if [task.description for task in bar.tasks] != [going.phase]:
+            if [task.description for task in bar.tasks] != [state.phase]:
                 for task in bar.task_ids:
                     bar.remove_task(task)
-                bar.add_task(going.phase, total=going.total or None, figures="")
-            bar.update(bar.task_ids[0], completed=going.done, figures=going.figures)
+                bar.add_task(state.phase, total=state.total or None, figures="")
+            bar.update(bar.task_ids[0], completed=state.done, figures=state.figures)
 
         yield show

@@ -1,8 +1,7 @@
-"""The verbs for those who start: a working tree, a host in it, what a machine is, and what this one lacks."""
+"""The verbs that set things up: a working tree, its hosts, passwords, and this machine."""
 
 from __future__ import annotations
 
-import json as json_format
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -12,26 +11,32 @@ import typer
 
 from isoforge.cli.completion import group_names, profile_names
 from isoforge.cli.options import BAREMETAL, Baremetal, Json
-from isoforge.cli.password import asked
-from isoforge.cli.tables import show
+from isoforge.cli.tables import print_result, print_table
 from isoforge.errors import InventoryError, ToolError, UsageError
+from isoforge.fleet.password import Method
 
 app = typer.Typer()
 
-LONGEST_FACTS = 1 << 20
-"""How many bytes facts may have: what comes without end tells of no machine."""
+MAX_FACTS_BYTES = 1 << 20
+"""Limit of --from-facts: an endless input is not the facts of a machine."""
+
+MAX_PASSWORD_BYTES = 1 << 16
+"""Limit of a password from stdin: an endless input is not a password."""
+
+
+_FACTS_HINT = "it must be the output of isoforge discover"
 
 
 @app.command()
 def init(
-    folder: Annotated[Path, typer.Argument(help="Where the tree goes; made if it is not there.")] = Path(),
+    folder: Annotated[Path, typer.Argument(help="Folder of the new tree; created if it does not exist.")] = Path(),
     age_recipient: Annotated[
-        str | None, typer.Option("--age-recipient", help="Your public age key: secrets are encrypted for it.")
+        str | None, typer.Option("--age-recipient", help="Public age key to encrypt secrets for.")
     ] = None,
 ) -> None:
-    """Lay out a first fleet in a folder.
+    """Create a working tree with example hosts.
 
-    Example hosts, the rule for secrets, what git must not see, and a Makefile.
+    Writes the commented example inventory, a Makefile, and what keeps secrets encrypted and private files out of git.
 
     Example: isoforge init my-fleet
     """
@@ -44,33 +49,37 @@ def init(
 
 @app.command("new-host")
 def new_host(
-    name: Annotated[str, typer.Argument(help="What the host is called.")],
+    name: Annotated[str, typer.Argument(help="Name of the host.")],
     profile: Annotated[
         str,
         typer.Option(
             "--profile",
             autocompletion=profile_names,
-            help="The machine's type, a file in profiles/hardware/; left out: what its group says.",
+            help="Hardware profile, a file in profiles/hardware/ (default: that of its group).",
         ),
     ] = "",
     group: Annotated[
         str,
-        typer.Option("--group", autocompletion=group_names, help="The group it belongs to, made if it is new."),
+        typer.Option("--group", autocompletion=group_names, help="Group of the host; created if it does not exist."),
     ] = "",
-    description: Annotated[str, typer.Option("--description", help="A few words for the menu.")] = "",
+    description: Annotated[str, typer.Option("--description", help="Description for the menu.")] = "",
     address: Annotated[
-        str, typer.Option("--address", metavar="CIDR", help="A static address, as 192.0.2.11/24; left out: DHCP.")
+        str,
+        typer.Option("--address", metavar="CIDR", help="Static address, for example 192.0.2.11/24 (default: DHCP)."),
     ] = "",
-    gateway: Annotated[str, typer.Option("--gateway", metavar="IP", help="The router, beside --address.")] = "",
+    gateway: Annotated[str, typer.Option("--gateway", metavar="IP", help="Router of --address.")] = "",
     from_facts: Annotated[
-        str, typer.Option("--from-facts", metavar="FILE", help="What discover printed about the machine; - for stdin.")
+        str,
+        typer.Option(
+            "--from-facts", metavar="FILE", help="Hardware facts of the machine, as discover prints them; - for stdin."
+        ),
     ] = "",
-    overlay: Annotated[bool, typer.Option("--overlay", help="Into inventory-local/, which git does not see.")] = False,
+    overlay: Annotated[bool, typer.Option("--overlay", help="Write to inventory-local/, which git ignores.")] = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Add a host to the inventory.
 
-    Its line goes into hosts.yml, and it gets a commented file of its own.
+    Adds its name to hosts.yml and writes a commented file for its values.
 
     Example: isoforge new-host site-a-m710q3 --profile lenovo-m710q --group site_a --from-facts facts.yml
     """
@@ -85,7 +94,7 @@ def new_host(
             description=description,
             address=address,
             gateway=gateway,
-            facts=_told(from_facts) if from_facts else "",
+            facts=_read_facts(from_facts) if from_facts else "",
             facts_file="(stdin)" if from_facts == "-" else from_facts,
             overlay=overlay,
         ),
@@ -96,85 +105,111 @@ def new_host(
         typer.echo(line, err=True)
 
 
-def _told(file: str) -> str:
-    """The text of ``file``, or of stdin for ``-``; ``UsageError`` if it cannot be read or says nothing."""
+def _read_facts(file: str) -> str:
+    """The text of ``file``, or of stdin for ``-``; ``UsageError`` if it cannot be read or is empty."""
     try:
         with sys.stdin.buffer if file == "-" else Path(file).open("rb") as stream:
-            told = stream.read(LONGEST_FACTS + 1)
-        if len(told) > LONGEST_FACTS:
-            raise UsageError(f"--from-facts {file} holds more than facts about one machine")
-        text = told.decode("utf-8")
+            content = stream.read(MAX_FACTS_BYTES + 1)
+        text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as failure:
-        reason = failure.strerror if isinstance(failure, OSError) else "it is no text"
-        raise UsageError(f"--from-facts {file} cannot be read: {reason}") from failure
+        reason = failure.strerror if isinstance(failure, OSError) else "not valid UTF-8"
+        raise UsageError(f"cannot read --from-facts {file}: {reason}") from failure
+    if len(content) > MAX_FACTS_BYTES:
+        raise UsageError(f"--from-facts {file} is larger than {MAX_FACTS_BYTES} bytes", hint=_FACTS_HINT)
     if not text.strip():
-        raise UsageError(f"--from-facts {file} is empty", hint="isoforge discover prints what belongs there")
+        raise UsageError(f"--from-facts {file} is empty", hint=_FACTS_HINT)
     return text
 
 
 @app.command()
 def discover(
     ssh: Annotated[
-        str | None, typer.Option("--ssh", metavar="USER@HOST", help="Ask another machine, by ssh with a key.")
+        str | None,
+        typer.Option("--ssh", metavar="USER@HOST", help="Read the facts of this remote machine, by ssh with a key."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Tell what a machine is, as facts for new-host.
+    """Collect hardware facts from this or a remote machine.
 
-    Serial number, UUID, disks and network cards, written as host_vars.
+    Prints serial number, UUID, disks and network cards as host_vars for new-host. Only root may read serial numbers.
 
-    Run it on the machine itself (as root, which alone may read serial numbers), or let ssh do so.
     Example: isoforge discover --ssh ubuntu@192.0.2.11 > facts.yml
     """
-    from isoforge.discover import discover as ask
+    from isoforge.discover import discover as collect_facts
     from isoforge.fleet.facts import host_vars
 
-    facts = ask(ssh)
-    if json:
-        typer.echo(json_format.dumps(asdict(facts) | {"match": facts.match}, indent=2, ensure_ascii=False))
-    else:
-        typer.echo(host_vars(facts), nl=False)
+    facts = collect_facts(ssh)
+    print_result(asdict(facts) | {"match": facts.match}, lambda: typer.echo(host_vars(facts), nl=False), json=json)
     for warning in facts.warnings:
         typer.echo(f"note: {warning}", err=True)
 
 
 @app.command()
 def passwd(
-    method: Annotated[str, typer.Option("--method", help="Out of sha512, yescrypt.")] = "sha512",
+    method: Annotated[Method, typer.Option("--method", help="Hash method.")] = Method.SHA512,
 ) -> None:
-    """Ask for a password and print its hash for a host's user.
+    """Hash a password for a host's user.
 
-    The hash is for identity.password_hash. Where stdin is no terminal, the password comes from it.
+    Prints the hash for identity.password_hash. Asks for the password, or reads it from stdin if that is not a terminal.
 
     Example: isoforge passwd --method yescrypt
     """
-    from isoforge.fleet.password import Method, hashed
+    from isoforge.fleet.password import hashed
 
-    if method not in [one.value for one in Method]:
-        raise UsageError(f"--method {method} is not known", hint=f"out of {', '.join(Method)}")
-    typer.echo(hashed(asked("Password"), Method(method)))
+    typer.echo(hashed(_ask_password("Password"), method))
+
+
+@app.command()
+def menu_password() -> None:
+    """Hash a password for the menu.
+
+    Prints the hash for the file of multi's --menu-password; the user name that GRUB asks for is operator. Asks for the
+    password, or reads it from stdin if that is not a terminal.
+
+    Example: isoforge menu-password > menu-password.hash
+    """
+    from isoforge.image.grub_password import hashed
+
+    typer.echo(hashed(_ask_password("Password for the menu")))
+
+
+def _ask_password(prompt: str) -> str:
+    """The password typed twice, unseen, at a terminal; the one line of stdin if that is not a terminal."""
+    if not sys.stdin.isatty():
+        return _password_from_stdin()
+    return str(typer.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))
+
+
+def _password_from_stdin() -> str:
+    """The one line of stdin, without its end."""
+    try:
+        lines = sys.stdin.buffer.read(MAX_PASSWORD_BYTES).decode("utf-8").split("\n")
+    except UnicodeDecodeError:
+        raise UsageError("the password is not valid UTF-8") from None
+    if len(lines) > 2 or lines[1:] not in ([], [""]):
+        raise UsageError("the password has more than one line")
+    return lines[0]
 
 
 @app.command()
 def doctor(baremetal: Baremetal = BAREMETAL, json: Json = False) -> None:
-    """Say what this machine lacks, and how to install it.
+    """Check this machine for missing programs.
 
-    Exit code 6 if the main job cannot be done.
+    Shows the command that installs what is missing; exit code 6 if ISOs cannot be built without it.
 
     Example: isoforge doctor
     """
     from isoforge.doctor import Verdict, examine
 
     findings = examine(baremetal)
-    if json:
-        typer.echo(json_format.dumps([asdict(finding) for finding in findings], indent=2))
-    else:
-        show(("", "what", "found", "help"), [(one.verdict, one.name, one.told, one.cure) for one in findings])
+    rows = [(one.verdict, one.name, one.detail, one.fix) for one in findings]
+    facts = [asdict(finding) for finding in findings]
+    print_result(facts, lambda: print_table(("result", "check", "detail", "fix"), rows), json=json)
     missing = [finding for finding in findings if finding.verdict is Verdict.MISSING]
     if any(finding.name == "git" for finding in missing):
-        raise InventoryError("git carries away what must stay here", hint=missing[-1].cure)
+        raise InventoryError("git tracks files that must stay private", hint=missing[-1].fix)
     if missing:
-        raise ToolError(f"{missing[0].name} is missing: {missing[0].told}", hint=missing[0].cure)
+        raise ToolError(f"{missing[0].name}: {missing[0].detail}", hint=missing[0].fix)
 
 
 def _next_steps(folder: Path, *, has_recipient: bool) -> str:
@@ -182,11 +217,11 @@ def _next_steps(folder: Path, *, has_recipient: bool) -> str:
     overlay = "baremetal/inventory-local/host_vars/site-a-m710q1"
     steps = [
         *([] if folder == Path() else [f"cd {folder}"]),
-        *([] if has_recipient else [f"age-keygen -o {key}   # its public half goes into .sops.yaml"]),
+        *([] if has_recipient else [f"age-keygen -o {key}   # then add its public key to .sops.yaml"]),
         f"mkdir -p {overlay} && sops {overlay}/secrets.sops.yaml   # a host's first secrets",
-        "isoforge hosts   # the example hosts: make them yours",
+        "isoforge hosts   # the example hosts: replace them with yours",
         "isoforge discover --ssh USER@MACHINE | isoforge new-host NAME --from-facts -   # or add one of your own",
-        "isoforge check   # what is wrong with them",
+        "isoforge check   # check them",
         "isoforge multi --all --ubuntu-iso ISO --name first --render",
     ]
     return "\nNext:\n" + "\n".join(f"  {step}" for step in steps)

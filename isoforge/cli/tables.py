@@ -1,12 +1,15 @@
-"""Tables for people: styles on a terminal only, and as wide as it is."""
+"""What a verb prints: its result as JSON, or as a table that fits the terminal."""
 
 from __future__ import annotations
 
+import json as json_format
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+
+import typer
 
 WIDTH_ELSEWHERE = 200
-"""Columns where stdout is no terminal: wide enough that hardly anything is folded."""
+"""Columns where stdout is not a terminal: wide enough that hardly anything is folded."""
 
 READABLE = 20
 """Characters of a word that have to stay on one line for a table to be read; longer ones are keys and digests."""
@@ -15,7 +18,18 @@ GAP = 2
 """Blanks between columns."""
 
 
-def show(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+def print_result(facts: object, print_text: Callable[[], object], *, json: bool) -> None:
+    """Print the result of a verb: ``facts`` with ``json``, otherwise what ``print_text`` prints for people.
+
+    ``facts`` are made of what JSON knows: dicts, lists, texts, numbers, None.
+    """
+    if json:
+        typer.echo(json_format.dumps(facts, indent=2, ensure_ascii=False))
+    else:
+        print_text()
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
     """Print ``rows`` under ``headings``, or one below the other where the terminal is too narrow for columns.
 
     An empty cell is shown as a dash. NO_COLOR and TERM=dumb leave plain text.

@@ -12,7 +12,7 @@ import yaml
 from isoforge.ci_matrix import GITHUB_JOBS, GroupBy, Job, JobFormat, format_jobs, split_jobs
 from isoforge.errors import InventoryError, UsageError
 from isoforge.fleet.inventory.load import Inventory, survey
-from isoforge.order import BUILD_NAME
+from isoforge.iso_layout import BUILD_NAME
 
 FLEET = {
     "hosts": {"alone": None},

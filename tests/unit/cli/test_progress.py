@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from isoforge.cli import logs
-from isoforge.cli.progress import Going, Pace, Progress, clock
+from isoforge.cli.progress import PhaseState, Progress, Rates, clock
 from isoforge.cli.tables import needed
 from isoforge.errors import OutputError
 from isoforge.forge import Step
@@ -32,42 +32,42 @@ def _story() -> Iterator[None]:
 
 
 def test_rate_and_time_left_follow_the_last_seconds() -> None:
-    pace = Pace()
-    assert pace.going("writing", 0, 100 * MIB, 0.0).rate is None
-    assert pace.going("writing", 10 * MIB, 100 * MIB, 1.0).rate == 10 * MIB
+    rates = Rates()
+    assert rates.state("writing", 0, 100 * MIB, 0.0).rate is None
+    assert rates.state("writing", 10 * MIB, 100 * MIB, 1.0).rate == 10 * MIB
     for second in range(2, 30):
-        going = pace.going("writing", (10 + second - 1) * MIB, 100 * MIB, float(second))
-    assert going.rate == MIB
-    assert going.eta_s == 62
-    assert str(going) == "writing: 38%, 1.0 MiB/s, 1:02 left"
+        state = rates.state("writing", (10 + second - 1) * MIB, 100 * MIB, float(second))
+    assert state.rate == MIB
+    assert state.eta_s == 62
+    assert str(state) == "writing: 38%, 1.0 MiB/s, 1:02 left"
 
 
 def test_a_phase_that_does_not_move_has_neither_rate_nor_time_left() -> None:
-    pace = Pace()
-    pace.going("writing", 5, 10, 0.0)
-    assert pace.going("writing", 5, 10, 3.0) == Going(phase="writing", done=5, total=10)
+    rates = Rates()
+    rates.state("writing", 5, 10, 0.0)
+    assert rates.state("writing", 5, 10, 3.0) == PhaseState(phase="writing", done=5, total=10)
 
 
 def test_a_phase_has_a_rate_of_its_own() -> None:
-    pace = Pace()
-    pace.going("reading", 90 * MIB, 100 * MIB, 9.0)
-    assert pace.going("writing", 0, 100 * MIB, 10.0).rate is None
+    rates = Rates()
+    rates.state("reading", 90 * MIB, 100 * MIB, 9.0)
+    assert rates.state("writing", 0, 100 * MIB, 10.0).rate is None
 
 
 def test_a_phase_that_is_not_counted_is_its_name() -> None:
-    assert str(Pace().going("reading the inventory", 0, 0, 1.0)) == "reading the inventory"
+    assert str(Rates().state("reading the inventory", 0, 0, 1.0)) == "reading the inventory"
 
 
 def test_a_phase_that_is_over_has_no_time_left() -> None:
-    pace = Pace()
-    pace.going("writing", 0, MIB, 0.0)
-    assert str(pace.going("writing", MIB, MIB, 1.0)) == "writing: 100%, 1.0 MiB/s"
+    rates = Rates()
+    rates.state("writing", 0, MIB, 0.0)
+    assert str(rates.state("writing", MIB, MIB, 1.0)) == "writing: 100%, 1.0 MiB/s"
 
 
 def test_counted_things_are_told_by_number() -> None:
-    pace = Pace()
-    pace.going("booting", 0, 8, 0.0, counted="boots")
-    assert str(pace.going("booting", 2, 8, 60.0, counted="boots")) == "booting: 25%, 2 of 8 boots, 3:00 left"
+    rates = Rates()
+    rates.state("booting", 0, 8, 0.0, counted="boots")
+    assert str(rates.state("booting", 2, 8, 60.0, counted="boots")) == "booting: 25%, 2 of 8 boots, 3:00 left"
 
 
 @pytest.mark.parametrize(("seconds", "words"), [(0.4, "0:00"), (59.6, "1:00"), (3600, "1:00:00"), (4321, "1:12:01")])
@@ -87,7 +87,7 @@ class Clock:
 def test_the_log_hears_a_phase_at_once_and_then_every_few_seconds(tmp_path: Path) -> None:
     logs.add_file(tmp_path / "log")
     at = Clock()
-    progress = Progress(lambda _going: None, at)
+    progress = Progress(lambda _state: None, at)
     for second in range(12):
         at.now = float(second)
         progress(Step(phase="writing the ISO", done=second, total=100))
@@ -101,7 +101,7 @@ def test_the_log_hears_a_phase_at_once_and_then_every_few_seconds(tmp_path: Path
 def test_events_come_every_second_and_at_the_end_of_a_phase(capsys: pytest.CaptureFixture[str]) -> None:
     logs.use_json()
     at = Clock()
-    progress = Progress(lambda _going: None, at)
+    progress = Progress(lambda _state: None, at)
     for tenth in range(26):
         at.now = tenth / 10
         progress.step("writing the ISO", min(tenth, 25), 25)
