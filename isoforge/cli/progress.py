@@ -30,7 +30,7 @@ LINE_S, EVENT_S = 5.0, 1.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseState:
-    """The state of a phase: ``done`` of ``total`` in its unit (0 of 0: not counted), ``rate`` a second, ``eta_s`` left."""
+    """The state of a phase: ``done`` of ``total`` in its unit (0 of 0: not counted), ``rate`` a second, ``eta_s``."""
 
     phase: str
     done: int

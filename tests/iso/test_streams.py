@@ -103,7 +103,7 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", unknown)
     found = {finding.name: finding for finding in examine(tmp_path)}
-    assert (found["age key"].verdict, found["age key"].cure) == (Verdict.OPTIONAL, "set HOME")
+    assert (found["age key"].verdict, found["age key"].fix) == (Verdict.OPTIONAL, "set HOME")
 
 
 @pytest.mark.parametrize(
