@@ -141,7 +141,7 @@ REFUSED: list[tuple[list[str], int, str]] = [
     (["web-1", "--address", "192.0.2.300/24"], 2, "is no address"),
     (["web-1", "--address", "192.0.2.13/24", "--gateway", "198.51.100.1"], 2, "is not in the network"),
     (["web-1", "--gateway", "198.51.100.1"], 2, "needs an --address"),
-    (["web-1", "--from-facts", "no-such-file"], 2, "cannot be read: No such file"),
+    (["web-1", "--from-facts", "no-such-file"], 2, "cannot read --from-facts no-such-file: No such file"),
     (["stray"], 3, "for a host that hosts.yml does not name"),
 ]
 

@@ -102,7 +102,7 @@ def test_hosts_shows_what_is_rendered(cli: Cli) -> None:
     assert rendered[SITE_A[0]] is True
     assert rendered[SITE_A[1]] is False
     table = cli("hosts").out.splitlines()
-    assert table[0].split() == ["host", "group", "profile", "address", "matched", "by", "seed"]
+    assert table[0].split() == ["host", "group", "profile", "address", "match", "keys", "seed"]
     assert table[1].split()[0] == SITE_A[0]
 
 

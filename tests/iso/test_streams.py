@@ -57,10 +57,11 @@ def test_input_without_end_is_refused(shell: Any, line: str) -> None:
     assert [line.partition(": ")[0] for line in said.splitlines()] in (["error"], ["error", "hint"])
 
 
-def test_seed_without_end_is_none(shell: Any) -> None:
+def test_endless_file_is_refused_as_a_seed(shell: Any) -> None:
     code, said = shell("ulimit -v 4000000; $I check /dev/zero")
     assert code == 3
-    assert "/dev/zero:1  document: has more than 16 MiB: that is no user-data" in said
+    assert "/dev/zero:1: error: " in said
+    assert "[yaml-too-large]" in said
 
 
 def test_menu_password_is_taken_from_a_pipe(shell: Any) -> None:
@@ -111,13 +112,18 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
     [
         "ulimit -n 9; $I check",
         "ulimit -s 4000000; ulimit -v 3000000; $I check",
-        "ulimit -v 3000000; truncate -s 5G baremetal/inventory/group_vars/all/main.yml; $I hosts",
+        "mkdir -p $G; ulimit -v 3000000; truncate -s 5G $G/user-data; $I seed --host site-a-m710q1",
     ],
 )
 def test_machine_that_gives_no_more_is_no_bug(shell: Any, line: str) -> None:
-    code, said = shell(line)
+    code, said = shell(f"G=baremetal/autoinstall/generated/site-a-m710q1; {line}")
     assert (code, len(said.splitlines())) == (6, 2)
     assert re.match(r"error: (the system refused|out of memory)", said)
+
+
+def test_huge_inventory_file_is_a_problem_of_the_inventory(shell: Any) -> None:
+    code, said = shell("ulimit -v 3000000; truncate -s 5G baremetal/inventory/group_vars/all/main.yml; $I hosts")
+    assert (code, said.count("[yaml-too-large]")) == (3, 1)
 
 
 def test_folder_that_was_removed_under_our_feet_takes_no_log(shell: Any) -> None:
