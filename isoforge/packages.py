@@ -20,24 +20,32 @@ INSTALLERS = {
 
 PACKAGES = {
     "apt-get install": {
+        "ovmf": "ovmf",
+        "busybox": "busybox-static",
         "grub-mkimage": "grub-common grub-pc-bin",
         "qemu-system-x86_64": "qemu-system-x86",
         "gpgv": "gpgv",
         "ssh": "openssh-client",
     },
     "dnf install": {
+        "ovmf": "edk2-ovmf",
+        "busybox": "busybox",
         "grub-mkimage": "grub2-tools-minimal grub2-pc-modules",
         "qemu-system-x86_64": "qemu-system-x86",
         "gpgv": "gnupg2",
         "ssh": "openssh-clients",
     },
     "zypper install": {
+        "ovmf": "qemu-ovmf-x86_64",
+        "busybox": "busybox-static",
         "grub-mkimage": "grub2 grub2-i386-pc",
         "qemu-system-x86_64": "qemu-x86",
         "gpgv": "gpg2",
         "ssh": "openssh-clients",
     },
     "pacman -S": {
+        "ovmf": "edk2-ovmf",
+        "busybox": "busybox",
         "xorriso": "libisoburn",
         "grub-mkimage": "grub",
         "qemu-system-x86_64": "qemu-system-x86",
@@ -45,6 +53,8 @@ PACKAGES = {
         "ssh": "openssh",
     },
     "apk add": {
+        "ovmf": "ovmf",
+        "busybox": "busybox-static",
         "grub-mkimage": "grub grub-bios",
         "qemu-system-x86_64": "qemu-system-x86_64",
         "gpgv": "gpgv",

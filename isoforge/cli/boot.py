@@ -17,7 +17,7 @@ from isoforge.errors import ProofError, ToolError, UsageError
 
 if TYPE_CHECKING:
     from isoforge.proof.boot.qemu import Firmware, Medium
-    from isoforge.proof.boot.run import Booted, Evidence
+    from isoforge.proof.boot.run import BootOutcome, Evidence
 
 app = typer.Typer()
 
@@ -63,7 +63,7 @@ def boot_test(
     try:
         from isoforge.proof.boot.evidence import prepare, to_json, write_evidence
         from isoforge.proof.boot.qemu import Firmware, Medium
-        from isoforge.proof.boot.run import Round
+        from isoforge.proof.boot.run import BootRequest
         from isoforge.proof.boot.run import boot_test as proof_boot_test
     except ModuleNotFoundError as missing:
         if (missing.name or "").partition(".")[0] in EXTRA:
@@ -71,7 +71,7 @@ def boot_test(
                 f"boot-test needs the Python package {missing.name}", hint="pip install 'isoforge[boot]'"
             ) from None
         raise
-    order = Round(
+    order = BootRequest(
         iso=iso,
         hosts=tuple(host or ()),
         every_host=all_hosts,
@@ -101,7 +101,7 @@ def _listed(option: str, text: str, kind: type[Choice]) -> tuple[Choice, ...]:
     return tuple(dict.fromkeys(map(kind, words)))
 
 
-def _report(progress: Progress, done: int, count: int, last: Booted | None) -> None:
+def _report(progress: Progress, done: int, count: int, last: BootOutcome | None) -> None:
     """Report each boot as it ends."""
     if last is not None:
         result = "failed" if last.differences else "ok"
@@ -119,15 +119,15 @@ def _print(evidence: Evidence) -> None:
             f"{one.seconds:.0f}",
             "\n".join(one.differences),
         )
-        for one in evidence.booted
+        for one in evidence.boots
     ]
     print_table(("host", "firmware", "medium", "result", "seconds", "difference"), rows)
-    typer.echo(f"booted: {', '.join(evidence.hosts)} ({evidence.chosen})", err=True)
+    typer.echo(f"booted: {', '.join(evidence.hosts)} ({evidence.selection})", err=True)
     if len(evidence.hosts) < len(evidence.manifest.hosts):
         typer.echo("to boot all hosts, use --all", err=True)
 
 
 def _refuse_failed(evidence: Evidence) -> None:
     if problems := evidence.problems:
-        failed = sum(bool(one.differences) for one in evidence.booted)
-        raise ProofError(f"{failed} of {len(evidence.booted)} boots differ from the manifest", problems=problems)
+        failed = sum(bool(one.differences) for one in evidence.boots)
+        raise ProofError(f"{failed} of {len(evidence.boots)} boots differ from the manifest", problems=problems)

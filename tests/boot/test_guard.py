@@ -18,7 +18,7 @@ from isoforge.fleet.inventory.load import survey
 from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
 from isoforge.fleet.seed.render import Seed, render_seed
 from isoforge.proof.boot import cpio
-from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.release import Release
@@ -112,29 +112,29 @@ def guarded_iso(once: Once, bootable_base: Path) -> Path:
 
 def started(
     iso: Path, entry: str, *, firmware: Firmware = Firmware.BIOS, serial: str = "PF0ABC2", macs: tuple[str, ...] = ()
-) -> Sighting:
+) -> BootResult:
     cards = [word for mac in macs for word in ("-device", f"virtio-net-pci,romfile=,mac={mac}")]
     return boot(
-        Trial(
+        BootSpec(
             iso=iso,
             firmware=firmware,
             medium=Medium.CD,
-            choose=(entry,),
+            menu_path=(entry,),
             extra_qemu_args=("-smbios", f"type=1,serial={serial},uuid={UUID},product=M710q", *cards),
         )
     )
 
 
-def fact(seen: Sighting, name: str) -> str:
+def fact(result: BootResult, name: str) -> str:
     """What the guest said of ``name``."""
-    (value,) = re.findall(rf"^isoforge-probe {name} (.*?)\r*$", seen.serial, re.MULTILINE)
+    (value,) = re.findall(rf"^isoforge-probe {name} (.*?)\r*$", result.serial, re.MULTILINE)
     return str(value)
 
 
 @pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.SECUREBOOT])
 def test_the_hosts_machine_passes(guarded_iso: Path, firmware: Firmware) -> None:
-    seen = started(guarded_iso, "by-serial", firmware=firmware, serial="pc0exmp1")
-    assert (fact(seen, "early-command"), fact(seen, "last-word")) == (
+    result = started(guarded_iso, "by-serial", firmware=firmware, serial="pc0exmp1")
+    assert (fact(result, "early-command"), fact(result, "last-word")) == (
         "0",
         "isoforge: this machine is host by-serial",
     )
@@ -142,9 +142,9 @@ def test_the_hosts_machine_passes(guarded_iso: Path, firmware: Firmware) -> None
 
 @pytest.mark.parametrize("firmware", [Firmware.BIOS, Firmware.SECUREBOOT])
 def test_another_machine_is_stopped_and_the_console_says_why(guarded_iso: Path, firmware: Firmware) -> None:
-    seen = started(guarded_iso, "by-serial", firmware=firmware)
-    assert fact(seen, "early-command") == "1"
-    said = seen.serial.replace("\r", "")
+    result = started(guarded_iso, "by-serial", firmware=firmware)
+    assert fact(result, "early-command") == "1"
+    said = result.serial.replace("\r", "")
     assert "isoforge: STOPPED. This machine is not host by-serial.\n" in said
     assert "  serial: PC0EXMP1 (does not match)\n" in said
     assert "  serial: PF0ABC2\n" in said
@@ -157,11 +157,11 @@ def test_a_card_is_known_by_its_mac_address(guarded_iso: Path) -> None:
 
 
 def test_detection_installs_the_host_whose_card_is_in_the_machine(guarded_iso: Path) -> None:
-    seen = started(guarded_iso, "detect", macs=(OTHER_MAC,))
-    assert (fact(seen, "early-command"), fact(seen, "installs")) == ("0", "by-other-mac")
+    result = started(guarded_iso, "detect", macs=(OTHER_MAC,))
+    assert (fact(result, "early-command"), fact(result, "installs")) == ("0", "by-other-mac")
 
 
 def test_detection_stops_where_two_hosts_cards_are_in_the_machine(guarded_iso: Path) -> None:
-    seen = started(guarded_iso, "detect", macs=(MAC, OTHER_MAC))
-    assert (fact(seen, "early-command"), fact(seen, "installs")) == ("1", "")
-    assert "More than one host on this medium matches this machine: by-mac by-other-mac." in seen.serial
+    result = started(guarded_iso, "detect", macs=(MAC, OTHER_MAC))
+    assert (fact(result, "early-command"), fact(result, "installs")) == ("1", "")
+    assert "More than one host on this medium matches this machine: by-mac by-other-mac." in result.serial

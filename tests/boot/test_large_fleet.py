@@ -8,9 +8,9 @@ import pytest
 
 from isoforge.image.grub_password import hashed
 from isoforge.iso_layout import BY_ITSELF, THIS_MACHINE
-from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
-from isoforge.proof.boot.screen import names
+from isoforge.proof.boot.screen import is_entry
 from isoforge.proof.manifest import HostFacts
 from isoforge.selection import Selection
 from scripts.large_fleet import large_fleet
@@ -50,17 +50,17 @@ def guarded(once: Once, bootable_base: Path) -> Path:
     return grouped(once, bootable_base, "guarded", 30, 15, password_hash=password_hash)
 
 
-def on_bios(iso: Path, *, choose: tuple[str, ...] = (), machine: tuple[str, ...] = (), says: str = "") -> Sighting:
-    """What is seen of ``iso`` on a stick; ``says`` is what is waited for."""
-    trial = Trial(
+def on_bios(iso: Path, *, menu_path: tuple[str, ...] = (), machine: tuple[str, ...] = (), says: str = "") -> BootResult:
+    """What is result of ``iso`` on a stick; ``says`` is what is waited for."""
+    spec = BootSpec(
         iso=iso,
         firmware=Firmware.BIOS,
         medium=Medium.USB,
-        choose=choose,
+        menu_path=menu_path,
         extra_qemu_args=machine,
-        local_disk_says=says,
+        local_disk_text=says,
     )
-    return boot(trial)
+    return boot(spec)
 
 
 def facts(iso: Path, number: int) -> HostFacts:
@@ -70,46 +70,46 @@ def facts(iso: Path, number: int) -> HostFacts:
 def test_a_host_in_the_middle_is_reached_through_its_submenus(large: Path) -> None:
     host = facts(large, 550)
     assert len(host.submenu) == 2
-    choose = (*host.submenu, host.title)
-    seen = boot(Trial(iso=large, firmware=Firmware.SECUREBOOT, medium=Medium.CD, choose=choose))
+    menu_path = (*host.submenu, host.title)
+    result = boot(BootSpec(iso=large, firmware=Firmware.SECUREBOOT, medium=Medium.CD, menu_path=menu_path))
     default = facts(large, 321)
-    assert seen.menu.highlighted == default.title + BY_ITSELF
-    assert seen.menu.titles[2:5] == (LOCAL_DISK, DETECT, "rack_1: 200 hosts, site-a-00001 to site-a-00200")
-    assert seen.report
-    assert seen.report.secure_boot == "on"
-    assert seen.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
-    assert seen.report.seed["user-data"] == host.user_data_sha256
+    assert result.menu.highlighted == default.title + BY_ITSELF
+    assert result.menu.titles[2:5] == (LOCAL_DISK, DETECT, "rack_1: 200 hosts, site-a-00001 to site-a-00200")
+    assert result.report
+    assert result.report.secure_boot == "on"
+    assert result.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
+    assert result.report.seed["user-data"] == host.user_data_sha256
 
 
 def test_a_machine_that_the_menu_knows_is_installed_from_the_top_of_it(large: Path) -> None:
     host = facts(large, 777)
-    seen = on_bios(large, machine=("-smbios", "type=1,serial= pc00777 "))
-    assert seen.menu.counting
-    assert names("This machine: serial pc00777 -> site-a-00777", seen.menu.titles[0])
-    assert seen.menu.highlighted == seen.menu.titles[1] == host.title + THIS_MACHINE
-    assert seen.report
-    assert seen.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
-    assert seen.report.seed["user-data"] == host.user_data_sha256
+    result = on_bios(large, machine=("-smbios", "type=1,serial= pc00777 "))
+    assert result.menu.countdown
+    assert is_entry("This machine: serial pc00777 -> site-a-00777", result.menu.titles[0])
+    assert result.menu.highlighted == result.menu.titles[1] == host.title + THIS_MACHINE
+    assert result.report
+    assert result.report.kernel_line == f"BOOT_IMAGE={host.kernel} {host.kernel_line}"
+    assert result.report.seed["user-data"] == host.user_data_sha256
 
 
 def test_with_auto_an_unknown_machine_detects_itself_from_the_top_of_the_menu(once: Once, bootable_base: Path) -> None:
-    seen = on_bios(grouped(once, bootable_base, "many-groups", 30, 2, auto=True))
-    assert seen.menu.titles[1] == LOCAL_DISK
-    assert seen.menu.highlighted == seen.menu.titles[2] == DETECT
-    assert seen.report
-    assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
+    result = on_bios(grouped(once, bootable_base, "many-groups", 30, 2, auto=True))
+    assert result.menu.titles[1] == LOCAL_DISK
+    assert result.menu.highlighted == result.menu.titles[2] == DETECT
+    assert result.report
+    assert result.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
 
 
 def test_a_menu_password_is_asked_for_by_submenu_and_shortcut(guarded: Path) -> None:
-    assert on_bios(guarded, choose=facts(guarded, 20).submenu, says=ASKS).went_on == ASKS
-    seen = on_bios(guarded, machine=KNOWN, says=ASKS)
-    assert seen.menu.highlighted == facts(guarded, 21).title + THIS_MACHINE
-    assert seen.went_on == ASKS
+    assert on_bios(guarded, menu_path=facts(guarded, 20).submenu, says=ASKS).fallback_message == ASKS
+    result = on_bios(guarded, machine=KNOWN, says=ASKS)
+    assert result.menu.highlighted == facts(guarded, 21).title + THIS_MACHINE
+    assert result.fallback_message == ASKS
 
 
 def test_the_installed_system_comes_before_the_shortcut_and_needs_no_password(guarded: Path, tmp_path: Path) -> None:
     disk = ext4_disk(tmp_path, f"/isoforge/{manifest_of(guarded).build_id}-site-a-00021")
-    seen = on_bios(guarded, machine=(*disk, *KNOWN), says=ASKS)
-    assert seen.menu.highlighted == seen.menu.titles[1] == "Boot the installed system (this build installed it)"
-    assert names(facts(guarded, 21).title, seen.menu.titles[2])
-    assert "No bootable device" in seen.went_on
+    result = on_bios(guarded, machine=(*disk, *KNOWN), says=ASKS)
+    assert result.menu.highlighted == result.menu.titles[1] == "Boot the installed system (this build installed it)"
+    assert is_entry(facts(guarded, 21).title, result.menu.titles[2])
+    assert "No bootable device" in result.fallback_message

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from isoforge.iso_layout import BY_ITSELF
-from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.expectations import seed_files
 from isoforge.proof.boot.qemu import Firmware, Medium
-from isoforge.proof.boot.screen import names
+from isoforge.proof.boot.screen import is_entry
 from isoforge.proof.manifest import HostFacts
 from tests.boot.conftest import HOSTS, manifest_of
 from tests.boot.local_disk import SAYS, as_next_device
@@ -27,11 +27,11 @@ def host_facts(iso: Path, name: str) -> HostFacts:
     return next(host for host in manifest_of(iso).hosts if host.name == name)
 
 
-def differences(seen: Sighting, host: HostFacts) -> list[str]:
-    """In what the machine that was seen differs from what the manifest promises for ``host``."""
-    report = seen.report
+def differences(result: BootResult, host: HostFacts) -> list[str]:
+    """In what the machine that was result differs from what the manifest promises for ``host``."""
+    report = result.report
     if report is None:
-        return [f"no kernel started: {seen.went_on}"]
+        return [f"no kernel started: {result.fallback_message}"]
     promised = {
         "kernel line": f"BOOT_IMAGE={host.kernel} {host.kernel_line}",
         "seed folder": f"/cdrom{host.seed}",
@@ -53,14 +53,14 @@ def test_entry_gives_its_machine_what_the_manifest_promises(
     iso: Path, name: str, firmware: Firmware, medium: Medium
 ) -> None:
     host = host_facts(iso, name)
-    seen = boot(Trial(iso=iso, firmware=firmware, medium=medium, choose=(host.title,)))
-    assert differences(seen, host) == []
-    assert seen.report
-    assert seen.report.secure_boot == ("on" if firmware is Firmware.SECUREBOOT else "absent")
-    assert seen.report.on_partition == (medium is Medium.USB)
+    result = boot(BootSpec(iso=iso, firmware=firmware, medium=medium, menu_path=(host.title,)))
+    assert differences(result, host) == []
+    assert result.report
+    assert result.report.secure_boot == ("on" if firmware is Firmware.SECUREBOOT else "absent")
+    assert result.report.on_partition == (medium is Medium.USB)
     promised = seed_files(manifest_of(iso))
-    assert set(seen.report.views) == {"device", "partition"}
-    for view in seen.report.views.values():
+    assert set(result.report.views) == {"device", "partition"}
+    for view in result.report.views.values():
         assert view
         assert promised.items() <= view.items()
 
@@ -74,37 +74,37 @@ def test_two_hosts_get_two_seeds(iso: Path) -> None:
 @pytest.mark.parametrize(("firmware", "medium"), [(Firmware.BIOS, Medium.USB), (Firmware.SECUREBOOT, Medium.CD)])
 def test_timeout_starts_the_default_host(iso_with_default: Path, firmware: Firmware, medium: Medium) -> None:
     host = host_facts(iso_with_default, HOSTS[1])
-    seen = boot(Trial(iso=iso_with_default, firmware=firmware, medium=medium))
-    assert seen.menu.counting
-    assert names(host.title + BY_ITSELF, seen.menu.highlighted)
-    assert BY_ITSELF[:8] in seen.menu.highlighted
-    assert differences(seen, host) == []
+    result = boot(BootSpec(iso=iso_with_default, firmware=firmware, medium=medium))
+    assert result.menu.countdown
+    assert is_entry(host.title + BY_ITSELF, result.menu.highlighted)
+    assert BY_ITSELF[:8] in result.menu.highlighted
+    assert differences(result, host) == []
 
 
 @pytest.mark.parametrize(("firmware", "medium"), MODES)
 def test_timeout_without_a_default_host_installs_nothing(iso: Path, firmware: Firmware, medium: Medium) -> None:
-    seen = boot(Trial(iso=iso, firmware=firmware, medium=medium))
-    assert seen.menu.counting
-    assert seen.menu.highlighted == LOCAL_DISK
-    assert seen.report is None
-    assert seen.went_on
+    result = boot(BootSpec(iso=iso, firmware=firmware, medium=medium))
+    assert result.menu.countdown
+    assert result.menu.highlighted == LOCAL_DISK
+    assert result.report is None
+    assert result.fallback_message
 
 
 def test_timeout_without_a_default_host_starts_the_local_disk(iso: Path, local_disk: Path) -> None:
-    trial = Trial(
+    spec = BootSpec(
         iso=iso,
         firmware=Firmware.BIOS,
         medium=Medium.CD,
         extra_qemu_args=as_next_device(local_disk),
-        local_disk_says=SAYS,
+        local_disk_text=SAYS,
     )
-    assert boot(trial).went_on == SAYS
+    assert boot(spec).fallback_message == SAYS
 
 
 def test_the_bases_own_entry_is_in_a_submenu_and_has_no_seed(iso: Path) -> None:
     submenu = f"Menu of {manifest_of(iso).base_iso.volume_id} (asks before it installs)"
-    choose = (submenu, "Try or Install Ubuntu Server")
-    seen = boot(Trial(iso=iso, firmware=Firmware.SECUREBOOT, medium=Medium.USB, choose=choose))
-    assert seen.report
-    assert seen.report.kernel_line == f"BOOT_IMAGE=/casper/vmlinuz uuid={seen.report.uuid} ---"
-    assert seen.report.seed_folder == ""
+    menu_path = (submenu, "Try or Install Ubuntu Server")
+    result = boot(BootSpec(iso=iso, firmware=Firmware.SECUREBOOT, medium=Medium.USB, menu_path=menu_path))
+    assert result.report
+    assert result.report.kernel_line == f"BOOT_IMAGE=/casper/vmlinuz uuid={result.report.uuid} ---"
+    assert result.report.seed_folder == ""

@@ -10,8 +10,8 @@ import pytest
 from isoforge.errors import BaseIsoError
 from isoforge.image.tree import View, read_file, read_tree
 from isoforge.proof.boot import cpio
-from isoforge.proof.boot.acceleration import runs_under
 from isoforge.proof.boot.probe import probe
+from isoforge.proof.boot.qemu import runs_under
 from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.proof.boot.vmdk_overlay import Shown, show
 

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from isoforge.image.grub_password import hashed
-from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
-from isoforge.proof.boot.screen import names
+from isoforge.proof.boot.screen import is_entry
 from isoforge.selection import Selection
 from tests.boot.conftest import built, example_inventory, manifest_of
 from tests.boot.local_disk import SAYS, as_next_device, ext4_disk, make_local_disk
@@ -57,49 +57,51 @@ def matched(once: Once, bootable_base: Path) -> Path:
     return safe(once, bootable_base, "matched")
 
 
-def left_alone(iso: Path, booted: Booted, *machine: str, choose: tuple[str, ...] = (), disk_says: str = "") -> Sighting:
-    """What is seen when nobody touches a key on a machine that QEMU describes so."""
+def left_alone(
+    iso: Path, booted: Booted, *machine: str, menu_path: tuple[str, ...] = (), disk_says: str = ""
+) -> BootResult:
+    """What is result when nobody touches a key on a machine that QEMU describes so."""
     firmware, medium = booted
     return boot(
-        Trial(
+        BootSpec(
             iso=iso,
             firmware=firmware,
             medium=medium,
-            choose=choose,
+            menu_path=menu_path,
             timeout_s=WHOLE_BOOT_S,
             extra_qemu_args=machine,
-            local_disk_says=disk_says,
+            local_disk_text=disk_says,
         )
     )
 
 
-def assert_installs(seen: Sighting, host: str, heading: str) -> None:
-    facts = next(facts for facts in manifest_of(seen.trial.iso).hosts if facts.name == host)
-    assert names(heading, seen.menu.titles[0])
-    assert names(f"{facts.title} (this machine)", seen.menu.highlighted)
-    assert seen.report
-    assert seen.report.kernel_line == f"BOOT_IMAGE={facts.kernel} {facts.kernel_line}"
-    assert seen.report.seed["user-data"] == facts.user_data_sha256
-    assert seen.report.uuid == manifest_of(seen.trial.iso).medium
+def assert_installs(result: BootResult, host: str, heading: str) -> None:
+    facts = next(facts for facts in manifest_of(result.spec.iso).hosts if facts.name == host)
+    assert is_entry(heading, result.menu.titles[0])
+    assert is_entry(f"{facts.title} (this machine)", result.menu.highlighted)
+    assert result.report
+    assert result.report.kernel_line == f"BOOT_IMAGE={facts.kernel} {facts.kernel_line}"
+    assert result.report.seed["user-data"] == facts.user_data_sha256
+    assert result.report.uuid == manifest_of(result.spec.iso).medium
 
 
-def assert_installs_nothing(seen: Sighting, heading: str) -> None:
-    assert names(heading, seen.menu.titles[0])
-    assert seen.menu.highlighted == LOCAL_DISK
-    assert seen.report is None
-    assert seen.went_on
+def assert_installs_nothing(result: BootResult, heading: str) -> None:
+    assert is_entry(heading, result.menu.titles[0])
+    assert result.menu.highlighted == LOCAL_DISK
+    assert result.report is None
+    assert result.fallback_message
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
 def test_a_serial_number_chooses_its_host(matched: Path, booted: Booted) -> None:
-    seen = left_alone(matched, booted, "-smbios", "type=1,serial= pc0exMP1 ")
-    assert_installs(seen, BY_SERIAL, f"This machine: serial pc0exMP1 -> {BY_SERIAL}")
+    result = left_alone(matched, booted, "-smbios", "type=1,serial= pc0exMP1 ")
+    assert_installs(result, BY_SERIAL, f"This machine: serial pc0exMP1 -> {BY_SERIAL}")
 
 
 @pytest.mark.parametrize(("booted", "uuid"), [(BIOS, UUID), (SECURE, TURNED)])
 def test_a_uuid_chooses_its_host_in_both_byte_orders(matched: Path, booted: Booted, uuid: str) -> None:
-    seen = left_alone(matched, booted, "-smbios", f"type=1,uuid={uuid}")
-    assert_installs(seen, BY_UUID, f"This machine: UUID {uuid} -> {BY_UUID}")
+    result = left_alone(matched, booted, "-smbios", f"type=1,uuid={uuid}")
+    assert_installs(result, BY_UUID, f"This machine: UUID {uuid} -> {BY_UUID}")
 
 
 @pytest.mark.parametrize(
@@ -114,13 +116,13 @@ def test_an_asset_tag_and_a_main_boards_serial_choose_their_hosts(
 ) -> None:
     known_by = {BY_ASSET_TAG: {"asset_tag": "AT-0077"}, BY_BOARD: {"baseboard_serial": "mb 9"}}
     iso = safe(once, bootable_base, "tagged", known_by=known_by)
-    seen = left_alone(iso, booted, "-smbios", smbios)
-    assert_installs(seen, heading.split()[-1], f"This machine: {heading}")
+    result = left_alone(iso, booted, "-smbios", smbios)
+    assert_installs(result, heading.split()[-1], f"This machine: {heading}")
 
 
 def test_a_serial_number_that_looks_like_grub_script_is_only_text(matched: Path) -> None:
-    seen = left_alone(matched, SECURE, "-smbios", f"type=1,serial={MATCH[BY_BOTH]['serial']},product=BOX 1")
-    assert_installs(seen, BY_BOTH, f"This machine: serial {MATCH[BY_BOTH]['serial']} -> {BY_BOTH}")
+    result = left_alone(matched, SECURE, "-smbios", f"type=1,serial={MATCH[BY_BOTH]['serial']},product=BOX 1")
+    assert_installs(result, BY_BOTH, f"This machine: serial {MATCH[BY_BOTH]['serial']} -> {BY_BOTH}")
 
 
 @pytest.mark.parametrize(
@@ -135,9 +137,9 @@ def test_a_serial_number_that_looks_like_grub_script_is_only_text(matched: Path)
 def test_a_machine_that_is_not_known_for_sure_starts_its_disk(
     matched: Path, booted: Booted, smbios: str, heading: str
 ) -> None:
-    seen = left_alone(matched, booted, "-smbios", f"type=1,{smbios}")
-    assert heading[:60] in seen.menu.titles[0]
-    assert_installs_nothing(seen, seen.menu.titles[0])
+    result = left_alone(matched, booted, "-smbios", f"type=1,{smbios}")
+    assert heading[:60] in result.menu.titles[0]
+    assert_installs_nothing(result, result.menu.titles[0])
 
 
 @pytest.mark.parametrize(("booted", "folder"), [(BIOS, "/boot/isoforge"), (SECURE, "/isoforge")])
@@ -146,31 +148,31 @@ def test_a_machine_that_this_build_has_installed_is_not_installed_again(
 ) -> None:
     stamp = f"{folder}/{manifest_of(matched).build_id}-{BY_SERIAL}"
     disk = ext4_disk(tmp_path, stamp, f"{stamp}@2026-11-22")
-    seen = left_alone(matched, booted, *disk, "-smbios", "type=1,serial=PC0EXMP1")
-    assert seen.menu.highlighted == "Boot the installed system (this build installed it on 2026-11-22)"
-    assert seen.report is None
-    assert seen.went_on
+    result = left_alone(matched, booted, *disk, "-smbios", "type=1,serial=PC0EXMP1")
+    assert result.menu.highlighted == "Boot the installed system (this build installed it on 2026-11-22)"
+    assert result.report is None
+    assert result.fallback_message
 
 
 def test_the_stamp_of_another_host_or_build_means_nothing(matched: Path, tmp_path: Path) -> None:
     disk = ext4_disk(tmp_path, f"/isoforge/{manifest_of(matched).build_id}-{BY_UUID}", f"/isoforge/0-{BY_SERIAL}")
-    seen = left_alone(matched, BIOS, *disk, "-smbios", "type=1,serial=PC0EXMP1")
-    assert_installs(seen, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
+    result = left_alone(matched, BIOS, *disk, "-smbios", "type=1,serial=PC0EXMP1")
+    assert_installs(result, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
 
 
 def test_with_auto_an_unknown_machine_detects_itself(once: Once, bootable_base: Path) -> None:
-    seen = left_alone(safe(once, bootable_base, "auto", auto=True), SECURE)
-    assert seen.menu.highlighted == "Detect this machine and install its host"
-    assert seen.report
-    assert seen.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
-    assert None not in seen.report.seed.values()
+    result = left_alone(safe(once, bootable_base, "auto", auto=True), SECURE)
+    assert result.menu.highlighted == "Detect this machine and install its host"
+    assert result.report
+    assert result.report.seed_folder == "/cdrom/nocloud/isoforge-detect/"
+    assert None not in result.report.seed.values()
 
 
 def test_with_auto_a_machine_that_was_installed_is_left_alone(once: Once, bootable_base: Path, tmp_path: Path) -> None:
     iso = safe(once, bootable_base, "auto", auto=True)
-    seen = left_alone(iso, SECURE, *ext4_disk(tmp_path, f"/isoforge/{manifest_of(iso).build_id}"))
-    assert seen.menu.highlighted == "Boot the installed system (this build installed it)"
-    assert seen.report is None
+    result = left_alone(iso, SECURE, *ext4_disk(tmp_path, f"/isoforge/{manifest_of(iso).build_id}"))
+    assert result.menu.highlighted == "Boot the installed system (this build installed it)"
+    assert result.report is None
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
@@ -183,14 +185,14 @@ def test_a_second_medium_with_an_older_build_is_not_taken(
         "-drive", f"if=none,id=second,format=raw,snapshot=on,file={older}",
         "-device", "ide-hd,drive=second,bus=ide.0",
     )  # fmt: skip
-    seen = left_alone(matched, booted, *second, "-smbios", "type=1,serial=PC0EXMP1")
-    assert_installs(seen, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
+    result = left_alone(matched, booted, *second, "-smbios", "type=1,serial=PC0EXMP1")
+    assert_installs(result, BY_SERIAL, f"This machine: serial PC0EXMP1 -> {BY_SERIAL}")
 
 
 def test_from_a_stick_the_second_disk_is_the_local_one(matched: Path, local_disk: Path) -> None:
     # Its last character stays with the firmware: GRUB starts it with interrupts off.
-    seen = left_alone(matched, BIOS, *as_next_device(local_disk), disk_says=SAYS[:-1])
-    assert seen.went_on == SAYS[:-1]
+    result = left_alone(matched, BIOS, *as_next_device(local_disk), disk_says=SAYS[:-1])
+    assert result.fallback_message == SAYS[:-1]
 
 
 @pytest.mark.parametrize("booted", [SECURE, (Firmware.UEFI, Medium.USB)])
@@ -199,8 +201,8 @@ def test_on_uefi_the_installed_system_is_started_by_its_own_shim(once: Once, mat
         make_local_disk(folder / "disk.img", boot_programs=INSTALLED)
 
     disk = once("installed-disk", installed) / "disk.img"
-    seen = left_alone(matched, booted, *as_next_device(disk), disk_says=SAYS)
-    assert seen.went_on == SAYS
+    result = left_alone(matched, booted, *as_next_device(disk), disk_says=SAYS)
+    assert result.fallback_message == SAYS
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
@@ -212,8 +214,11 @@ def test_of_several_disks_the_one_that_this_build_installed_is_started(
     make_local_disk(older, boot_programs=INSTALLED, says="The older system was started.")
     make_local_disk(newer, boot_programs=INSTALLED, says=SAYS, files=(stamp,))
     machine = (*as_next_device(older, newer), "-smbios", "type=1,serial=PC0EXMP1")
-    seen = left_alone(matched, booted, *machine, disk_says=SAYS[:-1])
-    assert (seen.menu.highlighted, seen.went_on) == ("Boot the installed system (this build installed it)", SAYS[:-1])
+    result = left_alone(matched, booted, *machine, disk_says=SAYS[:-1])
+    assert (result.menu.highlighted, result.fallback_message) == (
+        "Boot the installed system (this build installed it)",
+        SAYS[:-1],
+    )
 
 
 @pytest.mark.parametrize("booted", [BIOS, SECURE])
@@ -222,13 +227,13 @@ def test_a_menu_password_is_asked_for_before_anything_is_installed(
 ) -> None:
     iso = safe(once, bootable_base, "password", password_hash=hashed("open sesame", salt=b"salt" * 4, rounds=1000))
     firmware, medium = booted
-    trial = Trial(
+    spec = BootSpec(
         iso=iso,
         firmware=firmware,
         medium=medium,
         timeout_s=WHOLE_BOOT_S,
         extra_qemu_args=("-smbios", "type=1,serial=PC0EXMP1"),
-        local_disk_says="Enter username:",
+        local_disk_text="Enter username:",
     )
-    assert boot(trial).went_on == "Enter username:"
-    assert left_alone(iso, booted, choose=(LOCAL_DISK,)).report is None
+    assert boot(spec).fallback_message == "Enter username:"
+    assert left_alone(iso, booted, menu_path=(LOCAL_DISK,)).report is None

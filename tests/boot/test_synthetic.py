@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import ProofError, ToolError
-from isoforge.proof.boot.boot import Sighting, Trial, boot
+from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.proof.boot.synthetic_iso import Release, casper_uuid, make_base
 from isoforge.run import run
@@ -32,31 +32,31 @@ MODES = [
 @pytest.mark.parametrize(("firmware", "medium"), MODES)
 def test_official_entry_boots(bootable_base: Path, firmware: Firmware, medium: Medium, tmp_path: Path) -> None:
     picture = tmp_path / "menu.png"
-    trial = Trial(iso=bootable_base, firmware=firmware, medium=medium, choose=(OFFICIAL,))
-    seen = boot(trial, screenshot=picture)
-    assert seen.menu.titles[0] == seen.menu.highlighted == OFFICIAL
-    assert ("UEFI Firmware Settings" in seen.menu.titles) == (firmware is not Firmware.BIOS)
-    assert seen.menu.counting
+    spec = BootSpec(iso=bootable_base, firmware=firmware, medium=medium, menu_path=(OFFICIAL,))
+    result = boot(spec, screenshot=picture)
+    assert result.menu.titles[0] == result.menu.highlighted == OFFICIAL
+    assert ("UEFI Firmware Settings" in result.menu.titles) == (firmware is not Firmware.BIOS)
+    assert result.menu.countdown
     assert picture.read_bytes().startswith(b"\x89PNG\r\n\x1a\n")
-    assert_probe_saw_the_base(seen)
+    assert_probe_saw_the_base(result)
 
 
-def assert_probe_saw_the_base(seen: Sighting) -> None:
-    report = seen.report
+def assert_probe_saw_the_base(result: BootResult) -> None:
+    report = result.report
     assert report is not None
     assert report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz ---"
-    assert report.secure_boot in SECURE_BOOT[seen.trial.firmware]
-    assert report.firmware == ("bios" if seen.trial.firmware is Firmware.BIOS else "uefi")
+    assert report.secure_boot in SECURE_BOOT[result.spec.firmware]
+    assert report.firmware == ("bios" if result.spec.firmware is Firmware.BIOS else "uefi")
     assert report.uuid == str(casper_uuid(Release.NOBLE, "generic"))
-    assert report.on_partition == (seen.trial.medium is Medium.USB)
+    assert report.on_partition == (result.spec.medium is Medium.USB)
     assert report.failed_modules == ()
     assert (report.seed_folder, report.seed, report.views) == ("", {}, {"device": {}, "partition": {}})
 
 
 def test_an_entry_that_is_not_there_is_named_with_those_that_are(bootable_base: Path) -> None:
-    trial = Trial(iso=bootable_base, firmware=Firmware.BIOS, medium=Medium.CD, choose=("Install web-1",))
+    spec = BootSpec(iso=bootable_base, firmware=Firmware.BIOS, medium=Medium.CD, menu_path=("Install web-1",))
     with pytest.raises(ProofError, match="no entry 'Install web-1'") as caught:
-        boot(trial)
+        boot(spec)
     assert list(caught.value.problems) == [OFFICIAL, "Test memory"]
 
 
@@ -67,10 +67,10 @@ def test_an_entry_beyond_the_edge_of_the_screen_is_found(bootable_base: Path, tm
     iso = tmp_path / "long.iso"
     replay = ["-boot_image", "any", "replay"]
     run("xorriso", "-indev", bootable_base, "-outdev", iso, *replay, "-update", menu, "/boot/grub/grub.cfg")
-    seen = boot(Trial(iso=iso, firmware=Firmware.BIOS, medium=Medium.CD, choose=("Install web-19",)))
-    assert "Install web-19" not in seen.menu.titles
-    assert seen.report
-    assert seen.report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz number=19 ---"
+    result = boot(BootSpec(iso=iso, firmware=Firmware.BIOS, medium=Medium.CD, menu_path=("Install web-19",)))
+    assert "Install web-19" not in result.menu.titles
+    assert result.report
+    assert result.report.kernel_line == "BOOT_IMAGE=/casper/vmlinuz number=19 ---"
 
 
 def test_a_guest_that_stays_silent_fails_and_leaves_nothing_behind(
@@ -81,9 +81,11 @@ def test_a_guest_that_stays_silent_fails_and_leaves_nothing_behind(
     scratch.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(scratch))
     before = (tmp_path / "dead.iso").read_bytes()
-    trial = Trial(iso=tmp_path / "dead.iso", firmware=Firmware.BIOS, medium=Medium.USB, choose=(OFFICIAL,), timeout_s=8)
-    with pytest.raises(ProofError, match="no word from the guest in 8 s") as caught:
-        boot(trial, log=tmp_path / "serial.log")
+    spec = BootSpec(
+        iso=tmp_path / "dead.iso", firmware=Firmware.BIOS, medium=Medium.USB, menu_path=(OFFICIAL,), timeout_s=8
+    )
+    with pytest.raises(ProofError, match="no report from the guest within 8 s") as caught:
+        boot(spec, log=tmp_path / "serial.log")
     assert any("error" in line for line in caught.value.problems)
     assert "GNU GRUB" in (tmp_path / "serial.log").read_text()
     assert list(scratch.iterdir()) == []
@@ -91,8 +93,8 @@ def test_a_guest_that_stays_silent_fails_and_leaves_nothing_behind(
 
 
 def test_what_qemu_refuses_is_told_in_its_own_words(bootable_base: Path) -> None:
-    trial = Trial(
+    spec = BootSpec(
         iso=bootable_base, firmware=Firmware.BIOS, medium=Medium.CD, extra_qemu_args=("-device", "no-such-device")
     )
     with pytest.raises(ToolError, match="no-such-device"):
-        boot(trial)
+        boot(spec)

@@ -1,4 +1,4 @@
-"""A machine that runs: its screen as the serial port shows it, its keyboard, and its picture."""
+"""A running machine: its screen as the serial port shows it, its keyboard, and screenshots."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ import sh
 from qemu.qmp import QMPClient, QMPError
 
 from isoforge.errors import ProofError, ToolError
-from isoforge.proof.boot.picture import ppm_to_png
 from isoforge.proof.boot.qemu import QEMU, Firmware, qmp_socket, serial_file
-from isoforge.proof.boot.screen import Menu, Screen
+from isoforge.proof.boot.screen import Menu, Screen, ppm_to_png
 from isoforge.run import exit_error, running
 
 # Without a handler of its own, what this library logs would end up on stderr.
@@ -27,22 +26,22 @@ STILL_S = 0.4
 """A menu without a countdown counts as drawn when the screen has been still for so long, in seconds."""
 
 LISTEN_S = 0.05
-"""How often the serial port is looked at, in seconds."""
+"""How often the output of the serial port is read, in seconds."""
 
 KEY_S = 8.0
-"""How long GRUB may take to answer a key, in seconds, before it counts as having nothing to answer."""
+"""How long GRUB may take to react to a key, in seconds, before the key counts as without effect."""
 
 ROW_S = 0.1
 """How long the screen has to be still after a key, in seconds: rows are drawn letter by letter."""
 
 END_S = 5.0
-"""How long QEMU may take to end after it hung up, in seconds."""
+"""How long QEMU may take to exit after it closed its control connection, in seconds."""
 
 T = TypeVar("T")
 
 
 class Console:
-    """What an operator in front of the machine has; ``serial`` is all that came over the serial port so far."""
+    """Screen and keyboard of a machine; ``serial`` is all output of its serial port so far."""
 
     def __init__(
         self,
@@ -51,31 +50,31 @@ class Console:
         machine: sh.RunningCommand,
         qmp: QMPClient,
         scratch: Path,
-        given_up: threading.Event,
+        cancel: threading.Event,
     ) -> None:
         self.serial = ""
         self._screen = Screen(firmware)
         self._machine = machine
         self._qmp = qmp
         self._scratch = scratch
-        self._given_up = given_up
+        self._cancel = cancel
         self._read_bytes = 0
 
-    async def until(self, seen: Callable[[], T | None]) -> T:
-        """What ``seen`` finds, asked again and again; ``ProofError`` if the machine goes off, or is given up."""
+    async def until(self, result: Callable[[], T | None]) -> T:
+        """The first ``result`` that is not None; ``ProofError`` if the machine powers off, or the boot is cancelled."""
         while True:
-            if self._given_up.is_set():
-                raise ProofError("nobody waits for it any more")
+            if self._cancel.is_set():
+                raise ProofError("cancelled")
             off = not self._machine.is_alive()
             self.listen()
-            if (found := seen()) is not None:
-                return found
+            if (value := result()) is not None:
+                return value
             if off:
-                raise ProofError("the machine switched itself off; on its screen", problems=self.lines())
+                raise ProofError("the machine powered itself off; its screen", problems=self.lines())
             await asyncio.sleep(LISTEN_S)
 
     def listen(self) -> bool:
-        """Take in what came over the serial port since the last time; whether something came."""
+        """Read the new output of the serial port; whether there was any."""
         with serial_file(self._scratch).open("rb") as port:
             port.seek(self._read_bytes)
             chunk = port.read()
@@ -84,7 +83,7 @@ class Console:
         return bool(chunk)
 
     async def menu(self, unlike: Menu | None = None) -> Menu:
-        """The menu on the screen, as soon as it is drawn to its end and lists something else than ``unlike``."""
+        """The menu on the screen, as soon as it is completely drawn and its titles are not those of ``unlike``."""
 
         def new() -> Menu | None:
             menu = self._screen.menu()
@@ -92,40 +91,40 @@ class Console:
 
         while True:
             menu = await self.until(new)
-            # GRUB draws the countdown last; without one there is no last word.
-            if menu.counting or await self._still(STILL_S):
+            # GRUB draws the countdown last; without one only stillness shows that the menu is complete.
+            if menu.countdown or await self._still(STILL_S):
                 return menu
 
     async def press(self, key: str) -> None:
-        """Press and let go one key, by its QEMU name."""
+        """Press and release one key, by its QEMU name."""
         await self._qmp.execute("send-key", {"keys": [{"type": "qcode", "data": key}]})
 
     async def move(self, key: str) -> Menu | None:
         """Press ``key`` in the menu and return the menu when the highlight has moved; None if it does not move."""
         before = self._screen.menu()
 
-        def moved() -> Menu | None:
+        def menu_after() -> Menu | None:
             menu = self._screen.menu()
             return menu if menu and before and menu.highlighted != before.highlighted else None
 
         await self.press(key)
         try:
             async with asyncio.timeout(KEY_S):
-                await self.until(moved)
+                await self.until(menu_after)
                 while not await self._still(ROW_S):
                     pass
         except TimeoutError:
             return None
         return self._screen.menu()
 
-    async def picture(self, png: Path) -> None:
+    async def screenshot(self, png: Path) -> None:
         """Write a picture of the screen to ``png``."""
         ppm = self._scratch / "screen.ppm"
         await self._qmp.execute("screendump", {"filename": str(ppm)})
         png.write_bytes(ppm_to_png(ppm.read_bytes()))
 
     def lines(self) -> list[str]:
-        """What stands on the screen, without empty lines."""
+        """The lines on the screen that are not empty."""
         return [line.strip() for line in self._screen.lines() if line.strip()]
 
     async def _still(self, seconds: float) -> bool:
@@ -134,11 +133,11 @@ class Console:
 
 
 @contextlib.contextmanager
-def powered_on(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.RunningCommand, socket.socket]]:
-    """Start QEMU with ``arguments`` and hand out the process and its QMP; it has ended when the block is left.
+def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.RunningCommand, socket.socket]]:
+    """Start QEMU with ``arguments``: the process and its QMP connection; it has ended when the block is left.
 
-    It calls us: the socket `qmp_socket` is there before it starts. Raises ``ToolError`` with QEMU's last words if it
-    does not start, or fails inside the block.
+    QEMU connects to the socket `qmp_socket`, which exists before it starts. Raises ``ToolError`` with the end of QEMU's
+    error output if it does not start, or fails inside the block.
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
         listening.bind(str(qmp_socket(scratch)))
@@ -146,18 +145,18 @@ def powered_on(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.
         listening.settimeout(LISTEN_S)
         with running(QEMU, *arguments) as machine:
             try:
-                with _called(listening, machine) as control:
+                with _accept(listening, machine) as control:
                     yield machine, control
             except ProofError:
                 _refuse_failed(machine)
                 raise
             except QMPError as failure:
                 _refuse_failed(machine, timeout_s=END_S)
-                raise ToolError(f"{QEMU} hung up: {failure}") from failure
+                raise ToolError(f"{QEMU} closed its control connection: {failure}") from failure
 
 
-def _called(listening: socket.socket, machine: sh.RunningCommand) -> socket.socket:
-    """QEMU's call on ``listening``; QEMU ends at once if it does not like something."""
+def _accept(listening: socket.socket, machine: sh.RunningCommand) -> socket.socket:
+    """QEMU's connection to ``listening``; QEMU exits at once if it rejects an argument."""
     while True:
         try:
             control, _ = listening.accept()
@@ -180,20 +179,20 @@ def _refuse_failed(machine: sh.RunningCommand, *, timeout_s: float = 0) -> None:
 
 
 @contextlib.asynccontextmanager
-async def operated(
+async def open_console(
     machine: sh.RunningCommand,
     control: socket.socket,
     *,
     firmware: Firmware,
     scratch: Path,
-    given_up: threading.Event,
+    cancel: threading.Event,
 ) -> AsyncIterator[Console]:
-    """The console of ``machine``, whose QMP is ``control``; whoever waits at it stops when ``given_up`` is set."""
+    """The console of ``machine``, whose QMP connection is ``control``; waiting at it ends when ``cancel`` is set."""
     qmp = QMPClient("isoforge")
     await qmp.connect(control)
     try:
-        yield Console(firmware=firmware, machine=machine, qmp=qmp, scratch=scratch, given_up=given_up)
+        yield Console(firmware=firmware, machine=machine, qmp=qmp, scratch=scratch, cancel=cancel)
     finally:
-        # The machine may have gone before.
+        # The machine may have ended before.
         with contextlib.suppress(QMPError, EOFError, ConnectionError):
             await qmp.disconnect()

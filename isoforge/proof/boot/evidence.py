@@ -1,4 +1,4 @@
-"""Evidence put on paper: JSON for machines, and one page for people that needs nothing beside it."""
+"""The evidence of boot tests as files: JSON, and one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,17 @@ from typing import Any
 from isoforge import __version__
 from isoforge.errors import OutputError
 from isoforge.proof.boot.qemu import Firmware
-from isoforge.proof.boot.run import Booted, Evidence
+from isoforge.proof.boot.run import BootOutcome, Evidence
 from isoforge.templates import render
 
 PAGE, FACTS = "report.html", "report.json"
 
 
 def prepare(folder: Path) -> None:
-    """Make ``folder`` ready for evidence: what an earlier round left of pictures and logs goes; ``OutputError`` if
-    it cannot be written."""
+    """Create ``folder`` for evidence and remove the pages, pictures and logs of an earlier boot test from it.
+
+    Raises ``OutputError`` if it cannot be written.
+    """
     try:
         (folder / "serial").mkdir(parents=True, exist_ok=True)
         for old in (folder / PAGE, folder / FACTS, *folder.glob("menu-*.png"), *folder.glob("serial/*.log")):
@@ -30,7 +32,7 @@ def prepare(folder: Path) -> None:
 
 
 def write_evidence(evidence: Evidence, folder: Path) -> Path:
-    """Write report.html and report.json into ``folder``, with the pictures that lie there, and return the page."""
+    """Write report.html and report.json into ``folder``, with the pictures in that folder, and return the page."""
     pictures = [(firmware, folder / f"menu-{firmware}.png") for firmware in Firmware]
     (folder / FACTS).write_text(to_json(evidence), "utf-8")
     page = folder / PAGE
@@ -56,25 +58,25 @@ def as_data(picture: Path) -> str:
 
 def to_json(evidence: Evidence) -> str:
     """The evidence as JSON; ``ok`` first."""
-    told = {
+    document = {
         "ok": not evidence.problems,
         "iso": asdict(evidence.iso),
         "build_id": evidence.manifest.build_id,
-        "began": f"{evidence.began:%Y-%m-%dT%H:%M:%SZ}",
+        "started_at": f"{evidence.started_at:%Y-%m-%dT%H:%M:%SZ}",
         "hosts_on_iso": len(evidence.manifest.hosts),
         "hosts": evidence.hosts,
-        "chosen": evidence.chosen,
-        "shown": evidence.shown,
+        "selection": evidence.selection,
+        "boot_image": evidence.boot_image,
         "accelerator": evidence.accelerator,
         "versions": {"isoforge": __version__, **evidence.versions},
         "faults": evidence.faults,
-        "boots": list(_boots(evidence.booted)),
+        "boots": list(_boots(evidence.boots)),
     }
-    return json.dumps(told, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
-def _boots(booted: tuple[Booted, ...]) -> Iterator[dict[str, Any]]:
-    for one in booted:
+def _boots(boots: tuple[BootOutcome, ...]) -> Iterator[dict[str, Any]]:
+    for one in boots:
         facts = asdict(one)
         yield {
             "host": facts.pop("host"),

@@ -1,4 +1,4 @@
-"""The guest of a boot test: a signed kernel, and the probe that it starts instead of an installer."""
+"""The guest of a boot test: a signed kernel, and the probe that it starts in place of an installer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from isoforge.errors import ToolError
+from isoforge.packages import install_hint
 from isoforge.proof.boot import cpio
 from isoforge.run import run
 from isoforge.templates import shipped_templates
 
-CURE = "scripts/setup.sh demo fetches it"
+SETUP_HINT = "run `scripts/setup.sh demo`, which fetches it"
 
 BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
 
@@ -29,7 +30,7 @@ MEDIUM_DRIVERS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A kernel on this machine, not installed: its image, its modules' folder and its version (uname -r)."""
+    """A kernel on this machine that is not installed: its image, the folder of its modules, its version (uname -r)."""
 
     kernel: Path
     modules: Path
@@ -45,14 +46,14 @@ def find_guest(cache: Path) -> Guest:
             modules = cache / "guest-kernel" / library / version
             if modules.is_dir():
                 return Guest(kernel=kernel, modules=modules, version=version)
-    raise ToolError(f"there is no kernel with its modules in {cache / 'guest-kernel'}", hint=CURE)
+    raise ToolError(f"no kernel with its modules in {cache / 'guest-kernel'}", hint=SETUP_HINT)
 
 
 def probe(guest: Guest | None = None) -> tuple[cpio.Member, ...]:
     """The probe as members of an initrd: /init, a shell of its own, and with ``guest`` the modules that it loads.
 
-    Without ``guest`` the probe loads what the initrd beside it offers: then it can ride behind another initrd,
-    whose /init it replaces (a later archive wins, kernel document driver-api/early-userspace/buffer-format).
+    Without ``guest`` the probe loads the modules of the initrd that it is appended to, whose /init it
+    replaces (a later archive wins, kernel document driver-api/early-userspace/buffer-format).
     """
     init = (shipped_templates() / "probe/init").read_bytes()
     members = [cpio.console(), cpio.file("init", init, executable=True)]
@@ -67,7 +68,7 @@ def probe(guest: Guest | None = None) -> tuple[cpio.Member, ...]:
 
 
 def in_load_order(guest: Guest, wanted: Iterable[str]) -> Iterator[Path]:
-    """The files of ``wanted`` modules, each after those it depends on (by modinfo); built-in ones are left out.
+    """The files of ``wanted`` modules, each after those it depends on (by modinfo), without built-in ones.
 
     Raises ``ToolError`` if a module is neither a file nor built in.
     """
@@ -80,7 +81,7 @@ def in_load_order(guest: Guest, wanted: Iterable[str]) -> Iterator[Path]:
             return
         done.add(name)
         if name not in files:
-            raise ToolError(f"the kernel {guest.version} has no module {name}", hint=CURE)
+            raise ToolError(f"the kernel {guest.version} has no module {name}", hint=SETUP_HINT)
         for needed in _dependencies(files[name]):
             yield from visit(needed)
         yield files[name]
@@ -112,11 +113,11 @@ def _plain(module: Path) -> bytes:
 
 
 def _busybox() -> Path:
-    """A busybox that needs no library: the probe has only itself."""
-    for place in BUSYBOX:
-        if place.is_file() and _is_static(place):
-            return place
-    raise ToolError("there is no statically linked busybox", hint="apt-get install busybox-static")
+    """A statically linked busybox: there are no libraries in the probe's initrd."""
+    for path in BUSYBOX:
+        if path.is_file() and _is_static(path):
+            return path
+    raise ToolError("no statically linked busybox is installed", hint=install_hint("busybox"))
 
 
 def _is_static(program: Path) -> bool:

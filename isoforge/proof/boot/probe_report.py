@@ -1,4 +1,4 @@
-"""What the probe in the guest said."""
+"""The report of the probe in a guest."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ END = re.compile(r"^isoforge-probe end ([0-9a-f]{64})\r?$", re.MULTILINE)
 FACT = "isoforge-probe "
 
 VIEWS = ("device", "partition")
-"""How a medium is looked at: as a CD drive shows it, and as casper mounts a stick."""
+"""The two views of a medium: as a CD drive shows it, and as casper mounts a USB stick."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +25,8 @@ class Report:
     "on", "off" or "absent"; ``medium`` is the device that was mounted at /cdrom, empty if none was found;
     ``seed_folder`` is where cloud-init would look, empty if the kernel line names nothing; ``seed`` has the SHA-256 of
     user-data, meta-data and vendor-data there (None: missing); ``views`` has for "device" and "partition" that of each
-    file of every seed that is seen there, by its path under /nocloud (None: the view cannot be read); ``uuid`` is what
-    the medium was recognized by; ``failed_modules`` did not load.
+    file of every seed in that view, by its path under /nocloud (None: the view cannot be read); ``uuid`` identified the
+    medium; ``failed_modules`` are the kernel modules that did not load.
     """
 
     kernel_line: str
@@ -43,12 +43,12 @@ class Report:
 
 
 def is_complete(serial: str) -> bool:
-    """Whether the probe has said its last word."""
+    """Whether the probe has finished its report."""
     return END.search(serial) is not None
 
 
 def parse_report(serial: str) -> Report:
-    """The report in ``serial``, all that came over the port; ``ProofError`` if it is not there whole."""
+    """The report in ``serial``, the output of the serial port; ``ProofError`` if it is missing or damaged."""
     end = END.search(serial)
     begin = serial.rfind(BEGIN, 0, end.start() if end else None)
     if end is None or begin < 0:
@@ -56,7 +56,7 @@ def parse_report(serial: str) -> Report:
     lines = serial[begin : end.start()].replace("\r", "").splitlines()[1:]
     digest = hashlib.sha256("".join(f"{line}\n" for line in lines).encode()).hexdigest()
     if digest != end[1]:
-        raise ProofError("the guest's report came over the serial port garbled")
+        raise ProofError("the guest's report was damaged on the serial port")
     facts: dict[str, list[str]] = {}
     for line in lines:
         name, _, value = line.removeprefix(FACT).partition(" ")
@@ -93,7 +93,7 @@ def _views(facts: Mapping[str, list[str]]) -> dict[str, dict[str, str] | None]:
     views: dict[str, dict[str, str] | None] = {view: None if view in unreadable else {} for view in VIEWS}
     for line in facts.get("view", []):
         view, digest, file = line.split(" ", 2)
-        seen = views.get(view)
-        if seen is not None:
-            seen[file] = digest
+        files = views.get(view)
+        if files is not None:
+            files[file] = digest
     return views

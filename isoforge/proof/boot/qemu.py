@@ -1,18 +1,24 @@
-"""The machines that an ISO is booted on: QEMU with a firmware, and the ISO as a CD or as a stick."""
+"""The virtual machines that boot an ISO: QEMU with a firmware, KVM where it works, the ISO as a CD or USB stick."""
 
 from __future__ import annotations
 
 import enum
+import os
 import shutil
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import sh
+
 from isoforge.errors import ToolError
+from isoforge.packages import install_hint
+from isoforge.run import running
 
 QEMU = "qemu-system-x86_64"
 
 MEMORY_MIB = 2048
-"""Enough for the initrd of a live system: it is there twice while the kernel unpacks it."""
+"""Enough for the initrd of a live system, which needs its size twice while the kernel unpacks it."""
 
 SERIAL_IO_PORT = (0x3F8).to_bytes(2, "little")
 """The first serial port, as SeaBIOS reads where to mirror its screen to (its file etc/sercon-port)."""
@@ -27,7 +33,7 @@ class Firmware(enum.StrEnum):
 
 
 class Medium(enum.StrEnum):
-    """How the machine sees the ISO: as a CD (a BMC's virtual one too), or written to a USB stick."""
+    """How the machine sees the ISO: as a CD (also a BMC's virtual CD), or written to a USB stick."""
 
     CD = "cd"
     USB = "usb"
@@ -47,15 +53,31 @@ OVMF: dict[Firmware, tuple[tuple[str, str], ...]] = {
 }
 """Code and variables of OVMF on Debian and Ubuntu, then on Fedora; those for Secure Boot have Microsoft's keys."""
 
+KVM = Path("/dev/kvm")
+
+KVM_LIMIT_S = 1.5
+"""Seconds for a guest that tries KVM: a tenth of them is enough where KVM works; where it half works, it never ends."""
+
+EXIT_CODE = bytes.fromhex(
+    "b010"  # mov al, 0x10
+    "e6f4"  # out 0xf4, al
+    "f4"  # stop: hlt
+    "ebfd"  # jmp stop
+)
+"""The code of a boot sector that makes QEMU exit by its device isa-debug-exit."""
+
+EXIT_STATUS = 0x10 * 2 + 1
+"""The exit status of QEMU then."""
+
 
 def find_ovmf(firmware: Firmware) -> tuple[Path, Path]:
-    """OVMF's code and its variables for ``firmware``; ``ToolError`` if they are not on this machine."""
+    """OVMF's code and its variables for ``firmware``; ``ToolError`` if they are not installed."""
     for code, variables in OVMF[firmware]:
         if Path(code).is_file() and Path(variables).is_file():
             return Path(code), Path(variables)
     raise ToolError(
-        f"there is no OVMF for {firmware} on this machine",
-        hint="apt-get install ovmf, or dnf install edk2-ovmf",
+        f"OVMF for {firmware} is not installed",
+        hint=install_hint("ovmf"),
     )
 
 
@@ -69,11 +91,11 @@ def qemu_arguments(
     disk_format: str = "raw",
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments of QEMU for one boot of ``iso``, which is never written to; ``disk_format`` is QEMU's word for it.
+    """The arguments of QEMU for one boot of ``iso``, which is never written to; ``disk_format`` is QEMU's name for it.
 
-    Everything it writes goes into the folder ``scratch``: the serial port into `serial_file`, and a copy of the
-    firmware's variables is made there. It calls `qmp_socket`, on which someone has to listen. There is no network
-    card: the firmware would try it.
+    Everything that it writes goes into the folder ``scratch``: the output of the serial port into `serial_file`, and
+    the firmware's variables into a copy. It connects to `qmp_socket`, which must exist. The machine has no network
+    card: the firmware would try to boot from it.
     """
     return [
         "-machine", "q35,smm=on" if firmware is Firmware.SECUREBOOT else "q35",
@@ -93,12 +115,12 @@ def qemu_arguments(
 
 
 def serial_file(scratch: Path) -> Path:
-    """What the guest wrote to its first serial port. A file takes all; into a socket QEMU drops what nobody reads."""
+    """The output of the guest's first serial port. A file, as QEMU drops what a socket's reader is late for."""
     return scratch / "serial.log"
 
 
 def qmp_socket(scratch: Path) -> Path:
-    """Where QEMU calls to be operated (QMP)."""
+    """The socket that QEMU connects to for its control protocol (QMP)."""
     return scratch / "qmp.sock"
 
 
@@ -124,7 +146,7 @@ def _medium(iso: Path, medium: Medium, disk_format: str) -> list[str]:
             "-drive", f"if=none,id=medium,media=cdrom,format={disk_format},readonly=on,file={_quoted(iso)}",
             "-device", "ide-cd,drive=medium,bootindex=0",
         ]  # fmt: skip
-    # A stick can be written to, and a live system tries; the snapshot takes what it writes and is thrown away.
+    # A live system tries to write to a USB stick; the snapshot takes the writes and is deleted.
     return [
         "-drive", f"if=none,id=medium,format={disk_format},snapshot=on,file={_quoted(iso)}",
         "-device", "qemu-xhci",
@@ -139,3 +161,39 @@ def _format(image: Path) -> str:
 def _quoted(path: Path) -> str:
     """``path`` inside a QEMU option, where a comma is written twice."""
     return str(path).replace(",", ",,")
+
+
+def accelerator() -> str:
+    """``kvm`` if a guest runs under it, with the system management mode that Secure Boot needs; else ``tcg``.
+
+    A machine that is a guest itself may have a /dev/kvm that is slower than plain emulation, or hangs.
+    """
+    return "kvm" if os.access(KVM, os.R_OK | os.W_OK) and runs_under("kvm") else "tcg"
+
+
+def runs_under(name: str, *, limit_s: float = KVM_LIMIT_S) -> bool:
+    """Whether a guest gets through its BIOS to the first sector of its disk under the accelerator ``name`` in time."""
+    with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
+        disk = Path(folder, "disk")
+        disk.write_bytes(EXIT_CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+        arguments = [
+            "-machine", "q35,smm=on",
+            "-accel", name,
+            "-m", "64",
+            "-display", "none",
+            "-nic", "none",
+            "-monitor", "none",
+            "-serial", "none",
+            "-no-reboot",
+            "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
+            "-drive", f"if=none,id=disk,format=raw,snapshot=on,file={disk}",
+            "-device", "ide-hd,drive=disk,bootindex=0",
+        ]  # fmt: skip
+        try:
+            with running(QEMU, *arguments) as guest:
+                guest.wait(timeout=limit_s)
+        except sh.ErrorReturnCode as end:
+            return bool(end.exit_code == EXIT_STATUS)
+        except (sh.TimeoutException, ToolError):
+            return False
+    return False

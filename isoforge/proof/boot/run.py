@@ -1,4 +1,4 @@
-"""The proof by booting: every entry that is asked for, in every mode, held against the manifest."""
+"""The proof by booting: the entries of an ISO in several modes, each compared with the manifest."""
 
 from __future__ import annotations
 
@@ -13,37 +13,36 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, ProofError, UsageError
-from isoforge.proof.boot.acceleration import accelerator
-from isoforge.proof.boot.boot import Trial, boot
+from isoforge.proof.boot.boot import BootSpec, boot
 from isoforge.proof.boot.expectations import differences
 from isoforge.proof.boot.probe import probe
 from isoforge.proof.boot.probe_report import Report
-from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, find_ovmf
+from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, accelerator, find_ovmf
 from isoforge.proof.boot.vmdk_overlay import Shown, show
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.run import run
 
 FIRMWARES = (Firmware.BIOS, Firmware.SECUREBOOT)
-"""What is booted if nothing else is asked: signed boot programs that pass Secure Boot pass UEFI without it too."""
+"""The default: signed boot programs that pass Secure Boot pass UEFI without it too."""
 
 TIMEOUT_S = 300.0
-"""Seconds that one boot may take: under plain emulation an initrd of a live system is unpacked in tens of them."""
+"""Seconds that one boot may take: under plain emulation it takes tens of them to unpack a live system's initrd."""
 
-MOST_JOBS = 4
-"""More machines at a time than this want to be asked for: each takes up to 2 GiB of memory."""
+MAX_JOBS = 4
+"""The default never runs more machines at a time: each takes up to 2 GiB of memory."""
 
 SAMPLE = ("the first", "the last", "the default host")
-"""Who stands for a menu that is longer than that."""
+"""The hosts that represent a menu of more than three."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Round:
-    """The boots that are asked for: ``iso`` in every mode of ``firmwares`` and ``media``.
+class BootRequest:
+    """The boots to do: ``iso`` in every mode of ``firmwares`` and ``media``.
 
     ``hosts`` are booted, or ``every_host``, or else a sample of them. ``jobs`` machines run at a time (None: as many
-    as this machine has cores, up to `MOST_JOBS`); each boot may take ``timeout_s`` seconds. In ``folder`` pictures of
-    the menus and what came over the serial ports are kept.
+    as this machine has cores, up to `MAX_JOBS`); each boot may take ``timeout_s`` seconds. Pictures of the menus and
+    the output of the serial ports are stored in ``folder``.
     """
 
     iso: Path
@@ -57,11 +56,11 @@ class Round:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Booted:
-    """One boot and how it ended; ``report`` is what the guest said, None if it said nothing.
+class BootOutcome:
+    """One boot of a host, compared with the manifest.
 
-    Each of ``differences`` is a sentence about what is not as the manifest promises; ``screen`` is what stood on the
-    screen of a machine that failed.
+    ``report`` is the guest's, None without one. Each of ``differences`` is a sentence about what the manifest promises
+    otherwise; ``screen`` are the lines on the screen of a machine that failed.
     """
 
     host: str
@@ -74,85 +73,86 @@ class Booted:
 
     @property
     def name(self) -> str:
-        """Host and mode, fit for a file's name."""
+        """Host and mode, in the characters of a file name."""
         return f"{self.host}-{self.firmware}-{self.medium}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What a round of boots has shown.
+    """The results of a boot test.
 
-    ``hosts`` were booted, ``chosen`` says by what rule; ``shown`` is what the machines were shown; ``faults`` are
-    those of the ISO as a whole; ``versions`` names every program that took part. ``booted`` are in menu order.
+    ``hosts`` were booted, ``selection`` is the rule that selected them; ``boot_image`` describes what the machines
+    were booted from; ``faults`` are those of the ISO as a whole; ``versions`` names every program that took part.
+    ``boots`` are in menu order.
     """
 
     iso: ImageFile
     manifest: Manifest
     hosts: tuple[str, ...]
-    chosen: str
-    shown: str
+    selection: str
+    boot_image: str
     accelerator: str
     versions: dict[str, str]
-    began: datetime
+    started_at: datetime
     faults: tuple[str, ...]
-    booted: tuple[Booted, ...]
+    boots: tuple[BootOutcome, ...]
 
     @property
     def problems(self) -> list[str]:
-        """Every difference, with the boot that it was seen in."""
+        """Every difference, with the boot that it belongs to."""
         return [
             *self.faults,
             *(
-                f"{one.host} on {one.firmware} from {one.medium}: {said}"
-                for one in self.booted
-                for said in one.differences
+                f"{one.host} on {one.firmware} from {one.medium}: {difference}"
+                for one in self.boots
+                for difference in one.differences
             ),
         ]
 
 
-Listener = Callable[[int, int, Booted | None], object]
-"""Hears how many boots have ended, of how many, and the last of them."""
+Listener = Callable[[int, int, BootOutcome | None], object]
+"""Called with the number of boots that have ended, the number of all, and the last one."""
 
 
-def boot_test(order: Round, listen: Listener = lambda _done, _count, _last: None) -> Evidence:
-    """Do all boots of ``order`` and return what they have shown; whether that is well, `Evidence.problems` says.
+def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _last: None) -> Evidence:
+    """Do all boots of ``request`` and return the results; `Evidence.problems` is empty if all is well.
 
     The ISO is only read. Raises ``UsageError`` for a host that is not on the ISO, ``BaseIsoError`` if there is no ISO
     or no manifest of it, ``ToolError`` if QEMU, its firmware or the probe's busybox is missing.
     """
-    began = datetime.now(UTC)
-    versions = _versions(order.firmwares)
-    with Image(order.iso) as image:
+    started_at = datetime.now(UTC)
+    versions = _versions(request.firmwares)
+    with Image(request.iso) as image:
         try:
             manifest, beside = read_manifest(image)
             tree = image.tree
         except UnreadableError as failure:
-            raise ProofError(f"{order.iso} cannot be booted: {failure}") from failure
-    hosts, chosen = choose(manifest, order)
+            raise ProofError(f"{request.iso} cannot be booted: {failure}") from failure
+    hosts, selection = select_hosts(manifest, request)
     with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
-        reading = other_core.submit(image_file, order.iso)
-        shown = show(order.iso, tree, Path(scratch))
-        under = accelerator()
-        trials = list(_trials(order, hosts, shown, under))
-        listen(0, len(trials), None)
-        booted = _all(order, manifest, trials, listen)
-        iso = reading.result()
+        digest = other_core.submit(image_file, request.iso)
+        boot_image = show(request.iso, tree, Path(scratch))
+        accelerator_name = accelerator()
+        specs = list(_specs(request, hosts, boot_image, accelerator_name))
+        listen(0, len(specs), None)
+        boots = _boot_all(request, manifest, specs, listen)
+        iso = digest.result()
     return Evidence(
         iso=iso,
         manifest=manifest,
         hosts=tuple(host.name for host in hosts),
-        chosen=chosen,
-        shown=str(shown),
-        accelerator=under,
+        selection=selection,
+        boot_image=str(boot_image),
+        accelerator=accelerator_name,
         versions=versions,
-        began=began,
-        faults=tuple(_of_file(iso, beside)),
-        booted=booted,
+        started_at=started_at,
+        faults=tuple(_in_file(iso, beside)),
+        boots=boots,
     )
 
 
 def read_manifest(image: Image) -> tuple[Manifest, Manifest | None]:
-    """The manifest that tells what ``image`` holds, and the one beside it if there is one of the same build.
+    """The manifest that lists the contents of ``image``, and the one beside it if there is one of the same build.
 
     Raises ``BaseIsoError`` if there is none, ``ProofError`` if one cannot be read, or they are of different builds.
     """
@@ -169,106 +169,111 @@ def read_manifest(image: Image) -> tuple[Manifest, Manifest | None]:
     manifest = beside or inside
     if manifest is None:
         raise BaseIsoError(
-            f"{image.path} has no manifest, on it or beside it", hint="isoforge multi makes ISOs with one"
+            f"{image.path} has no manifest, on it or beside it", hint="build an ISO with `isoforge multi`"
         )
     return manifest, beside
 
 
-def choose(manifest: Manifest, order: Round) -> tuple[tuple[HostFacts, ...], str]:
-    """The hosts to boot, in menu order, and by what rule; ``UsageError`` if one that was asked for is not there."""
-    known = {host.name: host for host in manifest.hosts}
-    if strangers := [name for name in order.hosts if name not in known]:
-        raise UsageError(f"{strangers[0]} is not on the ISO", hint=f"it has {', '.join(known)}")
-    if not known:
-        raise BaseIsoError(f"{order.iso} has no hosts: its manifest names none")
-    if order.hosts and order.every_host:
-        raise UsageError("some hosts and all of them cannot be meant together", hint="--host, or --all")
-    if order.hosts:
-        wanted, chosen = set(order.hosts), "as asked"
-    elif order.every_host or len(known) <= len(SAMPLE):
-        wanted, chosen = set(known), "all of them"
+def select_hosts(manifest: Manifest, request: BootRequest) -> tuple[tuple[HostFacts, ...], str]:
+    """The hosts to boot, in menu order, and the rule that selects them; ``UsageError`` for one not on the ISO."""
+    names = [host.name for host in manifest.hosts]
+    if unknown := [name for name in request.hosts if name not in names]:
+        raise UsageError(f"{unknown[0]} is not on the ISO", hint=f"hosts on it: {', '.join(names)}")
+    if not names:
+        raise BaseIsoError(f"{request.iso} has no hosts: its manifest lists none")
+    if request.hosts and request.every_host:
+        raise UsageError("--host and --all cannot be combined", hint="give one of them")
+    if request.hosts:
+        selected, rule = set(request.hosts), "as requested"
+    elif request.every_host or len(names) <= len(SAMPLE):
+        selected, rule = set(names), "all of them"
     else:
-        names = list(known)
-        wanted = {names[0], names[-1], manifest.default_host or names[0]}
-        who = SAMPLE if manifest.default_host else SAMPLE[:2]
-        chosen = f"a sample of {len(known)} hosts: {', '.join(who)}"
-    return tuple(host for host in manifest.hosts if host.name in wanted), chosen
+        selected = {names[0], names[-1], manifest.default_host or names[0]}
+        members = SAMPLE if manifest.default_host else SAMPLE[:2]
+        rule = f"a sample of {len(names)} hosts: {', '.join(members)}"
+    return tuple(host for host in manifest.hosts if host.name in selected), rule
 
 
 def _versions(firmwares: Sequence[Firmware]) -> dict[str, str]:
     """Every program that takes part and its version; ``ToolError`` if one is missing."""
-    probe()  # asks for its busybox
-    told = {"QEMU": run(QEMU, "--version").splitlines()[0].removeprefix("QEMU emulator version ")}
+    probe()  # needs its busybox
+    versions = {"QEMU": run(QEMU, "--version").splitlines()[0].removeprefix("QEMU emulator version ")}
     for firmware in firmwares:
-        told[str(firmware)] = "SeaBIOS, as QEMU brings it" if firmware is Firmware.BIOS else find_ovmf(firmware)[0].name
-    return told
+        versions[str(firmware)] = (
+            "SeaBIOS, as shipped with QEMU" if firmware is Firmware.BIOS else find_ovmf(firmware)[0].name
+        )
+    return versions
 
 
-def _trials(order: Round, hosts: Sequence[HostFacts], shown: Shown, under: str) -> Iterator[tuple[HostFacts, Trial]]:
+def _specs(
+    request: BootRequest, hosts: Sequence[HostFacts], boot_image: Shown, accelerator_name: str
+) -> Iterator[tuple[HostFacts, BootSpec]]:
     for host in hosts:
-        for firmware in order.firmwares:
-            for medium in order.media:
+        for firmware in request.firmwares:
+            for medium in request.media:
                 yield (
                     host,
-                    Trial(
-                        iso=shown.image,
-                        disk_format=shown.disk_format,
+                    BootSpec(
+                        iso=boot_image.image,
+                        disk_format=boot_image.disk_format,
                         firmware=firmware,
                         medium=medium,
-                        choose=(*host.submenu, host.title),
-                        timeout_s=order.timeout_s,
-                        accelerator=under,
+                        menu_path=(*host.submenu, host.title),
+                        timeout_s=request.timeout_s,
+                        accelerator=accelerator_name,
                     ),
                 )
 
 
-def _all(
-    order: Round, manifest: Manifest, trials: Sequence[tuple[HostFacts, Trial]], listen: Listener
-) -> tuple[Booted, ...]:
-    """Do ``trials``, several at a time. Whatever ends this ends all machines: none runs on without anyone to see it."""
-    jobs = order.jobs or min(os.cpu_count() or 1, MOST_JOBS)
-    given_up = threading.Event()
+def _boot_all(
+    request: BootRequest, manifest: Manifest, specs: Sequence[tuple[HostFacts, BootSpec]], listen: Listener
+) -> tuple[BootOutcome, ...]:
+    """Boot ``specs``, several at a time. However this ends, all machines end with it."""
+    jobs = request.jobs or min(os.cpu_count() or 1, MAX_JOBS)
+    cancel = threading.Event()
     with ThreadPoolExecutor(max_workers=jobs) as pool:
-        boots = [pool.submit(_one, order, manifest, host, trial, given_up) for host, trial in trials]
+        boots = [pool.submit(_boot_one, request, manifest, host, spec, cancel) for host, spec in specs]
         try:
-            for done, ended in enumerate(as_completed(boots), start=1):
-                listen(done, len(boots), ended.result())
+            for done, boot_future in enumerate(as_completed(boots), start=1):
+                listen(done, len(boots), boot_future.result())
         except BaseException:
-            given_up.set()
+            cancel.set()
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-    return tuple(boot.result() for boot in boots)
+    return tuple(boot_future.result() for boot_future in boots)
 
 
-def _one(order: Round, manifest: Manifest, host: HostFacts, trial: Trial, given_up: threading.Event) -> Booted:
-    """Do one boot; a machine that is not seen to the end is a difference too."""
-    picture = log = None
-    if order.folder is not None:
-        wanted = order.folder / f"menu-{trial.firmware}.png"
-        picture = None if wanted.exists() else wanted
-        log = order.folder / "serial" / f"{host.name}-{trial.firmware}-{trial.medium}.log"
-    began = time.monotonic()
+def _boot_one(
+    request: BootRequest, manifest: Manifest, host: HostFacts, spec: BootSpec, cancel: threading.Event
+) -> BootOutcome:
+    """Boot one machine; one that fails on the way is a difference too."""
+    screenshot = log = None
+    if request.folder is not None:
+        picture = request.folder / f"menu-{spec.firmware}.png"
+        screenshot = None if picture.exists() else picture
+        log = request.folder / "serial" / f"{host.name}-{spec.firmware}-{spec.medium}.log"
+    start = time.monotonic()
     report: Report | None = None
     screen: tuple[str, ...] = ()
     try:
-        seen = boot(trial, screenshot=picture, log=log, given_up=given_up)
-        report, said = seen.report, differences(seen, host, manifest)
+        result = boot(spec, screenshot=screenshot, log=log, cancel=cancel)
+        report, problems = result.report, differences(result, host, manifest)
     except ProofError as failure:
         screen = failure.problems
-        said = (failure.message.removeprefix(f"{trial}: ").removesuffix("; on its screen"),)
-    return Booted(
+        problems = (failure.message.removeprefix(f"{spec}: ").removesuffix("; its screen"),)
+    return BootOutcome(
         host=host.name,
-        firmware=trial.firmware,
-        medium=trial.medium,
-        seconds=time.monotonic() - began,
-        differences=said,
+        firmware=spec.firmware,
+        medium=spec.medium,
+        seconds=time.monotonic() - start,
+        differences=problems,
         report=report,
         screen=screen,
     )
 
 
-def _of_file(iso: ImageFile, beside: Manifest | None) -> Iterator[str]:
-    """Whether the ISO is, to the bit, the one that the manifest beside it speaks of."""
-    told = beside.iso if beside else None
-    if told is not None and told.sha256 not in (None, iso.sha256):
-        yield f"the SHA-256 of the ISO is {iso.sha256}, the manifest beside it says {told.sha256}"
+def _in_file(iso: ImageFile, beside: Manifest | None) -> Iterator[str]:
+    """Whether the ISO is byte-identical to the one that the manifest beside it describes."""
+    expected = beside.iso if beside else None
+    if expected is not None and expected.sha256 not in (None, iso.sha256):
+        yield f"the SHA-256 of the ISO is {iso.sha256}, expected {expected.sha256} (manifest beside it)"

@@ -1,9 +1,11 @@
-"""What a machine shows on its text console, and the GRUB menu in it, read from the serial port."""
+"""The text console of a machine, read from its serial port: the GRUB menu on it, and pictures of the screen."""
 
 from __future__ import annotations
 
 import codecs
 import re
+import struct
+import zlib
 from dataclasses import dataclass
 
 import pyte
@@ -12,7 +14,7 @@ from isoforge.iso_layout import BY_ITSELF, THIS_MACHINE
 from isoforge.proof.boot.qemu import Firmware
 
 UNFINISHED = re.compile(r"\x1b\[?[0-9;:?]*\Z")
-"""The start of an escape sequence at the end of what has come so far."""
+"""The start of an escape sequence at the end of the text received so far."""
 
 COLUMN_FROM_100 = re.compile(r"\x1b\[(\d+);:(\d)H")
 """OVMF counts columns with two digits: it writes 105 as ``:5``, the character that follows 9 (TerminalConOut.c)."""
@@ -26,18 +28,20 @@ FRAME_TOP = re.compile(r" *┌─+┐$")
 FRAME_BOTTOM = re.compile(r" *└─+┘$")
 COUNTDOWN = re.compile(r"executed automatically in \d+s")
 
+PPM_HEAD = re.compile(rb"P6\s+(\d+)\s+(\d+)\s+255\s")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Menu:
-    """A GRUB menu as it stood on the screen: the titles in view, the highlighted one, whether a countdown ran."""
+    """A GRUB menu on the screen: the titles in view, the highlighted one, and whether a countdown is shown."""
 
     titles: tuple[str, ...]
     highlighted: str
-    counting: bool
+    countdown: bool
 
 
 class Screen:
-    """A terminal of the size that ``firmware`` uses; it is fed what comes over the serial port."""
+    """A terminal of the size that ``firmware`` uses, fed with the output of the serial port."""
 
     def __init__(self, firmware: Firmware) -> None:
         # SeaBIOS mirrors an 80x25 text mode; OVMF positions absolutely in up to 128x40.
@@ -45,15 +49,15 @@ class Screen:
         self._decoder: codecs.IncrementalDecoder | None = None
         self._screen = pyte.Screen(columns, rows)
         self._stream = pyte.Stream(self._screen)
-        self._held = ""
+        self._pending = ""
 
     def feed(self, chunk: bytes) -> str:
         """Show ``chunk`` and return it as text."""
         text = self._decoded(chunk)
-        whole = COLUMN_FROM_100.sub("\x1b[\\1;10\\2H", self._held + text)
+        whole = COLUMN_FROM_100.sub("\x1b[\\1;10\\2H", self._pending + text)
         unfinished = UNFINISHED.search(whole)
         cut = unfinished.start() if unfinished else len(whole)
-        self._held = whole[cut:]
+        self._pending = whole[cut:]
         self._stream.feed(whole[:cut])
         return text
 
@@ -72,17 +76,17 @@ class Screen:
         return [line.rstrip() for line in self._screen.display]
 
     def menu(self) -> Menu | None:
-        """The GRUB menu that is on the screen; None if there is none, or not yet with a highlighted entry."""
+        """The GRUB menu on the screen; None without a menu, or as long as no entry is highlighted."""
         return read_menu(self.lines())
 
 
 def read_menu(lines: list[str]) -> Menu | None:
-    """The GRUB menu on a screen of ``lines``: the rows of its frame, of which GRUB marks the chosen one with ``*``."""
+    """The GRUB menu on a screen of ``lines``: the rows in its frame; GRUB marks the highlighted one with ``*``."""
     tops = [row for row, line in enumerate(lines) if FRAME_TOP.match(line)]
     bottoms = [row for row, line in enumerate(lines) if FRAME_BOTTOM.match(line)]
     if not tops or bottoms[-1:] <= tops[:1]:
         return None
-    # An arrow beside the frame says that there is more to see; the frame's own width tells it from a title.
+    # An arrow beside the frame means that there is more to see; by the frame's width it is not part of a title.
     left = len(lines[tops[0]]) - len(lines[tops[0]].lstrip())
     inside = [line[left + 1 : len(lines[tops[0]]) - 1] for line in lines[tops[0] + 1 : bottoms[-1]]]
     rows = [row for row in inside if row.strip()]
@@ -92,15 +96,38 @@ def read_menu(lines: list[str]) -> Menu | None:
     return Menu(
         titles=tuple(row[1:].strip() for row in rows),
         highlighted=marked[0][1:].strip(),
-        counting=any(COUNTDOWN.search(line) for line in lines),
+        countdown=any(COUNTDOWN.search(line) for line in lines),
     )
 
 
-def names(title: str, shown: str) -> bool:
-    """Whether ``shown``, a row of the menu, is the entry ``title``, with a mark behind it or without.
+def is_entry(title: str, row: str) -> bool:
+    """Whether ``row`` of the menu is the entry ``title``, with or without a mark behind it.
 
     GRUB ends a row that is too long with ``..`` or an arrow.
     """
-    seen = shown.removesuffix("..").removesuffix("→")
-    wholes = (title, title + THIS_MACHINE, title + BY_ITSELF)
-    return shown in wholes or (seen != shown and any(whole.startswith(seen) for whole in wholes))
+    start = row.removesuffix("..").removesuffix("→")
+    titles = (title, title + THIS_MACHINE, title + BY_ITSELF)
+    return row in titles or (start != row and any(each.startswith(start) for each in titles))
+
+
+def ppm_to_png(ppm: bytes) -> bytes:
+    """The picture ``ppm`` (binary, 8 bits a colour, as QEMU writes it) as PNG."""
+    head = PPM_HEAD.match(ppm)
+    if head is None:
+        raise ValueError("not a binary PPM picture with 8 bits a colour")
+    width, height = int(head[1]), int(head[2])
+    pixels = ppm[head.end() :]
+    stride = 3 * width
+    rows = b"".join(b"\0" + pixels[row * stride : (row + 1) * stride] for row in range(height))
+    return b"".join(
+        [
+            b"\x89PNG\r\n\x1a\n",
+            _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),
+            _chunk(b"IDAT", zlib.compress(rows, 6)),
+            _chunk(b"IEND", b""),
+        ]
+    )
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

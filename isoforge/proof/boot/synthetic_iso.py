@@ -23,7 +23,7 @@ SECTOR = 512
 MIB = 1 << 20
 
 GRUB = Path("/usr/lib/grub")
-CURE = "scripts/setup.sh demo installs it"
+SETUP_HINT = "run `scripts/setup.sh demo`, which installs it"
 
 SIGNED = {
     "bootx64.efi": ("/usr/lib/shim/shimx64.efi.signed.latest", "/usr/lib/shim/shimx64.efi.signed"),
@@ -233,9 +233,9 @@ def _put_grub(grub: Path) -> None:
 def _put_signed(folder: Path) -> None:
     """The signed boot programs, as Ubuntu copies them beside the ESP; shim trusts only grubx64.efi as signed."""
     folder.mkdir(parents=True)
-    for name, places in SIGNED.items():
-        found = next((Path(place) for place in places if Path(place).is_file()), Path(places[-1]))
-        shutil.copyfile(_needed(found), folder / name)
+    for name, candidates in SIGNED.items():
+        source = next((Path(path) for path in candidates if Path(path).is_file()), Path(candidates[-1]))
+        shutil.copyfile(_needed(source), folder / name)
 
 
 def _put_archive(tree: Path, suite: str) -> None:
@@ -249,5 +249,5 @@ def _put_archive(tree: Path, suite: str) -> None:
 
 def _needed(path: Path) -> Path:
     if not path.is_file():
-        raise ToolError(f"{path} is not there: the synthetic base ISO is made with it", hint=CURE)
+        raise ToolError(f"{path} does not exist, and the synthetic base ISO needs it", hint=SETUP_HINT)
     return path

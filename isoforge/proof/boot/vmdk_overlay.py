@@ -52,9 +52,9 @@ class Shown:
 
     def __str__(self) -> str:
         if not self.initrds:
-            return "the ISO as it is: its initrd is the probe"
+            return "the unchanged ISO, whose initrd is the probe"
         names = " and ".join(map(str, self.initrds))
-        return f"the ISO's own sectors; the probe rides behind {names}, which are seen in the place of {self.hidden}"
+        return f"the ISO's own sectors, with the probe appended to {names}, which take the space of {self.hidden}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,22 +13,22 @@ import pytest
 from isoforge.errors import BaseIsoError, OutputError, UsageError
 from isoforge.proof.boot.evidence import prepare, to_json, write_evidence
 from isoforge.proof.boot.qemu import Firmware, Medium
-from isoforge.proof.boot.run import Booted, Evidence, Round, choose
+from isoforge.proof.boot.run import BootOutcome, BootRequest, Evidence, select_hosts
 from isoforge.proof.manifest import ImageFile
 from tests.unit.proof.boot.test_expectations import HOSTS, MANIFEST, REPORT, host
 
-GOOD = Booted(host="web-1", firmware=Firmware.BIOS, medium=Medium.USB, seconds=9.96, differences=(), report=REPORT)
+GOOD = BootOutcome(host="web-1", firmware=Firmware.BIOS, medium=Medium.USB, seconds=9.96, differences=(), report=REPORT)
 EVIDENCE = Evidence(
     iso=ImageFile(file="prod.iso", size=4096, sha256="a" * 64),
     manifest=MANIFEST,
     hosts=("web-1",),
-    chosen="as asked",
-    shown="the ISO as it is",
+    selection="as requested",
+    boot_image="the ISO as it is",
     accelerator="tcg",
     versions={"QEMU": "7.2"},
-    began=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    started_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
     faults=(),
-    booted=(GOOD,),
+    boots=(GOOD,),
 )
 HOSTILE = '</td><script src="https://example.org/x">&\''
 
@@ -47,7 +47,7 @@ def test_what_a_menu_or_a_guest_says_is_text_on_the_page(tmp_path: Path) -> None
         report=replace(REPORT, kernel_line=HOSTILE, kernel=HOSTILE, seed={HOSTILE: None}),
     )
     manifest = replace(MANIFEST, name=HOSTILE, hosts=(hostile,))
-    page = page_of(replace(EVIDENCE, manifest=manifest, booted=(bad,), faults=(HOSTILE,), shown=HOSTILE), tmp_path)
+    page = page_of(replace(EVIDENCE, manifest=manifest, boots=(bad,), faults=(HOSTILE,), boot_image=HOSTILE), tmp_path)
     assert page.count("&lt;script src=&quot;https://example.org/x&quot;&gt;&amp;&#x27;") == 10
     assert "<script" not in page
     assert "1 of 1 boots differ from the manifest" in page
@@ -63,7 +63,7 @@ def test_a_picture_lies_in_the_page_itself(tmp_path: Path) -> None:
 
 def test_json_tells_what_failed(tmp_path: Path) -> None:
     assert json.loads(to_json(EVIDENCE))["ok"] is True
-    told = json.loads(to_json(replace(EVIDENCE, booted=(GOOD, replace(GOOD, differences=("no medium",))))))
+    told = json.loads(to_json(replace(EVIDENCE, boots=(GOOD, replace(GOOD, differences=("no medium",))))))
     assert told["ok"] is False
     assert [(one["ok"], one["seconds"], one["medium"]) for one in told["boots"]] == [
         (True, 10.0, "usb"),
@@ -99,25 +99,28 @@ FIFTY = replace(MANIFEST, hosts=tuple(host(f"web-{number}", 1) for number in ran
 @pytest.mark.parametrize(
     ("order", "names"),
     [
-        (Round(iso=Path("a.iso")), ["web-0", "web-20", "web-49"]),
-        (Round(iso=Path("a.iso"), hosts=("web-7", "web-3", "web-7")), ["web-3", "web-7"]),
-        (Round(iso=Path("a.iso"), every_host=True), [f"web-{number}" for number in range(50)]),
+        (BootRequest(iso=Path("a.iso")), ["web-0", "web-20", "web-49"]),
+        (BootRequest(iso=Path("a.iso"), hosts=("web-7", "web-3", "web-7")), ["web-3", "web-7"]),
+        (BootRequest(iso=Path("a.iso"), every_host=True), [f"web-{number}" for number in range(50)]),
     ],
 )
-def test_hosts_are_chosen_in_menu_order(order: Round, names: list[str]) -> None:
-    assert [host.name for host in choose(FIFTY, order)[0]] == names
+def test_hosts_are_chosen_in_menu_order(order: BootRequest, names: list[str]) -> None:
+    assert [host.name for host in select_hosts(FIFTY, order)[0]] == names
 
 
 def test_a_sample_says_that_it_is_one() -> None:
-    assert choose(FIFTY, Round(iso=Path("a.iso")))[1] == "a sample of 50 hosts: the first, the last, the default host"
-    assert choose(replace(FIFTY, default_host=None), Round(iso=Path("a.iso")))[1] == (
+    assert (
+        select_hosts(FIFTY, BootRequest(iso=Path("a.iso")))[1]
+        == "a sample of 50 hosts: the first, the last, the default host"
+    )
+    assert select_hosts(replace(FIFTY, default_host=None), BootRequest(iso=Path("a.iso")))[1] == (
         "a sample of 50 hosts: the first, the last"
     )
-    assert choose(MANIFEST, Round(iso=Path("a.iso")))[1] == "all of them"
+    assert select_hosts(MANIFEST, BootRequest(iso=Path("a.iso")))[1] == "all of them"
 
 
 def test_whom_nobody_can_boot_is_refused() -> None:
     with pytest.raises(UsageError, match="web-99 is not on the ISO"):
-        choose(FIFTY, Round(iso=Path("a.iso"), hosts=("web-99",)))
+        select_hosts(FIFTY, BootRequest(iso=Path("a.iso"), hosts=("web-99",)))
     with pytest.raises(BaseIsoError, match="no hosts"):
-        choose(replace(FIFTY, hosts=()), Round(iso=Path("a.iso")))
+        select_hosts(replace(FIFTY, hosts=()), BootRequest(iso=Path("a.iso")))

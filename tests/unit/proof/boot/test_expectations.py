@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from isoforge.proof.boot.boot import Sighting, Trial
+from isoforge.proof.boot.boot import BootResult, BootSpec
 from isoforge.proof.boot.expectations import differences, seed_files
 from isoforge.proof.boot.probe_report import Report
 from isoforge.proof.boot.qemu import Firmware, Medium
@@ -57,14 +57,14 @@ REPORT = Report(
 )
 
 
-def seen(report: Report | None, *, went_on: str = "") -> Sighting:
-    menu = Menu(titles=("Install web-1",), highlighted="Install web-1", counting=True)
-    trial = Trial(iso=Path("prod.iso"), firmware=Firmware.SECUREBOOT, medium=Medium.USB)
-    return Sighting(trial=trial, menu=menu, report=report, went_on=went_on, seconds=1.0, serial="")
+def result(report: Report | None, *, fallback_message: str = "") -> BootResult:
+    menu = Menu(titles=("Install web-1",), highlighted="Install web-1", countdown=True)
+    spec = BootSpec(iso=Path("prod.iso"), firmware=Firmware.SECUREBOOT, medium=Medium.USB)
+    return BootResult(spec=spec, menu=menu, report=report, fallback_message=fallback_message, seconds=1.0, serial="")
 
 
 def test_what_was_promised_is_no_difference() -> None:
-    assert differences(seen(REPORT), HOSTS[0], MANIFEST) == ()
+    assert differences(result(REPORT), HOSTS[0], MANIFEST) == ()
 
 
 def without(view: str, file: str) -> dict[str, Any]:
@@ -76,37 +76,42 @@ def without(view: str, file: str) -> dict[str, Any]:
     ("change", "said"),
     [
         ({"kernel_line": "BOOT_IMAGE=/casper/vmlinuz autoinstall ds=nocloud"}, "kernel line is BOOT_IMAGE="),
-        ({"seed_folder": "/cdrom/nocloud/web-2/"}, "seed folder is /cdrom/nocloud/web-2/, not /cdrom/nocloud/web-1/"),
-        ({"seed": {**REPORT.seed, "meta-data": "9" * 64}}, f"meta-data is {'9' * 64}, not {'2' * 64}"),
+        (
+            {"seed_folder": "/cdrom/nocloud/web-2/"},
+            "seed folder is /cdrom/nocloud/web-2/, expected /cdrom/nocloud/web-1/",
+        ),
+        ({"seed": {**REPORT.seed, "meta-data": "9" * 64}}, f"meta-data is {'9' * 64}, expected {'2' * 64}"),
         ({"seed": {**REPORT.seed, "vendor-data": None}}, "vendor-data is missing"),
-        ({"secure_boot": "off"}, "Secure Boot is off, not on"),
-        ({"firmware": "bios"}, "started by bios, not uefi"),
-        ({"on_partition": False, "medium": "sda"}, "took sda for the medium, not a partition"),
-        (without("partition", "web-2/user-data"), "partition view: web-2/user-data is missing"),
-        ({"views": {**REPORT.views, "device": None}}, "device view of the medium cannot be read"),
+        ({"secure_boot": "off"}, "Secure Boot is off, expected on"),
+        ({"firmware": "bios"}, "firmware is bios, expected uefi"),
+        ({"on_partition": False, "medium": "sda"}, "the guest's medium is sda, expected a partition"),
+        (without("partition", "web-2/user-data"), "USB view: web-2/user-data is missing"),
+        ({"views": {**REPORT.views, "device": None}}, "CD view of the medium cannot be read"),
         ({"views": {**REPORT.views, "device": {}}}, "web-2/meta-data is missing and 1 more"),
     ],
 )
 def test_each_difference_is_named_alone(change: dict[str, Any], said: str) -> None:
-    (told,) = differences(seen(replace(REPORT, **change)), HOSTS[0], MANIFEST)
+    (told,) = differences(result(replace(REPORT, **change)), HOSTS[0], MANIFEST)
     assert said in told
 
 
 def test_what_nobody_promised_has_to_be_the_same_in_both_views() -> None:
     more = {**seed_files(MANIFEST), "web-1/guard": "9" * 64}
     report = replace(REPORT, views={"device": more, "partition": more})
-    assert differences(seen(report), HOSTS[0], MANIFEST) == ()
+    assert differences(result(report), HOSTS[0], MANIFEST) == ()
     report = replace(REPORT, views={"device": {**more, "web-1/guard": "8" * 64}, "partition": more})
-    assert differences(seen(report), HOSTS[0], MANIFEST) == ("the two views of the medium differ in web-1/guard",)
+    assert differences(result(report), HOSTS[0], MANIFEST) == (
+        "USB view and CD view of the medium differ in web-1/guard",
+    )
 
 
 def test_without_a_medium_the_modules_that_failed_are_named() -> None:
     report = replace(REPORT, medium="", on_partition=False, views={}, failed_modules=("usb_storage",))
-    (told,) = differences(seen(report), HOSTS[0], MANIFEST)
+    (told,) = differences(result(report), HOSTS[0], MANIFEST)
     assert told.endswith("modules that did not load: usb_storage")
 
 
 def test_no_kernel_is_a_difference() -> None:
-    assert differences(seen(None, went_on="No bootable device"), HOSTS[0], MANIFEST) == (
-        "no kernel started, the firmware went on: No bootable device",
+    assert differences(result(None, fallback_message="No bootable device"), HOSTS[0], MANIFEST) == (
+        "no kernel started, the firmware continued without one: No bootable device",
     )

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from isoforge.proof.boot.picture import ppm_to_png
+from isoforge.proof.boot.screen import ppm_to_png
 
 RED_BLUE = b"P6\n2 1\n255\n" + bytes([255, 0, 0, 0, 0, 255])
 

@@ -52,9 +52,9 @@ def test_no_medium_and_no_seed_are_said_so() -> None:
 
 
 def test_a_garbled_report_is_refused() -> None:
-    with pytest.raises(ProofError, match="garbled"):
+    with pytest.raises(ProofError, match="damaged"):
         parse_report(said(FACTS).replace("web-1/", "web-2/"))
-    with pytest.raises(ProofError, match="garbled"):
+    with pytest.raises(ProofError, match="damaged"):
         parse_report(said(FACTS, digest="0" * 64))
 
 

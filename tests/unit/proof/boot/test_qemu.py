@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import ToolError
+from isoforge.packages import install_hint
 from isoforge.proof.boot import qemu
 from isoforge.proof.boot.qemu import Firmware, Medium, find_ovmf, qemu_arguments
 
@@ -75,6 +76,6 @@ def test_an_ovmf_in_the_second_place_is_found(tmp_path: Path) -> None:
 
 def test_without_ovmf_the_error_says_what_to_install(tmp_path: Path) -> None:
     (tmp_path / "VARS.sb.qcow2").unlink()
-    with pytest.raises(ToolError, match="no OVMF for secureboot") as caught:
+    with pytest.raises(ToolError, match="OVMF for secureboot is not installed") as caught:
         find_ovmf(Firmware.SECUREBOOT)
-    assert "apt-get install ovmf" in caught.value.hint
+    assert caught.value.hint == install_hint("ovmf")

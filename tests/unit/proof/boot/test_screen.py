@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isoforge.proof.boot.qemu import Firmware
-from isoforge.proof.boot.screen import Menu, Screen, names, read_menu
+from isoforge.proof.boot.screen import Menu, Screen, is_entry, read_menu
 
 FRAMED = """\
                  GNU GRUB  version 2.12
@@ -25,13 +25,13 @@ TITLES = ("Boot from local disk", "Install web-1", "Install web-2 with a long na
 
 
 def test_rows_of_the_frame_are_the_entries_and_the_star_marks_one() -> None:
-    assert read_menu(FRAMED) == Menu(titles=TITLES, highlighted="Install web-1", counting=True)
+    assert read_menu(FRAMED) == Menu(titles=TITLES, highlighted="Install web-1", countdown=True)
 
 
 def test_without_a_countdown_the_menu_waits() -> None:
     menu = read_menu(FRAMED[:-1])
     assert menu
-    assert not menu.counting
+    assert not menu.countdown
 
 
 @pytest.mark.parametrize(
@@ -50,13 +50,13 @@ def test_what_is_no_finished_menu_is_none(lines: list[str]) -> None:
 
 
 def test_a_title_that_grub_cut_is_known_by_its_start() -> None:
-    assert names("Install web-2 with a long name", TITLES[2])
-    assert names("Install web-1", "Install web-1")
-    assert names("Install web-1", "Install web-1 (this machine)")
-    assert names("Install web-1", "Install web-1 (starts by itse→")
-    assert not names("Install web-1", "Install web-1 (starts by itse")
-    assert not names("Install web-10", "Install web-1")
-    assert not names("Install web-3 with a long name", TITLES[2])
+    assert is_entry("Install web-2 with a long name", TITLES[2])
+    assert is_entry("Install web-1", "Install web-1")
+    assert is_entry("Install web-1", "Install web-1 (this machine)")
+    assert is_entry("Install web-1", "Install web-1 (starts by itse→")
+    assert not is_entry("Install web-1", "Install web-1 (starts by itse")
+    assert not is_entry("Install web-10", "Install web-1")
+    assert not is_entry("Install web-3 with a long name", TITLES[2])
 
 
 def ovmf_menu(encoding: str) -> bytes:
@@ -78,7 +78,7 @@ def test_ovmfs_screen_is_read_whatever_its_encoding_and_in_whatever_pieces(size:
     raw = ovmf_menu(encoding)
     for start in range(0, len(raw), size):
         screen.feed(raw[start : start + size])
-    assert screen.menu() == Menu(titles=("First", "Second"), highlighted="First", counting=False)
+    assert screen.menu() == Menu(titles=("First", "Second"), highlighted="First", countdown=False)
 
 
 def test_seabios_sends_its_frame_in_utf_8() -> None:
@@ -86,4 +86,4 @@ def test_seabios_sends_its_frame_in_utf_8() -> None:
     text = "\x1b[2J\x1b[01;01H" + "\r\n".join(["┌────────┐", "│*Entry  │", "└────────┘"])
     for byte in text.encode():
         screen.feed(bytes([byte]))
-    assert screen.menu() == Menu(titles=("Entry",), highlighted="Entry", counting=False)
+    assert screen.menu() == Menu(titles=("Entry",), highlighted="Entry", countdown=False)
