@@ -11,26 +11,41 @@ import pytest
 from isoforge.forge import multi
 from isoforge.order import Order
 from isoforge.proof.manifest import Manifest
+from isoforge.selection import Selection
 from isoforge.workspace import Workspace
 from tests.boot.local_disk import make_local_disk
 from tests.conftest import ROOT, Once
 
 HOSTS = ("site-a-m710q1", "site-a-m710q2")
+BOTH = Selection(hosts=HOSTS)
 TIMEOUT_S = 5
 
 
-def built(once: Once, base: Path, name: str, lay_out: Callable[[Path], object], **wishes: object) -> Path:
-    """The ISO of that name, made of what ``lay_out`` puts into its baremetal folder; its manifest lies beside it."""
+def built(
+    once: Once,
+    base: Path,
+    name: str,
+    lay_out: Callable[[Path], object],
+    *,
+    selection: Selection,
+    default_host: str | None = None,
+    auto: bool = False,
+    password_hash: str = "",
+) -> Path:
+    """The ISO of that name, built from the baremetal folder that ``lay_out`` fills; its manifest is beside it."""
 
     def make(folder: Path) -> None:
         lay_out(folder / "baremetal")
         order = Order(
             workspace=Workspace(baremetal=folder / "baremetal", output_folder=folder / "iso"),
+            selection=selection,
             base_iso=base,
             name=name,
             timeout_s=TIMEOUT_S,
             render=True,
-            **wishes,  # type: ignore[arg-type]
+            default_host=default_host,
+            auto=auto,
+            password_hash=password_hash,
         )
         multi(order)
 
@@ -50,13 +65,13 @@ def manifest_of(iso: Path) -> Manifest:
 @pytest.fixture(scope="session")
 def iso(once: Once, bootable_base: Path) -> Path:
     """The ISO of both hosts; its timeout starts nothing."""
-    return built(once, bootable_base, "without-default", example_inventory, hosts=HOSTS)
+    return built(once, bootable_base, "without-default", example_inventory, selection=BOTH)
 
 
 @pytest.fixture(scope="session")
 def iso_with_default(once: Once, bootable_base: Path) -> Path:
     """The ISO of both hosts; its timeout installs the second."""
-    return built(once, bootable_base, "with-default", example_inventory, hosts=HOSTS, default_host=HOSTS[1])
+    return built(once, bootable_base, "with-default", example_inventory, selection=BOTH, default_host=HOSTS[1])
 
 
 @pytest.fixture(scope="session")

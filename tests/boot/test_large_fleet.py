@@ -12,7 +12,7 @@ from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.proof.boot.screen import is_entry
 from isoforge.proof.manifest import HostFacts
-from isoforge.selection import Selection
+from isoforge.selection import EVERY_HOST
 from scripts.large_fleet import large_fleet
 from tests.boot.conftest import built, manifest_of
 from tests.boot.local_disk import ext4_disk
@@ -28,13 +28,32 @@ ASKS = "Enter username:"
 KNOWN = ("-smbios", "type=1,serial=PC00021")
 
 
-def grouped(once: Once, base: Path, name: str, hosts: int, a_group: int, **wishes: object) -> Path:
+def grouped(
+    once: Once,
+    base: Path,
+    name: str,
+    hosts: int,
+    a_group: int,
+    *,
+    default_host: str | None = None,
+    auto: bool = False,
+    password_hash: str = "",
+) -> Path:
     """An ISO of so many ``hosts``, in groups of ``a_group``."""
 
     def lay_out(baremetal: Path) -> None:
         large_fleet(baremetal, hosts, a_group=a_group)
 
-    return built(once, base, name, lay_out, selection=Selection(all_hosts=True), **wishes)
+    return built(
+        once,
+        base,
+        name,
+        lay_out,
+        selection=EVERY_HOST,
+        default_host=default_host,
+        auto=auto,
+        password_hash=password_hash,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,13 @@ SECURE: Booted = (Firmware.SECUREBOOT, Medium.CD)
 
 
 def safe(
-    once: Once, base: Path, name: str, *, known_by: Mapping[str, Mapping[str, str]] = MATCH, **wishes: object
+    once: Once,
+    base: Path,
+    name: str,
+    *,
+    known_by: Mapping[str, Mapping[str, str]] = MATCH,
+    auto: bool = False,
+    password_hash: str = "",
 ) -> Path:
     """An ISO of the three hosts, each known by other match keys."""
 
@@ -49,7 +55,15 @@ def safe(
             written = yaml.safe_load(overlay.read_text())
             overlay.write_text(yaml.safe_dump({**written, "match": match}))
 
-    return built(once, base, name, with_match_keys, selection=Selection(hosts=tuple(known_by)), **wishes)
+    return built(
+        once,
+        base,
+        name,
+        with_match_keys,
+        selection=Selection(hosts=tuple(known_by)),
+        auto=auto,
+        password_hash=password_hash,
+    )
 
 
 @pytest.fixture(scope="session")

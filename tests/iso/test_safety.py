@@ -99,14 +99,15 @@ def test_no_description_and_no_match_key_breaks_out_of_the_menu(
         assert len(found) == len(menu.entries)
 
 
-def built(fleet: Path, noble: Path, **wishes: object) -> BuildResult:
+def built(fleet: Path, noble: Path, *, render: bool = True, guard: bool = True) -> BuildResult:
     return multi(
         Order(
             workspace=Workspace(baremetal=fleet / "baremetal"),
             selection=Selection(hosts=HOSTS),
             name="safe",
             base_iso=noble,
-            **{"render": True, **wishes},  # type: ignore[arg-type]
+            render=render,
+            guard=guard,
         )
     )
 
