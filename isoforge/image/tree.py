@@ -7,7 +7,7 @@ import functools
 import os
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -18,8 +18,8 @@ from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_gpt
 _RECORD = struct.Struct("<BBI4xI4x7sB6xB")
 """A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, length of the name."""
 
-_DIRECTORY, _GOES_ON = 0x02, 0x80
-"""Flags of a directory record: a directory; another record follows with the next stretch of the same file."""
+_DIRECTORY = 0x02
+"""The flag of a directory record that it is a directory."""
 
 _LINK_MODE = 0xA000
 
@@ -34,19 +34,23 @@ class View(enum.StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
     """A file, directory or symbolic link: ``extent`` is its first byte on the device (0 if it has none), ``size`` in
-    bytes, ``target`` what a link points to, ``modified`` in seconds of the epoch (0.0 where nothing is recorded)."""
+    bytes, ``target`` what a link points to, ``modified`` in seconds of the epoch (0.0 where nothing is recorded).
+    ``records`` are the first bytes, on the device, of the directory records that list it (several for a file over
+    4 GiB)."""
 
     kind: str
     modified: float = 0.0
     extent: int = 0
     size: int = 0
     target: str = ""
+    records: tuple[int, ...] = field(default=(), compare=False)
 
 
 @dataclass(slots=True)
 class _Entry:
-    """One directory record with its Rock Ridge fields; ``block`` and ``size`` are those of its content."""
+    """The directory record at byte ``position``, with its Rock Ridge fields; ``block``, ``size`` of its content."""
 
+    position: int
     block: int
     size: int
     flags: int
@@ -71,7 +75,7 @@ def view_start(image: Path, view: View) -> int:
     for partition in gpt.partitions if gpt else ():
         if partition.number == 1:
             return partition.start
-    raise BaseIsoError(f"{image} has no first GPT partition: a stick made from it would not be found")
+    raise BaseIsoError(f"{image} has no first GPT partition: a stick written from it would not be found")
 
 
 def read_tree(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, Node]:
@@ -105,7 +109,7 @@ class _Directories:
     def __init__(self, file: BinaryIO, start: int) -> None:
         self._handle, self._start = file.fileno(), start
         self._end = os.fstat(self._handle).st_size
-        self._skipped = 0  # bytes before the system use fields, told by the root directory (SUSP 1.12, 5.3)
+        self._skipped = 0  # bytes before the system use fields, as its root directory states (SUSP 1.12, 5.3)
 
     def nodes(self) -> Mapping[PurePosixPath, Node]:
         volume = self._read(SYSTEM_AREA_BLOCKS, BLOCK)
@@ -114,16 +118,16 @@ class _Directories:
         _, _, block, size, _, _, _ = _RECORD.unpack_from(volume, 156)
         self._find_rock_ridge(self._read(block, size))
         nodes: dict[PurePosixPath, Node] = {}
-        waiting, seen = [(PurePosixPath("/"), block, size)], {block}
+        waiting, visited = [(PurePosixPath("/"), block, size)], {block}
         while waiting:
             folder, block, size = waiting.pop()
-            for entry in self._entries(self._read(block, size)):
+            for entry in self._entries(block, size):
                 path = folder / entry.name.decode("utf-8", errors="surrogateescape")
                 self._add(nodes, path, entry)
                 if entry.is_directory:
-                    if entry.block in seen:
-                        raise _UnreadableError(f"{path} leads back to a directory above")
-                    seen.add(entry.block)
+                    if entry.block in visited:
+                        raise _UnreadableError(f"{path} is the same directory as one above it")
+                    visited.add(entry.block)
                     waiting.append((path, entry.block, entry.size))
         return nodes
 
@@ -132,42 +136,47 @@ class _Directories:
         before = nodes.get(path)
         if before is not None:  # a file over 4 GiB has one record for each stretch of it (ECMA-119, 6.5.1)
             if before.kind != "file" or node.extent != before.extent + before.size:
-                raise _UnreadableError(f"{path} is listed twice, or lies in pieces")
-            node = replace(before, size=before.size + node.size)
+                raise _UnreadableError(f"{path} is listed twice, or is not contiguous")
+            node = replace(before, size=before.size + node.size, records=before.records + node.records)
         nodes[path] = node
 
     def _node(self, entry: _Entry) -> Node:
+        records = (entry.position,)
         if entry.link is not None or entry.mode & 0xF000 == _LINK_MODE:
             target = (entry.link or b"").decode("utf-8", errors="surrogateescape")
-            return Node(kind="link", modified=entry.modified, target=target)
+            return Node(kind="link", modified=entry.modified, target=target, records=records)
         if entry.is_directory:
-            return Node(kind="directory", modified=entry.modified)
+            return Node(kind="directory", modified=entry.modified, records=records)
         extent = entry.block * BLOCK + self._start if entry.size else 0
-        return Node(kind="file", modified=entry.modified, extent=extent, size=entry.size)
+        return Node(kind="file", modified=entry.modified, extent=extent, size=entry.size, records=records)
 
     def _read(self, block: int, size: int) -> bytes:
-        place = self._start + block * BLOCK
-        if place + size > self._end:
-            raise _UnreadableError(f"a directory at block {block} ends behind the image")
-        return os.pread(self._handle, size, place)
+        position = self._position(block)
+        if position + size > self._end:
+            raise _UnreadableError(f"a directory at block {block} extends past the end of the image")
+        return os.pread(self._handle, size, position)
+
+    def _position(self, block: int) -> int:
+        """The first byte of ``block`` on the device."""
+        return self._start + block * BLOCK
 
     def _find_rock_ridge(self, root: bytes) -> None:
-        """Remember how many bytes come before system use fields; the root directory's first record tells it."""
+        """Store how many bytes come before system use fields, which is in the root directory's first record."""
         fields = root[34 : root[0]]
         if fields[:2] != b"SP" or fields[4:6] != b"\xbe\xef":
-            raise _UnreadableError("it carries no Rock Ridge names")
+            raise _UnreadableError("it has no Rock Ridge names")
         self._skipped = fields[6]
 
-    def _entries(self, directory: bytes) -> Iterator[_Entry]:
+    def _entries(self, block: int, size: int) -> Iterator[_Entry]:
         """The records of a directory but its own and its parent's; records do not cross blocks (ECMA-119, 6.8.1.1)."""
-        place = 0
-        while place < len(directory):
-            length = directory[place]
+        directory, offset = self._read(block, size), 0
+        while offset < len(directory):
+            length = directory[offset]
             if not length:
-                place += BLOCK - place % BLOCK
+                offset += BLOCK - offset % BLOCK
                 continue
-            entry = self._entry(directory[place : place + length])
-            place += length
+            entry = self._entry(directory[offset : offset + length], self._position(block) + offset)
+            offset += length
             if entry.iso_name in (b"\0", b"\1") or entry.moved:
                 continue
             if not entry.name:
@@ -178,20 +187,20 @@ class _Directories:
                 entry.block, entry.size = entry.moved_to, _RECORD.unpack_from(self._read(entry.moved_to, BLOCK))[3]
             yield entry
 
-    def _entry(self, record: bytes) -> _Entry:
+    def _entry(self, record: bytes, position: int) -> _Entry:
         _, _, block, size, _, flags, length = _RECORD.unpack_from(record)
-        entry = _Entry(block=block, size=size, flags=flags, iso_name=record[33 : 33 + length])
-        for signature, field in self._fields(record[33 + length + (length + 1) % 2 + self._skipped :]):
+        entry = _Entry(position=position, block=block, size=size, flags=flags, iso_name=record[33 : 33 + length])
+        for signature, content in self._fields(record[33 + length + (length + 1) % 2 + self._skipped :]):
             if signature == b"NM":
-                entry.name += field[5:]
+                entry.name += content[5:]
             elif signature == b"PX":
-                entry.mode = int.from_bytes(field[4:6], "little")
+                entry.mode = int.from_bytes(content[4:6], "little")
             elif signature == b"TF":
-                entry.modified = _modified(field)
+                entry.modified = _modified(content)
             elif signature == b"SL":
-                entry.link = (entry.link or b"") + field[5:]
+                entry.link = (entry.link or b"") + content[5:]
             elif signature == b"CL":
-                entry.moved_to = int.from_bytes(field[4:8], "little")
+                entry.moved_to = int.from_bytes(content[4:8], "little")
             elif signature == b"RE":
                 entry.moved = True
         if entry.link is not None:
@@ -199,15 +208,15 @@ class _Directories:
         return entry
 
     def _fields(self, area: bytes) -> Iterator[tuple[bytes, bytes]]:
-        """The system use fields in ``area`` and in those areas where it goes on (SUSP 1.12, 5.1)."""
+        """The system use fields in ``area`` and in the areas that continue it (SUSP 1.12, 5.1)."""
         for _ in range(64):  # no record needs more areas; one that leads back to itself would never end
-            place, more = 0, b""
-            while len(area) - place >= 4 and area[place + 2] >= 4:
-                field = area[place : place + area[place + 2]]
-                place += len(field)
+            offset, more = 0, b""
+            while len(area) - offset >= 4 and area[offset + 2] >= 4:
+                field = area[offset : offset + area[offset + 2]]
+                offset += len(field)
                 if field[:2] == b"CE":
-                    block, offset, size = struct.unpack_from("<I4xI4xI", field, 4)
-                    more = self._read(block, offset + size)[offset:]
+                    block, skipped, size = struct.unpack_from("<I4xI4xI", field, 4)
+                    more = self._read(block, skipped + size)[skipped:]
                 elif field[:2] == b"ST":
                     break
                 else:
@@ -219,17 +228,17 @@ class _Directories:
 
 def _link(components: bytes) -> bytes:
     """Where a link points to, from the component records of its SL fields (RRIP 1.12, 4.1.3)."""
-    parts, place, whole = [], 0, True
-    while place + 2 <= len(components):
-        flags, length = components[place], components[place + 1]
-        named = {0x02: b".", 0x04: b"..", 0x08: b""}
-        part = named.get(flags & 0x0E, components[place + 2 : place + 2 + length])
+    parts, offset, whole = [], 0, True
+    while offset + 2 <= len(components):
+        flags, length = components[offset], components[offset + 1]
+        special = {0x02: b".", 0x04: b"..", 0x08: b""}
+        part = special.get(flags & 0x0E, components[offset + 2 : offset + 2 + length])
         if whole:
             parts.append(part)
         else:
             parts[-1] += part
         whole = not flags & 0x01
-        place += 2 + length
+        offset += 2 + length
     return b"/" if parts == [b""] else b"/".join(parts)
 
 
@@ -239,8 +248,8 @@ def _modified(field: bytes) -> float:
     flags = field[4]
     if not flags & 0x02 or flags & 0x80:
         return 0.0
-    place = 5 + 7 * (flags & 0x01)
-    years, month, day, hour, minute, second = field[place : place + 6]
-    quarters = int.from_bytes(field[place + 6 : place + 7], "little", signed=True)
+    offset = 5 + 7 * (flags & 0x01)
+    years, month, day, hour, minute, second = field[offset : offset + 6]
+    quarters = int.from_bytes(field[offset + 6 : offset + 7], "little", signed=True)
     zone = timezone(timedelta(minutes=15 * quarters))
     return datetime(1900 + years, month, day, hour, minute, second, tzinfo=zone).timestamp()

@@ -18,7 +18,7 @@ from isoforge.proof.boot.expectations import differences
 from isoforge.proof.boot.probe import probe
 from isoforge.proof.boot.probe_report import Report
 from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, accelerator, find_ovmf
-from isoforge.proof.boot.vmdk_overlay import Shown, show
+from isoforge.proof.boot.vmdk_overlay import BootImage, boot_image
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.run import run
@@ -131,9 +131,9 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
     hosts, selection = select_hosts(manifest, request)
     with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
         digest = other_core.submit(image_file, request.iso)
-        boot_image = show(request.iso, tree, Path(scratch))
+        disk = boot_image(request.iso, tree, Path(scratch))
         accelerator_name = accelerator()
-        specs = list(_specs(request, hosts, boot_image, accelerator_name))
+        specs = list(_specs(request, hosts, disk, accelerator_name))
         listen(0, len(specs), None)
         boots = _boot_all(request, manifest, specs, listen)
         iso = digest.result()
@@ -142,7 +142,7 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
         manifest=manifest,
         hosts=tuple(host.name for host in hosts),
         selection=selection,
-        boot_image=str(boot_image),
+        boot_image=str(disk),
         accelerator=accelerator_name,
         versions=versions,
         started_at=started_at,
@@ -206,7 +206,7 @@ def _versions(firmwares: Sequence[Firmware]) -> dict[str, str]:
 
 
 def _specs(
-    request: BootRequest, hosts: Sequence[HostFacts], boot_image: Shown, accelerator_name: str
+    request: BootRequest, hosts: Sequence[HostFacts], disk: BootImage, accelerator_name: str
 ) -> Iterator[tuple[HostFacts, BootSpec]]:
     for host in hosts:
         for firmware in request.firmwares:
@@ -214,8 +214,8 @@ def _specs(
                 yield (
                     host,
                     BootSpec(
-                        iso=boot_image.image,
-                        disk_format=boot_image.disk_format,
+                        iso=disk.image,
+                        disk_format=disk.disk_format,
                         firmware=firmware,
                         medium=medium,
                         menu_path=(*host.submenu, host.title),

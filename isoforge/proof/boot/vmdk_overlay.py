@@ -1,9 +1,8 @@
-"""The probe on an ISO whose initrd does not carry it: it rides behind that initrd, and the ISO itself stays as it is.
+"""An ISO whose initrd does not contain the probe, shown to a machine with the probe appended to that initrd.
 
-A machine is shown a medium that is laid together from the ISO's own sectors. Only the directory records of the
-initrds are other ones: they lead to a place inside the largest squashfs file, where the initrd's own sectors are seen
-again and the probe behind them. Boot records, partitions, menus, kernels and seeds are read from the ISO at the places
-where they lie on it.
+The machine is given a VMDK disk that is composed of the ISO's own sectors. Only the directory records of the initrds
+differ: they point into the largest squashfs file, where the initrd's own sectors appear again, followed by the probe.
+Boot records, partitions, menus, kernels and seeds are read from the ISO itself. The ISO is not changed.
 """
 
 from __future__ import annotations
@@ -17,32 +16,26 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.sectors import BLOCK, LBA, SYSTEM_AREA_BLOCKS
-from isoforge.image.tree import Node, View, view_start
+from isoforge.image.sectors import BLOCK, LBA
+from isoforge.image.tree import Node, View, read_tree, view_start
 from isoforge.iso_layout import CASPER
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import probe
 from isoforge.templates import shipped_templates
 
 VMDK = "vmdk"
-"""The disk format that QEMU can lay together from stretches of plain files."""
+"""The disk format that QEMU can compose of parts of plain files."""
 
 SMALL_INITRD = 64 << 20
-"""Bytes: an initrd that is made of the probe is smaller, that of a live system need not be unpacked to tell."""
-
-_PLACE = struct.Struct("<I")
-_DIRECTORY = 0x02
-
-SHORTEST = 34
-"""Bytes of the shortest directory record; what comes after the last one of a block is empty."""
+"""Bytes: an initrd that consists of the probe is smaller; a larger one, of a live system, need not be unpacked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shown:
-    """What a machine is shown in place of an ISO: ``image`` in the ``disk_format`` that QEMU calls it.
+class BootImage:
+    """The disk that a machine boots in place of an ISO: ``image``, whose format is QEMU's ``disk_format``.
 
-    ``initrds`` are the files that the probe rides behind (none: the ISO has it, and is shown as it is), ``hidden`` is
-    the file whose place they took.
+    ``initrds`` are the files that the probe is appended to (none: the ISO contains it and is used unchanged);
+    ``hidden`` is the file whose space they take.
     """
 
     image: Path
@@ -58,8 +51,8 @@ class Shown:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stretch:
-    """``size`` bytes of the file ``source`` from byte ``offset`` on, which the medium shows at byte ``start``."""
+class Segment:
+    """``size`` bytes of the file ``source`` from byte ``offset`` on, which appear at byte ``start`` of the disk."""
 
     start: int
     size: int
@@ -68,29 +61,29 @@ class Stretch:
 
     @property
     def end(self) -> int:
-        """The first byte behind it."""
+        """The first byte after it."""
         return self.start + self.size
 
 
-def show(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path) -> Shown:
-    """What a machine is to be shown so that the probe starts from ``iso``, whose files are ``tree``.
+def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path) -> BootImage:
+    """The disk to boot so that the probe starts from ``iso``, whose files are ``tree``.
 
-    What it takes is written into ``folder``, about as much as the probe; the ISO is only read. Raises ``BaseIsoError``
+    New parts are written into ``folder`` (about the size of the probe); the ISO is only read. Raises ``BaseIsoError``
     if the ISO has no initrd under /casper, or no squashfs file large enough to hide.
     """
-    initrds = {place: node for place, node in tree.items() if _is_initrd(place, node)}
+    initrds = {path: node for path, node in tree.items() if _is_initrd(path, node)}
     if not initrds:
         raise BaseIsoError(f"{iso} has no initrd under {CASPER}")
     with iso.open("rb") as file:
         if all(
             is_probe(os.pread(file.fileno(), min(node.size, SMALL_INITRD), node.extent)) for node in initrds.values()
         ):
-            return Shown(image=iso)
-        place, stretches = _laid(iso, file.fileno(), tree, initrds, folder)
+            return BootImage(image=iso)
+        hidden, overlay = _overlay(iso, file.fileno(), tree, initrds, folder)
     (folder / "iso").symlink_to(iso.resolve())
     image = folder / f"{iso.stem}.{VMDK}"
-    image.write_text(descriptor(stretches), "utf-8")
-    return Shown(image=image, disk_format=VMDK, initrds=tuple(sorted(initrds)), hidden=place)
+    image.write_text(descriptor(composed(overlay, iso.stat().st_size)), "utf-8")
+    return BootImage(image=image, disk_format=VMDK, initrds=tuple(sorted(initrds)), hidden=hidden)
 
 
 def is_probe(initrd: bytes) -> bool:
@@ -103,112 +96,85 @@ def is_probe(initrd: bytes) -> bool:
         return False
 
 
-def _is_initrd(place: PurePosixPath, node: Node) -> bool:
-    return place.parent == CASPER and "initrd" in place.name and node.kind == "file" and node.size > 0
+def _is_initrd(path: PurePosixPath, node: Node) -> bool:
+    return path.parent == CASPER and "initrd" in path.name and node.kind == "file" and node.size > 0
 
 
-def _laid(
+def _overlay(
     iso: Path,
     handle: int,
     tree: Mapping[PurePosixPath, Node],
     initrds: Mapping[PurePosixPath, Node],
     folder: Path,
-) -> tuple[PurePosixPath, list[Stretch]]:
-    """The file that is hidden, and the whole medium in stretches; what is new in them is written into ``folder``."""
-    riding = cpio.initrd(probe())
-    layers = {place: node for place, node in tree.items() if place.parent == CASPER and place.suffix == ".squashfs"}
-    hidden = max(layers, key=lambda place: layers[place].size, default=None)
-    needed = sum(node.size + len(riding) + 2 * BLOCK for node in initrds.values())
+) -> tuple[PurePosixPath, list[Segment]]:
+    """The file that is hidden, and the segments that differ from the ISO; new bytes are written into ``folder``."""
+    archive = cpio.initrd(probe())
+    layers = {path: node for path, node in tree.items() if path.parent == CASPER and path.suffix == ".squashfs"}
+    hidden = max(layers, key=lambda path: layers[path].size, default=None)
+    needed = sum(node.size + len(archive) + 2 * BLOCK for node in initrds.values())
     if hidden is None or layers[hidden].size < needed:
         raise BaseIsoError(f"{iso} has no squashfs file under {CASPER} of {needed >> 20} MiB or more")
     free = layers[hidden].extent
-    over: list[Stretch] = []
-    moved: dict[tuple[int, int], tuple[int, int]] = {}
+    overlay: list[Segment] = []
+    moves: dict[tuple[int, int], tuple[int, int]] = {}
     for number, node in enumerate(initrds.values()):
         whole = node.size - node.size % LBA
-        # The kernel takes another archive from a multiple of four bytes on, and zeros before it.
-        rest = _filled(os.pread(handle, node.size - whole, node.extent + whole)) + riding
+        # The kernel accepts another archive at a multiple of four bytes, with zeros before it.
+        rest = _padded(os.pread(handle, node.size - whole, node.extent + whole)) + archive
         tail = folder / f"probe-{number}"
-        tail.write_bytes(_filled(rest))
-        over.append(Stretch(start=free, size=whole, source="iso", offset=node.extent))
-        over.append(Stretch(start=free + whole, size=tail.stat().st_size, source=tail.name, offset=0))
-        moved[node.extent, node.size] = (free, whole + len(rest))
-        free = over[-1].end + -over[-1].end % BLOCK
-    over += _records(iso, handle, moved, folder / "records")
-    return hidden, list(in_order(over, iso.stat().st_size))
+        tail.write_bytes(_padded(rest))
+        overlay.append(Segment(start=free, size=whole, source="iso", offset=node.extent))
+        overlay.append(Segment(start=free + whole, size=tail.stat().st_size, source=tail.name, offset=0))
+        moves[node.extent, node.size] = (free, whole + len(rest))
+        free = overlay[-1].end + -overlay[-1].end % BLOCK
+    overlay += _records(iso, handle, moves, folder / "records")
+    return hidden, overlay
 
 
-def _records(iso: Path, handle: int, moved: Mapping[tuple[int, int], tuple[int, int]], file: Path) -> Iterator[Stretch]:
-    """The blocks of directories, of both views, that tell where the ``moved`` files lie, and how long they are."""
+def _records(iso: Path, handle: int, moves: Mapping[tuple[int, int], tuple[int, int]], file: Path) -> Iterator[Segment]:
+    """The directory blocks, in both views, whose records state the extent and size of the files in ``moves``.
+
+    In a record, these are at bytes 2 and 10, each in both byte orders (ECMA-119, 9.1).
+    """
     blocks: dict[int, bytearray] = {}
     for view in View:
         try:
-            start = view_start(iso, view)
+            start, tree = view_start(iso, view), read_tree(iso, view)
         except BaseIsoError:
-            continue  # no partition, no view through it: whoever needs it will miss it
-        for position, block, size in file_records(handle, start):
-            if (new := moved.get((start + block * BLOCK, size))) is None:
+            continue  # a medium without this view: a boot that needs it fails and shows why
+        for node in tree.values():
+            if (new := moves.get((node.extent, node.size))) is None:
                 continue
-            at = position - position % BLOCK
-            content = blocks.setdefault(at, bytearray(os.pread(handle, BLOCK, at)))
-            struct.pack_into("<I", content, position - at + 2, (new[0] - start) // BLOCK)
-            struct.pack_into(">I", content, position - at + 6, (new[0] - start) // BLOCK)
-            struct.pack_into("<I", content, position - at + 10, new[1])
-            struct.pack_into(">I", content, position - at + 14, new[1])
+            for position in node.records:
+                first = position - position % BLOCK
+                content = blocks.setdefault(first, bytearray(os.pread(handle, BLOCK, first)))
+                for offset, number in ((2, (new[0] - start) // BLOCK), (10, new[1])):
+                    struct.pack_into("<I", content, position - first + offset, number)
+                    struct.pack_into(">I", content, position - first + offset + 4, number)
     file.write_bytes(b"".join(blocks.values()))
-    for number, at in enumerate(blocks):
-        yield Stretch(start=at, size=BLOCK, source=file.name, offset=number * BLOCK)
+    for number, first in enumerate(blocks):
+        yield Segment(start=first, size=BLOCK, source=file.name, offset=number * BLOCK)
 
 
-def file_records(handle: int, start: int) -> Iterator[tuple[int, int, int]]:
-    """Each file's directory record in the view from byte ``start`` on: its first byte, and its file's block and size.
-
-    (ECMA-119, 9.1: length, -, first block, bytes …; a record does not cross a block, 6.8.1.1.)
-    """
-    volume = os.pread(handle, BLOCK, start + SYSTEM_AREA_BLOCKS * BLOCK)
-    waiting = [(_number(volume, 158), _number(volume, 166))]
-    seen = set(waiting)
-    while waiting:
-        block, size = waiting.pop()
-        first = start + block * BLOCK
-        directory = os.pread(handle, size, first)
-        place = 0
-        while place < len(directory):
-            if directory[place] < SHORTEST:
-                place += BLOCK - place % BLOCK
-                continue
-            found = _number(directory, place + 2), _number(directory, place + 10)
-            if not directory[place + 25] & _DIRECTORY:
-                yield first + place, *found
-            elif found not in seen:
-                seen.add(found)
-                waiting.append(found)
-            place += directory[place]
+def composed(overlay: Iterable[Segment], size: int) -> Iterator[Segment]:
+    """The ``size`` bytes of the ISO with ``overlay`` over it, from the first segment to the last."""
+    end = 0
+    for segment in sorted(overlay, key=lambda segment: segment.start):
+        if segment.start > end:
+            yield Segment(start=end, size=segment.start - end, source="iso", offset=end)
+        if segment.size:
+            yield segment
+        end = segment.end
+    if end < size:
+        yield Segment(start=end, size=size - end, source="iso", offset=end)
 
 
-def in_order(over: Iterable[Stretch], size: int) -> Iterator[Stretch]:
-    """The ``size`` bytes of the ISO with ``over`` laid over it, from the first stretch to the last."""
-    here = 0
-    for stretch in sorted(over, key=lambda stretch: stretch.start):
-        if stretch.start > here:
-            yield Stretch(start=here, size=stretch.start - here, source="iso", offset=here)
-        if stretch.size:
-            yield stretch
-        here = stretch.end
-    if here < size:
-        yield Stretch(start=here, size=size - here, source="iso", offset=here)
-
-
-def descriptor(stretches: Iterable[Stretch]) -> str:
-    """The text that tells QEMU to show ``stretches`` as one disk (VMware Virtual Disk Format 1.1, descriptor file)."""
-    extents = [f'RW {stretch.size // LBA} FLAT "{stretch.source}" {stretch.offset // LBA}\n' for stretch in stretches]
+def descriptor(segments: Iterable[Segment]) -> str:
+    """The text with which QEMU shows ``segments`` as one disk (VMware Virtual Disk Format 1.1, descriptor file)."""
+    extents = [f'RW {segment.size // LBA} FLAT "{segment.source}" {segment.offset // LBA}\n' for segment in segments]
     head = '# Disk DescriptorFile\nversion=1\nCID=fffffffe\nparentCID=ffffffff\ncreateType="twoGbMaxExtentFlat"\n'
     return head + "".join(extents)
 
 
-def _filled(content: bytes) -> bytes:
+def _padded(content: bytes) -> bytes:
     return content + bytes(-len(content) % LBA)
-
-
-def _number(content: bytes, place: int) -> int:
-    return int(_PLACE.unpack_from(content, place)[0])

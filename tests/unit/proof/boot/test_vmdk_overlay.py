@@ -1,32 +1,32 @@
-"""A medium laid together shows the ISO's own bytes, and in their midst what was laid over them."""
+"""A composed disk has the bytes of the ISO, and those of the overlay in their place."""
 
 from __future__ import annotations
 
 from isoforge.proof.boot import cpio
-from isoforge.proof.boot.vmdk_overlay import Stretch, descriptor, in_order, is_probe
+from isoforge.proof.boot.vmdk_overlay import Segment, composed, descriptor, is_probe
 from isoforge.templates import shipped_templates
 
-BEHIND = Stretch(start=4096, size=1024, source="probe-0", offset=0)
-RECORDS = Stretch(start=2048, size=2048, source="records", offset=2048)
+PROBE = Segment(start=4096, size=1024, source="probe-0", offset=0)
+RECORDS = Segment(start=2048, size=2048, source="records", offset=2048)
 
 
-def test_every_byte_is_shown_once_and_in_its_place() -> None:
-    laid = list(in_order([BEHIND, RECORDS], 8192))
-    assert laid == [
-        Stretch(start=0, size=2048, source="iso", offset=0),
+def test_every_byte_appears_once_and_in_its_place() -> None:
+    parts = list(composed([PROBE, RECORDS], 8192))
+    assert parts == [
+        Segment(start=0, size=2048, source="iso", offset=0),
         RECORDS,
-        BEHIND,
-        Stretch(start=5120, size=3072, source="iso", offset=5120),
+        PROBE,
+        Segment(start=5120, size=3072, source="iso", offset=5120),
     ]
-    assert [one.start for one in laid[1:]] == [one.end for one in laid[:-1]]
+    assert [one.start for one in parts[1:]] == [one.end for one in parts[:-1]]
 
 
-def test_nothing_laid_over_is_the_iso() -> None:
-    assert list(in_order([], 8192)) == [Stretch(start=0, size=8192, source="iso", offset=0)]
+def test_without_an_overlay_the_disk_is_the_iso() -> None:
+    assert list(composed([], 8192)) == [Segment(start=0, size=8192, source="iso", offset=0)]
 
 
 def test_the_descriptor_counts_in_sectors() -> None:
-    text = descriptor(in_order([RECORDS], 8192))
+    text = descriptor(composed([RECORDS], 8192))
     assert [line for line in text.splitlines() if line.startswith("RW")] == [
         'RW 4 FLAT "iso" 0',
         'RW 4 FLAT "records" 4',
