@@ -1,12 +1,12 @@
-# isoforge as a container: docker run --rm -v "$PWD:/work" isoforge multi …
+# isoforge as a container image: docker run --rm -v "$PWD:/work" isoforge multi …
 #
 #   docker build -t isoforge .                        builds, checks and verifies ISOs
-#   docker build -t isoforge-boot --target boot .     boots them too: the same, with QEMU and firmware (make docker/boot-test)
+#   docker build -t isoforge-boot --target boot .     also boots them: the same with QEMU and firmware (make docker/boot-test)
 #
-# Debian's Python, xorriso, age and gpgv; isoforge and what it needs from a lock with hashes, in a virtual environment.
+# Python, xorriso, age and gpgv come from Debian; isoforge and its locked dependencies are in a virtual environment.
 
 FROM debian:trixie-slim AS build
-# A file with the certificates that pip is to trust, for networks that have their own.
+# A file with additional CA certificates for pip, for networks with a TLS-inspecting proxy.
 ARG PIP_CERT
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates python3 python3-pip python3-venv \
@@ -43,5 +43,5 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/*
 USER isoforge
 
-# Without --target: the small one.
+# The default target: without QEMU.
 FROM tool

@@ -1,7 +1,7 @@
-# isoforge: an official Ubuntu ISO and an inventory in, one ISO that installs the whole fleet out.
+# isoforge: turns an official Ubuntu ISO and an inventory into one ISO that installs all hosts.
 #
-#   make demo     set up, and do the main job on a synthetic base ISO and the example hosts
-#   make test     set up, and run every test there is
+#   make demo     set up, and build an ISO of the example hosts on a synthetic base ISO
+#   make test     set up, and run every test
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -50,7 +50,7 @@ help:
 	@echo '                                              add a host; FACTS is the output of isoforge discover'
 	@echo 'make baremetal/list                           list the hosts of the inventory'
 	@echo 'make baremetal/validate                       check the inventory, secrets and seeds'
-	@echo 'make doctor                                   check what this machine lacks'
+	@echo 'make doctor                                   list what this machine lacks'
 	@echo 'make baremetal/clean                          remove rendered seeds and ISOs'
 	@echo
 	@echo 'make docker/image             build the container image, which builds ISOs'

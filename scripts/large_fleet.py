@@ -1,4 +1,4 @@
-"""An inventory of as many hosts as wanted, in groups of so many."""
+"""A generated inventory with any number of hosts, for benchmarks and tests of large fleets."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ network:
 def large_fleet(baremetal: Path, hosts: int, *, a_group: int = 40) -> tuple[str, ...]:
     """Write an inventory into ``baremetal`` and return the names of its hosts.
 
-    They are of one type, site-a-00001 and so on, each with a serial number that ends in its number, in the groups
-    rack_1, rack_2 … of ``a_group`` hosts each.
+    They are named site-a-00001 and so on and have one hardware type; each serial number ends in the number of the
+    host. The groups rack_1, rack_2 … contain ``a_group`` hosts each.
     """
     inventory = baremetal / "inventory"
     for name in ("group_vars/all", "group_vars/site_a", "profiles"):

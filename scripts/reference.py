@@ -1,6 +1,6 @@
 """The reference pages made from the code: docs/cli.md, docs/isoforge.1, docs/problems.md, tables of docs/inventory.md.
 
-`make docs` writes them; a test says when they are not what the code says.
+`make docs` writes them; a test fails when they are out of date.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ class Verb:
 
     name: str
     aliases: tuple[str, ...]
-    told: tuple[str, ...]
+    paragraphs: tuple[str, ...]
     example: str
     words: tuple[Word, ...]
 
@@ -92,7 +92,7 @@ def _verb(name: str, command: Any, aliases: tuple[str, ...]) -> Verb:
     return Verb(
         name=name,
         aliases=aliases,
-        told=tuple(filter(None, paragraphs)),
+        paragraphs=tuple(filter(None, paragraphs)),
         example=" ".join(example.split()),
         words=tuple(words),
     )
@@ -141,7 +141,7 @@ def exit_codes() -> list[tuple[str, str]]:
 def cli_page() -> str:
     """docs/cli.md."""
     every = verbs()
-    index = [f"| [`{verb.name}`](#isoforge-{verb.name}) | {_text(verb.told[0])} |\n" for verb in every[1:]]
+    index = [f"| [`{verb.name}`](#isoforge-{verb.name}) | {_text(verb.paragraphs[0])} |\n" for verb in every[1:]]
     codes = [f"| {code} | {_text(meaning)} |\n" for code, meaning in exit_codes()]
     return "".join(
         [
@@ -159,7 +159,7 @@ def cli_page() -> str:
 
 
 def _section(verb: Verb) -> str:
-    lines = [f"`{' '.join(verb.usage)}`", *map(_text, verb.told)]
+    lines = [f"`{' '.join(verb.usage)}`", *map(_text, verb.paragraphs)]
     if verb.example:
         lines.append(f"Example: `{verb.example}`")
     if verb.aliases:
@@ -248,7 +248,7 @@ def _synopsis(verb: Verb) -> Iterator[str]:
 
 
 def _paragraphs(verb: Verb) -> Iterator[str]:
-    for number, paragraph in enumerate(verb.told):
+    for number, paragraph in enumerate(verb.paragraphs):
         if number:
             yield ".PP"
         yield from _lines(paragraph)
@@ -269,10 +269,10 @@ def _variables(every: list[Verb]) -> list[tuple[str, str]]:
     return [
         *((name, f"The default of {option}.") for name, option in options.items()),
         ("NO_COLOR", "No colours, on a terminal too."),
-        ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE", "The key that opens secrets, or its file; handed on to sops."),
+        ("SOPS_AGE_KEY, SOPS_AGE_KEY_FILE", "The age key that decrypts secrets, or its file; passed on to sops."),
         (
             "SOURCE_DATE_EPOCH",
-            "Dates on the ISO follow from this one, in seconds since 1970, in place of the base ISO's.",
+            "The date of the ISO in seconds since 1970 (default: derived from the base ISO).",
         ),
     ]
 
@@ -289,7 +289,7 @@ def _roff(text: str) -> str:
 
 
 def pages() -> dict[Path, str]:
-    """Each page that is made from the code, and what it is to say."""
+    """Each page that is made from the code, and the text it must have."""
     inventory = DOCS / "inventory.md"
     by_hand, _, _ = inventory.read_text("utf-8").partition(MARK)
     return {

@@ -1,4 +1,4 @@
-"""`make bench`: how long isoforge takes and what it needs, as ratios to a copy of the base ISO in the same run."""
+"""`make bench`: time and resources that isoforge needs, relative to a copy of the base ISO in the same run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from scripts.large_fleet import large_fleet
 
 GB = 10**9
 FEWEST = 5
-"""Repetitions below which a median says little."""
+"""The fewest repetitions for a meaningful median."""
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""How long a method takes, and what its processes need at most while it works."""
+"""Measures how long a method takes, and the most memory and disk space that its processes use."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from time import perf_counter
 from scripts.bench.methods import Bench, Method, clear
 
 SAMPLE_S = 0.02
-"""Seconds between two looks at the processes, and at the files that they write."""
+"""Seconds between two samples of the processes and of the files that they write."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """The most that was seen: ``memory`` of all processes together (PSS), ``disk`` beyond the result; in bytes."""
+    """The largest samples: ``memory`` of all processes together (PSS), ``disk`` beyond the result; in bytes."""
 
     memory: int
     disk: int
@@ -36,7 +36,7 @@ def seconds(bench: Bench, method: Method) -> float:
 
 
 def watched(bench: Bench, method: Method) -> Peak:
-    """What ``method`` needs at most; looking takes time, so that this is no run to measure time by."""
+    """The most that ``method`` needs; sampling takes time, so time is measured in another run."""
     clear(bench.folder)
     seen = {"memory": 0, "disk": 0}
     ended = threading.Event()

@@ -1,4 +1,4 @@
-"""The ways to put a fleet's seeds onto an ISO that are measured against each other, and against a copy."""
+"""The methods that are compared: ways to put the seeds of a fleet onto an ISO, and a plain copy."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class Bench:
 
     @property
     def iso(self) -> Path:
-        """The ISO that comes out."""
+        """The resulting ISO."""
         return self.folder / "out.iso"
 
 
 Method = Callable[[Bench], None]
-"""Writes ``bench.iso``, synced; what it needs besides lies in ``bench.folder`` while it works."""
+"""Writes and syncs ``bench.iso``; its temporary files are in ``bench.folder``."""
 
 
 def copy(bench: Bench) -> None:
-    """What everything is measured by."""
+    """The unit of all measurements."""
     run("cp", bench.base, bench.iso)
     run("sync", bench.iso)
 
@@ -45,7 +45,7 @@ def isoforge(*options: str) -> Method:
 
     def build(bench: Bench) -> None:
         generated = bench.baremetal / "autoinstall"
-        generated.symlink_to(bench.folder)  # so that all that it writes lies where disk use is looked at
+        generated.symlink_to(bench.folder)  # so that everything it writes is in the folder whose size is sampled
         try:
             words = ("--all", "--name", "bench", "--render", "--ubuntu-iso", bench.base, "--baremetal", bench.baremetal)
             run(sys.executable, "-m", "isoforge", "multi", *words, *options)
@@ -57,7 +57,7 @@ def isoforge(*options: str) -> Method:
 
 
 def replay(bench: Bench) -> None:
-    """xorriso as it is: a folder more on the ISO, the boot records replayed. No menu, no checks, no digests."""
+    """Plain xorriso: one more folder on the ISO, boot records replayed. No menu, no checks, no digests."""
     seeds = bench.baremetal / "inventory"
     words = ("-outdev", bench.iso, "-map", seeds, "/nocloud", "-boot_image", "any", "replay")
     run("xorriso", "-no_rc", "-indev", bench.base, *words)
@@ -65,7 +65,7 @@ def replay(bench: Bench) -> None:
 
 
 def extract(bench: Bench) -> None:
-    """What most scripts do: unpack everything, add a folder, make an ISO of it. No checks, no digests."""
+    """What most scripts do: unpack everything, add a folder, build an ISO. No checks, no digests."""
     tree = bench.folder / "tree"
     run("xorriso", "-no_rc", "-osirrox", "on", "-indev", bench.base, "-extract", "/", tree)
     run("chmod", "-R", "u+w", tree)
@@ -95,4 +95,4 @@ METHODS: Mapping[str, Method] = {
     "xorriso -boot_image any replay": replay,
     "extract everything, mkisofs": extract,
 }
-"""What is measured, by the name that the table gives it."""
+"""The methods by their name in the tables."""

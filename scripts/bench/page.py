@@ -1,4 +1,4 @@
-"""What was measured, in tables, and how they get into a page."""
+"""Writes the measurements as tables into a page."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def tables(numbers: Numbers) -> str:
 
 
 def insert(page: str, text: str) -> str:
-    """``page`` with ``text`` between its two markers, in place of what was there."""
+    """``page`` with ``text`` in place of the text between its two markers."""
     before, _, rest = page.partition(BEGIN)
     _, there, after = rest.partition(END)
     if not there:
@@ -97,7 +97,7 @@ def _hosts(fleets: Mapping[int, Sequence[float]]) -> Iterator[Sequence[str]]:
 
 
 def _machine(folder: Path) -> Iterator[Sequence[str]]:
-    """What the numbers depend on; nothing that tells whose machine it is."""
+    """The properties of the machine that the numbers depend on; nothing that identifies its owner."""
     cpu = re.search(r"^model name\s*: (.*)$", Path("/proc/cpuinfo").read_text(), re.MULTILINE)
     memory = re.search(r"^MemTotal:\s*(\d+) kB", Path("/proc/meminfo").read_text(), re.MULTILINE)
     cores = len(os.sched_getaffinity(0))
