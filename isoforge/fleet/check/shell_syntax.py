@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from functools import lru_cache
+from typing import NamedTuple
 
 from isoforge.fleet.check.shell_words import FlawError, SyntaxFlaw, Words
 
@@ -18,6 +19,14 @@ _REDIRECTIONS = frozenset({"<", ">", ">>", "<&", ">&", "<>", ">|", "<<", "<<-"})
 _NAME = re.compile(r"[A-Za-z_]\w*")
 _CLOSING = frozenset({"then", "else", "elif", "fi", "do", "done", "esac", "in", "}"})
 """Words that end or continue a compound command, where a command could begin."""
+
+
+class _HereDocument(NamedTuple):
+    """Whether the lines up to ``delimiter`` may be indented with tabs, and whether sh expands what is in them."""
+
+    delimiter: str
+    strips_tabs: bool
+    is_expanded: bool
 
 
 class _TooDeepError(Exception):
@@ -44,7 +53,7 @@ class _Parser(Words):
 
     def __init__(self, text: str, depth: int = 0) -> None:
         super().__init__(text, depth)
-        self.documents: list[tuple[str, bool]] = []  # here-documents whose lines come after this one
+        self.documents: list[_HereDocument] = []  # those whose lines come after this one
 
     def commands(self, ends: Collection[str], *, may_be_empty: bool = False) -> None:
         """A list of commands up to one of ``ends`` (a reserved word, ``)`` or ``;;``) or to the end of the text."""
@@ -96,7 +105,7 @@ class _Parser(Words):
         elif word in _COMPOUND:
             self.word()
             _COMPOUND[word](self)
-        elif word in _CLOSING:
+        elif word in _CLOSING or word == "!":
             self.unexpected()
         else:
             self.simple()
@@ -203,21 +212,21 @@ class _Parser(Words):
     def redirection(self) -> bool:
         """Take one redirection, if there is one."""
         start = self.at
-        digits = re.compile(r"\d+(?=[<>])").match(self.text, self.skipped_blanks())
-        if digits:
-            self.at = digits.end()
+        if number := self.descriptor():
+            self.at = number.end()
         operator = self.operator()
         if operator not in _REDIRECTIONS:
             self.at = start
             return False
         self.take(operator)
-        if self.operator() is not None or self.at >= len(self.text):
+        if self.operator() is not None or self.at >= len(self.text) or self.descriptor():
             raise FlawError(f"{operator} has no file after it")
         start = self.at
-        self.word()
+        self.word(expanded=not operator.startswith("<<"))
         if operator.startswith("<<"):
-            delimiter = re.sub(r"\\(.)|['\"]", r"\1", self.text[start : self.at].strip())
-            self.documents.append((delimiter, operator == "<<-"))
+            word = self.text[start : self.at].strip()
+            delimiter = re.sub(r"\\(.)|['\"]", r"\1", word)
+            self.documents.append(_HereDocument(delimiter, operator == "<<-", delimiter == word))
             if not self.text[self.at :].partition("\n")[2].strip():
                 message = (
                     f"the here-document {operator}{delimiter} has no lines of its own: write the command as a block (|)"
@@ -237,14 +246,15 @@ class _Parser(Words):
             self.take("\n")
 
     def here_documents(self) -> None:
-        """Skip the lines of the here-documents that begin behind this line's end."""
-        for delimiter, strips_tabs in self.documents:
+        """Take the lines of the here-documents that begin behind this line's end."""
+        for document in self.documents:
             while self.at < len(self.text):
                 end = self.text.find("\n", self.at)
                 line = self.text[self.at :] if end < 0 else self.text[self.at : end]
-                self.at = len(self.text) if end < 0 else end + 1
-                if (line.lstrip("\t") if strips_tabs else line) == delimiter:
+                if (line.lstrip("\t") if document.strips_tabs else line) == document.delimiter:
+                    self.at = len(self.text) if end < 0 else end + 1
                     break
+                self.document_line(expanded=document.is_expanded)
         self.documents = []
 
     def is_at(self, ends: Collection[str]) -> bool:

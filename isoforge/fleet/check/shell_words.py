@@ -9,6 +9,10 @@ from typing import NamedTuple, NoReturn
 
 _OPERATOR = re.compile(r"&&|\|\||;;|<<-|<<|>>|<&|>&|<>|>\||[&|;()<>\n]")
 _BREAK = re.compile(r"[\s;&|<>()]")
+_WORD = re.compile(r"(?:\\\n|[^\s;&|<>()])*")
+"""A word without quotes, which may go on behind a backslash on the next line."""
+
+_DESCRIPTOR = re.compile(r"\d+(?=[<>])")
 _BLANKS = re.compile(r"(?:[ \t]|\\\n)+")
 
 
@@ -59,17 +63,27 @@ class Words(ABC):
         """The word ahead if it is written plainly, without quotes and expansions; "" if it is not."""
         if self.operator() is not None or self.at >= len(self.text):
             return None
-        end = _BREAK.search(self.text, self.at)
-        word = self.text[self.at : end.start() if end else len(self.text)]
+        written = _WORD.match(self.text, self.at)
+        word = written[0].replace("\\\n", "") if written else ""
         return "" if re.search(r"[\\'\"$`]", word) else word
 
-    def word(self) -> None:
-        """Take one word: plain characters, quotes and expansions up to a blank or an operator."""
+    def descriptor(self) -> re.Match[str] | None:
+        """The number of a file descriptor ahead, with a redirection right after it."""
+        return _DESCRIPTOR.match(self.text, self.skipped_blanks())
+
+    def word(self, *, expanded: bool = True) -> None:
+        """Take one word: plain characters, quotes and expansions up to a blank or an operator.
+
+        In a here-document's delimiter, which is not ``expanded``, $ and ` are characters like any other.
+        """
         self.at = self.skipped_blanks()
         if self.at >= len(self.text) or _BREAK.match(self.text, self.at):
             self.unexpected()
         while self.at < len(self.text) and not _BREAK.match(self.text, self.at):
-            self.piece(in_double=False)
+            if not expanded and self.text[self.at] in "$`":
+                self.at += 1
+            else:
+                self.piece(in_double=False)
         self.at = self.skipped_blanks()
 
     def piece(self, *, in_double: bool) -> None:
@@ -95,7 +109,7 @@ class Words(ABC):
         elif self.text.startswith("${", self.at):
             self.parameter(in_double=in_double)
         else:
-            self.at += 1
+            self.at += 2 if self.text.startswith("$$", self.at) else 1
 
     def closing(self, char: str, start: int, otherwise: str) -> int:
         end = self.text.find(char, start)
@@ -125,20 +139,32 @@ class Words(ABC):
 
     def arithmetic(self) -> None:
         self.at += 3
-        depth = 2
-        while depth:
+        depth = 0
+        while depth or not self.text.startswith("))", self.at):
             if self.at >= len(self.text):
                 raise FlawError("$(( is not closed")
             char = self.text[self.at]
             if char in "()":
-                depth += 1 if char == "(" else -1
+                depth = max(0, depth + (1 if char == "(" else -1))
             if char in "$`\\":
                 self.piece(in_double=True)
             else:
                 self.at += 1
+        self.at += 2
+
+    def document_line(self, *, expanded: bool) -> None:
+        """Take a line of a here-document, and the lines on which an expansion in it goes on."""
+        while self.at < len(self.text):
+            char = self.text[self.at]
+            if expanded and char in "$`\\":
+                self.piece(in_double=True)
+            else:
+                self.at += 1
+                if char == "\n":
+                    return
 
     def parameter(self, *, in_double: bool) -> None:
-        self.at += 2
+        self.at += 3 if self.text.startswith("${$", self.at) else 2
         while not self.text.startswith("}", self.at):
             if self.at >= len(self.text):
                 raise FlawError("${ is not closed")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isoforge.fleet.check.shell import bashisms
+from isoforge.fleet.check.shell_syntax import syntax_flaw
 
 
 @pytest.mark.parametrize(
@@ -90,3 +91,18 @@ def test_what_sh_takes_is_left_alone(command: str) -> None:
 @pytest.mark.parametrize("command", ["echo 'open", 'echo "open', "cat <<EOF\nopen", "\\", "'", "${", "[[", ""])
 def test_unfinished_command_is_read_to_its_end(command: str) -> None:
     assert list(bashisms(command)) == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["if a; then b; fi\\\n&& c", "echo $${", "x=$((1 + (2)))", "x=$(( $(a) ) ))", "cat <<'EOF'\n$(a\nEOF\n"],
+)
+def test_what_sh_can_parse_has_no_flaw(command: str) -> None:
+    assert syntax_flaw(command) is None
+
+
+@pytest.mark.parametrize(
+    "command", ["a | ! b", "f() ! a", "a 2>2>b", "cat <<EOF\n$(a\nEOF\n", "x=$((1", "cat <<EOF\n`a\nEOF\n"]
+)
+def test_what_sh_cannot_parse_has_a_flaw(command: str) -> None:
+    assert syntax_flaw(command)
