@@ -1,4 +1,4 @@
-"""What a machine is, asked of itself: by a small shell script, here or at the other end of ssh."""
+"""Hardware facts of a machine, collected by a small shell script, here or over ssh."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ from isoforge.run import run
 from isoforge.templates import shipped_templates
 
 _DESTINATION = re.compile(r"(ssh://)?([A-Za-z0-9_][A-Za-z0-9_.-]*@)?(\[[\w:.%]+\](:\d+)?|[A-Za-z0-9][\w.:-]*)")
-"""USER@HOST, HOST or ssh://USER@HOST:PORT, and nothing that ssh would take for an option."""
+"""USER@HOST, HOST or ssh://USER@HOST:PORT, but nothing that ssh would read as an option."""
 
 _CONNECT_S = 15
 """How long ssh may take to reach the machine, in seconds."""
 
 _HINTS = {
-    "Host key verification failed": "connect once by hand and look at the key's fingerprint: ssh {}",
-    "Permission denied": "nobody is there to type a password: log in with a key (ssh-copy-id {})",
-    "Could not resolve": "is the name right?",
+    "Host key verification failed": "connect once by hand and verify the fingerprint of its key: ssh {}",
+    "Permission denied": "passwords are not supported; install your key first (ssh-copy-id {})",
+    "Could not resolve": "check the host name",
 }
-"""What ssh complains of, and what helps."""
+"""Errors of ssh, and what to do about them."""
 
 
 def discover(destination: str | None = None) -> Facts:
     """The facts of this machine, or of the one that ssh reaches at ``destination``.
 
-    The far side needs a POSIX shell; nothing is written there. ssh never asks: neither for a password nor about an
-    unknown host key. Raises ``UsageError`` for a destination that is none, ``ToolError`` if the machine cannot be
-    reached or gives no answer.
+    The remote machine needs a POSIX shell; nothing is written there. ssh never prompts: neither for a password nor
+    about an unknown host key. Raises ``UsageError`` for an invalid destination, ``ToolError`` if the machine cannot be
+    reached or its output is incomplete.
     """
     script = (shipped_templates() / "discover.sh").read_text("utf-8")
-    if destination is None:  # "" is a variable that was not set: this machine is not meant
+    if destination is None:  # not for "", which comes from a variable that was not set
         return read_facts(run("sh", "-s", stdin=script, env=_kept("ISOFORGE_ROOT")))
     if not _DESTINATION.fullmatch(destination):
-        raise UsageError(f"--ssh {destination!r} is no USER@HOST")
-    try:  # the person's ssh-agent holds their unlocked keys
-        told = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_kept("SSH_AUTH_SOCK"))
+        raise UsageError(f"invalid value {destination!r} for --ssh", hint="use USER@HOST, HOST or ssh://USER@HOST:PORT")
+    try:  # the user's ssh-agent holds their unlocked keys
+        output = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_kept("SSH_AUTH_SOCK"))
     except ToolError as failure:
         hint = next((hint for words, hint in _HINTS.items() if words in failure.message), "")
-        said = failure.message.splitlines()[-1].removeprefix("ssh exited with status 255: ")
-        raise ToolError(f"{destination}: {said}", hint=hint.format(destination) or failure.hint) from failure
-    return read_facts(told)
+        reason = failure.message.splitlines()[-1].removeprefix("ssh exited with status 255: ")
+        raise ToolError(f"{destination}: {reason}", hint=hint.format(destination) or failure.hint) from failure
+    return read_facts(output)
 
 
 def _options() -> list[str]:
@@ -50,5 +50,5 @@ def _options() -> list[str]:
 
 
 def _kept(variable: str) -> dict[str, str]:
-    """That variable of this program's environment, if it is set there."""
+    """``variable`` of this program's environment, if it is set there."""
     return {variable: os.environ[variable]} if variable in os.environ else {}

@@ -1,4 +1,4 @@
-"""A working tree for those who start: the example inventory, and what keeps private things out of git."""
+"""A new working tree: the example inventory, and what keeps private files out of git."""
 
 from __future__ import annotations
 
@@ -13,19 +13,22 @@ _AGE_RECIPIENT = re.compile(r"age1[02-9ac-hj-np-z]{58}")
 """A public key of age: bech32 with the prefix ``age`` (age's specification, "X25519 recipient stanza")."""
 
 
-def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
-    """Lay a first fleet out in ``folder`` and return the files that are new or longer.
+def create_tree(folder: Path, *, recipient: str | None = None) -> list[Path]:
+    """Create a working tree in ``folder`` and return the files that are new or were extended.
 
     baremetal/inventory/ holds the commented examples, ``Makefile`` the guide's targets, ``.sops.yaml`` the rule by
-    which secrets are encrypted (for ``recipient``, the public half of an age key; only explained without one),
-    ``.gitignore`` what git must not see. Raises ``OutputError`` if there is an inventory already; what is
-    there is kept. ``UsageError`` for a recipient that is none.
+    which secrets are encrypted (for ``recipient``, a public age key; only explained without one), ``.gitignore`` what
+    git must not track. Existing files are kept. Raises ``OutputError`` if there is an inventory already,
+    ``UsageError`` for an invalid recipient.
     """
     inventory = folder / "baremetal/inventory"
     if recipient is not None and not _AGE_RECIPIENT.fullmatch(recipient):
-        raise UsageError("the recipient is no public key of age", hint="age-keygen -y ~/.config/sops/age/keys.txt")
+        raise UsageError(
+            "--age-recipient is not a valid public age key",
+            hint="print yours with age-keygen -y ~/.config/sops/age/keys.txt",
+        )
     if inventory.exists():
-        raise OutputError(f"{inventory} is there already", hint="start in another folder")
+        raise OutputError(f"{inventory} already exists", hint="use another folder")
     try:
         shutil.copytree(shipped_inventory(), inventory)
         written = sorted(path for path in inventory.rglob("*") if path.is_file())
@@ -36,17 +39,17 @@ def start(folder: Path, *, recipient: str | None = None) -> list[Path]:
         if _ignore(folder / ".gitignore"):
             written.append(folder / ".gitignore")
     except OSError as failure:
-        raise OutputError(f"{failure.filename or folder} cannot be written: {failure.strerror}") from failure
+        raise OutputError(f"cannot write {failure.filename or folder}: {failure.strerror}") from failure
     return written
 
 
 def _ignore(file: Path) -> bool:
-    """Add to the .gitignore ``file`` the lines that it lacks; whether there were any."""
+    """Add the missing lines to the .gitignore ``file``; returns whether there were any."""
     before = file.read_text("utf-8") if file.exists() else ""
     wanted = render("init/gitignore.j2", {}).splitlines()
-    lacking = [line for line in wanted if line not in before.splitlines()]
-    if not any(line and not line.startswith("#") for line in lacking):
+    missing = [line for line in wanted if line not in before.splitlines()]
+    if not any(line and not line.startswith("#") for line in missing):
         return False
     gap = "" if not before or before.endswith("\n") else "\n"
-    file.write_text(before + gap + "\n".join(lacking) + "\n", "utf-8")
+    file.write_text(before + gap + "\n".join(missing) + "\n", "utf-8")
     return True

@@ -1,4 +1,4 @@
-"""A new host in an inventory that is there: its line in hosts.yml and its own file, both or neither."""
+"""A new host in an existing inventory: its line in hosts.yml and its own file, both or neither."""
 
 from __future__ import annotations
 
@@ -28,19 +28,19 @@ from isoforge.workspace import Workspace
 from isoforge.yaml_reader import read
 from isoforge.yaml_tree import Node, Origin, empty, plain, planted
 
-FOUND = ("match", "storage", "network")
-"""The keys that facts about a machine may hold; the rest is for people to decide."""
+FACT_KEYS = ("match", "storage", "network")
+"""The keys that hardware facts may contain; all other values are the user's to choose."""
 
 PLACEHOLDER = "REPLACE-{}"
-"""What stands for the serial number of a host's disk before somebody knows it: another one for each host."""
+"""Stands for the serial number of a host's disk until it is known; different for each host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Newcomer:
-    """A host to be added. ``facts`` is YAML as `isoforge discover` prints it, from ``facts_file``.
+class NewHost:
+    """A host to add. ``facts`` is YAML as printed by `isoforge discover`, read from ``facts_file``.
 
-    ``overlay`` puts it into inventory-local/. ``address`` has its prefix length; with ``facts`` it takes the place of
-    their ``dhcp4: true``.
+    ``overlay`` writes it to inventory-local/. ``address`` includes its prefix length; it replaces the ``dhcp4: true``
+    of ``facts``.
     """
 
     name: str
@@ -55,26 +55,25 @@ class Newcomer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Added:
-    """What was written, the host's own file first, and what is still to be done before the host can be installed."""
+class NewHostResult:
+    """The files written, the host's own first, and notes on what is missing before the host can be installed."""
 
     files: tuple[Path, ...]
-    to_do: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
-def add_host(baremetal: Path, new: Newcomer) -> Added:
+def add_host(baremetal: Path, new: NewHost) -> NewHostResult:
     """Add ``new`` to the inventory in ``baremetal``.
 
-    Raises ``UsageError`` for names and addresses that are none, ``InventoryError`` for a host that is there already, a
-    profile that is not, facts that are wrong or another host's, and a hosts.yml that cannot be edited safely (with the
-    lines to add); ``OutputError`` if it cannot be written. Nothing has changed then.
+    Raises ``UsageError`` for invalid names and addresses, ``InventoryError`` for a host that already exists, an unknown
+    profile, facts that are invalid or those of another host, and a hosts.yml that cannot be edited safely (with the
+    lines to add); ``OutputError`` if it cannot be written. Nothing is changed then.
     """
-    _refuse_words(new)
+    _refuse_invalid(new)
     tree = Tree(root=baremetal / TREES[new.overlay], problems=[])
-    with _alone(baremetal):
+    with _locked(baremetal):
         inventory = survey(baremetal)
-        about = [one for one in inventory.problems if one.file == str(tree.hosts_file)]
-        refuse_if_any(one for one in about if not one.hosts)
+        refuse_if_any(one for one in inventory.problems if one.file == str(tree.hosts_file) and not one.hosts)
         _refuse_clashes(baremetal, inventory, new)
         text = _host_file(baremetal, new)
         _refuse_twins(inventory, foreseen(baremetal, new.name, group=new.group, values=_values(text, new)))
@@ -86,70 +85,70 @@ def add_host(baremetal: Path, new: Newcomer) -> Added:
             raise OutputError(failure.message, hint="nothing was changed") from failure
         host = foreseen(baremetal, new.name, group=new.group, values=empty(Origin(file=str(own), line=0)))
     is_new = new.group and new.group not in inventory.groups
-    created = [f"group {new.group} is new{did_you_mean(new.group, inventory.groups)}"] if is_new else []
+    created = [f"created group {new.group}{did_you_mean(new.group, inventory.groups)}"] if is_new else []
     problems = review_host(host, templates=Workspace(baremetal=baremetal).templates)
-    return Added(files=(own, tree.hosts_file), to_do=(*created, *(str(problem) for problem in problems)))
+    return NewHostResult(files=(own, tree.hosts_file), notes=(*created, *(str(problem) for problem in problems)))
 
 
-def _refuse_words(new: Newcomer) -> None:
-    """``UsageError`` that names every word which cannot be meant."""
+def _refuse_invalid(new: NewHost) -> None:
+    """Raise one ``UsageError`` that lists every invalid name and address."""
     wrong = []
     if not re.fullmatch(HOST_NAME, new.name) or new.name == DETECT or "_" in new.name or new.name.endswith(("-", ".")):
-        wrong.append(f"{new.name!r} is no name for a host: letters, digits and hyphens, at most 63")
+        wrong.append(f"invalid host name {new.name!r} (use letters, digits and hyphens, at most 63)")
     if new.group and not re.fullmatch(GROUP_NAME, new.group):
-        wrong.append(f"{new.group!r} is no name for a group: letters, digits and underscores")
+        wrong.append(f"invalid group name {new.group!r} (use letters, digits and underscores)")
     if new.profile and not re.fullmatch(HOST_NAME, new.profile):
-        wrong.append(f"{new.profile!r} is no name of a profile")
-    given = f"{new.address} {new.gateway}".strip()
+        wrong.append(f"invalid profile name {new.profile!r} (use the name of a file in profiles/hardware/)")
+    addresses = f"{new.address} {new.gateway}".strip()
     try:
         interface = ipaddress.ip_interface(new.address) if new.address else None
         gateway = ipaddress.ip_address(new.gateway) if new.gateway else None
-        if "%" in given:
-            wrong.append(f"{given} names a card after %: leave that out")
+        if "%" in addresses:
+            wrong.append(f"{addresses} contains a zone (%card): remove it")
         elif gateway is not None and interface is None:
-            wrong.append(f"the gateway {gateway} needs an --address beside it")
+            wrong.append(f"--gateway {gateway} needs --address")
         elif interface is not None and "/" not in new.address:
-            wrong.append(f"{new.address} lacks its prefix length, as in {new.address}/24")
+            wrong.append(f"--address {new.address} has no prefix length (for example {new.address}/24)")
         elif gateway is not None and interface is not None and gateway not in interface.network:
-            wrong.append(f"the gateway {gateway} is not in the network of --address {new.address}")
+            wrong.append(f"--gateway {gateway} is not in the network of --address {new.address}")
     except ValueError:
-        wrong.append(f"{given} is no address: --address 192.0.2.11/24 --gateway 192.0.2.1")
+        wrong.append(f"invalid address: {addresses} (for example --address 192.0.2.11/24 --gateway 192.0.2.1)")
     if wrong:
         raise UsageError("; ".join(wrong))
 
 
-def _refuse_clashes(baremetal: Path, inventory: Inventory, new: Newcomer) -> None:
-    """``InventoryError`` if the host is there already in any way, or its profile is not."""
+def _refuse_clashes(baremetal: Path, inventory: Inventory, new: NewHost) -> None:
+    """Raise ``InventoryError`` if the host already exists in any way, or its profile does not."""
     for host in inventory.hosts:
         if host.name == new.name:
-            raise InventoryError(f"there is a host {new.name} already, in {host.origin}", hint="nothing has changed")
+            raise InventoryError(f"host {new.name} already exists in {host.origin}", hint="choose another name")
         if host.name.lower() == new.name.lower():
-            text = f"{new.name} differs from {host.name} in capitals only"
-            raise InventoryError(text, hint="people and file systems take them for the same")
+            text = f"{new.name} differs from {host.name} in upper and lower case only"
+            raise InventoryError(text, hint="choose another name: some file systems treat the two as the same")
     groups = {"all", "ungrouped", new.group, *inventory.groups}
     if new.name in groups or new.group in [host.name for host in inventory.hosts]:
         name = new.name if new.name in groups else new.group
-        raise InventoryError(f"{name} would be both a host and a group", hint="take another name for one of them")
+        raise InventoryError(f"{name} would be both a host and a group", hint="choose another name for one of them")
     trees = [Tree(root=baremetal / name, problems=[]) for name in TREES]
     for tree in trees:
-        place = tree.names("host_vars").get(new.name)
-        if place:
-            text = f"{place} is there already, for a host that hosts.yml does not name"
-            raise InventoryError(text, hint="move it away, or write the host into hosts.yml")
+        path = tree.names("host_vars").get(new.name)
+        if path:
+            text = f"{path} already exists, but hosts.yml has no host {new.name}"
+            raise InventoryError(text, hint="remove it, or add the host to hosts.yml")
     profiles = [name for tree in trees for name in tree.names("profiles/hardware")]
     if new.profile and new.profile not in profiles:
-        known = f"there are: {', '.join(sorted(set(profiles)))}" if profiles else "there are none"
-        raise InventoryError(f"there is no profile {new.profile}{did_you_mean(new.profile, profiles)}", hint=known)
+        known = f"choose from {', '.join(sorted(set(profiles)))}" if profiles else "profiles/hardware/ is empty"
+        raise InventoryError(f"unknown profile {new.profile!r}{did_you_mean(new.profile, profiles)}", hint=known)
 
 
-def _host_file(baremetal: Path, new: Newcomer) -> str:
+def _host_file(baremetal: Path, new: NewHost) -> str:
     """The text of the host's main.yml."""
     if new.facts:
         _refuse_facts(new)
         facts = _static(new) if new.address else new.facts
     else:
-        said = {"hardware_profile": new.profile} if new.profile else {}
-        host = foreseen(baremetal, new.name, group=new.group, values=planted(said, Origin(file="", line=0)))
+        own = {"hardware_profile": new.profile} if new.profile else {}
+        host = foreseen(baremetal, new.name, group=new.group, values=planted(own, Origin(file="", line=0)))
         has_disk = any(host.node.at(path) for path in (("storage", "disk"), ("storage", "disks")))
         facts = host_vars(
             Facts(),
@@ -166,41 +165,42 @@ def _host_file(baremetal: Path, new: Newcomer) -> str:
     return render("init/host.yml.j2", values)
 
 
-def _refuse_facts(new: Newcomer) -> None:
-    """``InventoryError`` with everything that is wrong with the facts."""
+def _refuse_facts(new: NewHost) -> None:
+    """Raise one ``InventoryError`` that lists everything that is wrong with the facts."""
     problems: list[Problem] = []
     node = mapping_of(read(new.facts, new.facts_file), new.facts_file, problems)
     if node is not None and node.mapping is not None:
         for key, child in node.mapping.items():
-            if key not in FOUND:
-                message = f"facts about a machine are {', '.join(FOUND)}: write this into the host's file later"
+            if key not in FACT_KEYS:
+                message = f"hardware facts have {', '.join(FACT_KEYS)} only: move this to the host's file afterwards"
                 line = child.origin.line
                 problems.append(Problem(id="key-unknown", file=new.facts_file, line=line, key=key, message=message))
         problems += check_values(node, "facts")
     elif not problems:
-        text = "is no YAML as isoforge discover prints it"
+        text = "must be the output of isoforge discover"
         problems.append(Problem(id="wrong-type", file=new.facts_file, message=text))
     refuse_if_any(dict.fromkeys(problems))
 
 
-def _static(new: Newcomer) -> str:
+def _static(new: NewHost) -> str:
     """The facts with the static address in place of their one ``dhcp4: true``."""
     lines = new.facts.splitlines()
-    places = [number for number, line in enumerate(lines) if re.match(r" +dhcp4: true\b", line)]
-    if len(places) != 1:
+    positions = [number for number, line in enumerate(lines) if re.match(r" +dhcp4: true\b", line)]
+    if len(positions) != 1:
         raise UsageError(
-            f"--address takes the place of one `dhcp4: true`, and the facts have {len(places) or 'none'}",
-            hint="write the address into the host's file afterwards",
+            f"--address replaces one `dhcp4: true`, but the facts have {len(positions) or 'none'}",
+            hint="add the address to the host's file afterwards",
         )
-    before, line, after = lines[: places[0]], lines[places[0]], lines[places[0] + 1 :]
+    position = positions[0]
+    before, line, after = lines[:position], lines[position], lines[position + 1 :]
     indent = line[: len(line) - len(line.lstrip(" "))]
     gateway = f'gateway: "{new.gateway}"' if new.gateway else "# gateway: …"
     static = [f'addresses: ["{new.address}"]', gateway, "# nameservers:", "#   addresses: […]"]
     return "\n".join([*before, *(indent + one for one in static), *after]) + "\n"
 
 
-def _values(text: str, new: Newcomer) -> Node:
-    """What the host's file will say; ``InventoryError`` if facts and words together are no file of values."""
+def _values(text: str, new: NewHost) -> Node:
+    """The values of the host's new file; ``InventoryError`` if facts and options together are not valid YAML."""
     problems: list[Problem] = []
     file = f"host_vars/{new.name}/main.yml"
     node = mapping_of(read(text, file), file, problems)
@@ -209,15 +209,15 @@ def _values(text: str, new: Newcomer) -> Node:
 
 
 def _refuse_twins(inventory: Inventory, new: Host) -> None:
-    """``InventoryError`` if another host is already known by the same serial number or UUID, or has the same disk."""
+    """Raise ``InventoryError`` if another host has the same serial number, UUID or disk."""
     for host in inventory.hosts:
         for key in ("serial", "uuid"):
             mine, other = getattr(new.match, key), getattr(host.match, key)
             if mine and other and normalised(mine) in both_orders(other):
-                raise InventoryError(f"{host.name} is this machine already: match.{key} {other}", hint=str(host.origin))
+                raise InventoryError(f"host {host.name} has the same match.{key}: {other}", hint=f"see {host.origin}")
         mine, other = (_serial(one) for one in (new, host))
         if mine and mine == other:
-            raise InventoryError(f"{host.name} has this disk already: storage.disk.serial {other}")
+            raise InventoryError(f"host {host.name} has the same disk serial: {other}", hint=f"see {host.origin}")
 
 
 def _serial(host: Host) -> str:
@@ -225,26 +225,27 @@ def _serial(host: Host) -> str:
     return str(plain(node)) if node is not None else ""
 
 
-def _hosts_file(file: Path, new: Newcomer) -> str:
-    """hosts.yml with the host in it; ``InventoryError`` says what to add where it cannot be edited."""
+def _hosts_file(file: Path, new: NewHost) -> str:
+    """hosts.yml with the host added; ``InventoryError`` with the lines to add if it cannot be edited."""
     try:
         with file.open(encoding="utf-8", newline="") as stream:
             text = stream.read()
     except FileNotFoundError:
-        text = "# Machines of your own: hosts that git does not see. The shape is that of ../inventory/hosts.yml.\n"
+        text = "# Hosts that git does not track, in the format of ../inventory/hosts.yml.\n"
     except (OSError, UnicodeDecodeError) as failure:
-        raise InventoryError(f"{file} cannot be read: {failure}") from failure
+        reason = failure.strerror if isinstance(failure, OSError) else "not valid UTF-8"
+        raise InventoryError(f"cannot read {file}: {reason}") from failure
     edited = with_host(text, new.name, new.group)
     if edited is None:
         raise InventoryError(
-            f"{file} is written in a way that is not edited by program; nothing has changed",
-            hint=f"write the host into it yourself: {lines_for(new.name, new.group)}",
+            f"{file} cannot be edited automatically; nothing was changed",
+            hint=f"add the host yourself: {lines_for(new.name, new.group)}",
         )
     return edited
 
 
 @contextlib.contextmanager
-def _alone(baremetal: Path) -> Iterator[None]:
+def _locked(baremetal: Path) -> Iterator[None]:
     """Wait for another process that adds a host, whose line in hosts.yml would be overwritten."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError, OutputError):  # no inventory, as `survey` reports, or no locks

@@ -40,9 +40,9 @@ def init(
 
     Example: isoforge init my-fleet
     """
-    from isoforge.init import start
+    from isoforge.init import create_tree
 
-    for file in start(folder, recipient=age_recipient):
+    for file in create_tree(folder, recipient=age_recipient):
         typer.echo(file)
     typer.echo(_next_steps(folder, has_recipient=age_recipient is not None), err=True)
 
@@ -83,11 +83,11 @@ def new_host(
 
     Example: isoforge new-host site-a-m710q3 --profile lenovo-m710q --group site_a --from-facts facts.yml
     """
-    from isoforge.new_host import Newcomer, add_host
+    from isoforge.new_host import NewHost, add_host
 
-    added = add_host(
+    result = add_host(
         baremetal,
-        Newcomer(
+        NewHost(
             name=name,
             profile=profile,
             group=group,
@@ -99,9 +99,9 @@ def new_host(
             overlay=overlay,
         ),
     )
-    for file in added.files:
+    for file in result.files:
         typer.echo(file)
-    for line in added.to_do:
+    for line in result.notes:
         typer.echo(line, err=True)
 
 

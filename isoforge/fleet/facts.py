@@ -1,4 +1,4 @@
-"""What a machine says of itself (`isoforge discover`), and the part of host_vars that follows from it."""
+"""The hardware facts of a machine (`isoforge discover`), and the part of host_vars that follows from them."""
 
 from __future__ import annotations
 
@@ -23,19 +23,19 @@ DMI_KEYS = {
     "asset_tag": "chassis_asset_tag",
     "product": "product_name",
 }
-"""Match key → the kernel's name for it below /sys/class/dmi/id, those that tell machines apart best first."""
+"""Match key → the kernel's name for it below /sys/class/dmi/id, the key that is likeliest to be unique first."""
 
 OWN = ("serial", "uuid")
-"""The match keys that no other machine has; the others go with them as comments."""
+"""The match keys that are unique to a machine; the others are added as comments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Said:
-    """One answer of the firmware: its text, or in ``flaw`` why there is none that could be a match key."""
+class SmbiosValue:
+    """A value of the firmware under its match key; ``problem`` is why it cannot be used as one (empty if it can)."""
 
     key: str
-    text: str = ""
-    flaw: str = ""
+    value: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ class Card:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disk:
-    """A disk. ``serial`` is what the installer can know it by; ``used_as`` is where parts of it are mounted."""
+    """A disk. ``serial`` is what the installer can select it by; its partitions are mounted at ``mount_points``."""
 
     name: str
     size_bytes: int
@@ -63,32 +63,32 @@ class Disk:
     is_rotational: bool = False
     is_removable: bool = False
     by_id: tuple[str, ...] = ()
-    used_as: tuple[str, ...] = ()
+    mount_points: tuple[str, ...] = ()
 
     @property
-    def may_be_meant(self) -> bool:
-        """Whether a system could be installed on it: it is no stick, and not the medium that the machine runs from."""
+    def is_candidate(self) -> bool:
+        """Whether a system could be installed on it: not a USB stick, and not the medium that the machine runs from."""
         plugged_in = self.is_removable or self.transport == "usb"
-        return bool(self.size_bytes and self.serial) and not plugged_in and not set(self.used_as) & set(MEDIA)
+        return bool(self.size_bytes and self.serial) and not plugged_in and not set(self.mount_points) & set(MEDIA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """All that a machine says of itself; empty for a machine that nobody has asked."""
+    """The facts of a machine; empty for a machine that was not examined."""
 
     vendor: str = ""
     product: str = ""
     firmware: str = ""
     gateway: str = ""
-    said: tuple[Said, ...] = ()
+    smbios: tuple[SmbiosValue, ...] = ()
     cards: tuple[Card, ...] = ()
     disks: tuple[Disk, ...] = ()
     warnings: tuple[str, ...] = field(default=())
 
     @property
     def match(self) -> dict[str, str]:
-        """The match keys that tell this machine from all others: serial and UUID; failing both, its board or a card."""
-        real = {one.key: one.text for one in self.said if not one.flaw}
+        """The match keys that identify this machine: serial number and UUID; without both, its board or a card."""
+        real = {one.key: one.value for one in self.smbios if not one.problem}
         own = {key: real[key] for key in OWN if key in real}
         if own or "baseboard_serial" in real:
             return own or {"baseboard_serial": real["baseboard_serial"]}
@@ -96,13 +96,13 @@ class Facts:
 
     @property
     def disk(self) -> Disk | None:
-        """The disk to install on, if only one can be meant."""
-        meant = [disk for disk in self.disks if disk.may_be_meant]
-        return meant[0] if len(meant) == 1 else None
+        """The disk to install on; None unless there is exactly one candidate."""
+        candidates = [disk for disk in self.disks if disk.is_candidate]
+        return candidates[0] if len(candidates) == 1 else None
 
     @property
     def card(self) -> Card | None:
-        """The network card to use, if only one can be meant: by its default route, its link, or for want of others."""
+        """The network card to use: the only wired one with a default route, with a link, or at all; None otherwise."""
         wired = [card for card in self.cards if card.mac and not card.is_wireless]
         for choice in ([one for one in wired if one.has_route], [one for one in wired if one.has_link], wired):
             if len(choice) == 1:
@@ -111,9 +111,9 @@ class Facts:
 
 
 def host_vars(facts: Facts, *, placeholder: str = "", address: str = "", gateway: str = "") -> str:
-    """``facts`` as the YAML of docs/inventory.md: match, storage and network; what is left to a person as comments.
+    """``facts`` as the YAML of docs/inventory.md: match, storage and network; undecided values as comments.
 
-    ``placeholder`` stands for a disk that is not known yet; without it there is none then. ``address`` (with its
+    ``placeholder`` is the serial number to write while the disk is not known; empty writes none. ``address`` (with its
     prefix length) and ``gateway`` make the network static.
     """
     values = {
@@ -126,18 +126,20 @@ def host_vars(facts: Facts, *, placeholder: str = "", address: str = "", gateway
     return render("init/facts.yml.j2", values)
 
 
-def read_facts(told: str) -> Facts:
-    """The facts in what templates/discover.sh wrote; ``ToolError`` if that is cut off or nothing of the kind.
+def read_facts(output: str) -> Facts:
+    """The facts in the output of templates/discover.sh; ``ToolError`` if it is incomplete or something else.
 
-    Whatever stands before or after it, as a greeting of the far shell, is left out. The far side may say anything:
-    only printable ASCII is taken.
+    Anything before or after it, such as a greeting of the remote shell, is skipped. The remote machine is not trusted:
+    only printable ASCII is read.
     """
-    lines = ["".join(char for char in line if char == "\t" or " " <= char <= "~") for line in told.splitlines()]
+    lines = ["".join(char for char in line if char == "\t" or " " <= char <= "~") for line in output.splitlines()]
     try:
         start = lines.index("isoforge-facts\t1")
         end = lines.index("end", start)
     except ValueError:
-        raise ToolError("the machine's answer was cut off", hint="does it have a POSIX shell, sed and tr?") from None
+        raise ToolError(
+            "the output of the machine is incomplete", hint="check that it has a POSIX shell, sed and tr"
+        ) from None
     return _Reader([line.split("\t") for line in lines[start + 1 : end]]).facts()
 
 
@@ -148,7 +150,7 @@ class _Reader:
         self.lines = lines
 
     def of(self, kind: str, count: int) -> Iterator[list[str]]:
-        """The fields of each line of that kind, as many as ``count``: what is not there is empty."""
+        """The fields of each line of that kind, as many as ``count``: missing ones are empty."""
         for first, *fields in self.lines:
             if first == kind:
                 yield (fields + [""] * count)[:count]
@@ -158,31 +160,31 @@ class _Reader:
         routes = [(card, gateway) for card, gateway in self.of("route", 2)]
         firmware = next((name for (name,) in self.of("firmware", 1)), "")
         disks = tuple(self.disks())
-        said = tuple(self.said(dmi))
+        smbios = tuple(self.smbios(dmi))
         return Facts(
             vendor=_real(dmi.get("sys_vendor", "")),
             product=_real(dmi.get("product_name", "")),
             firmware=firmware,
             gateway=next((_address(gateway) for _, gateway in routes if gateway), ""),
-            said=said,
+            smbios=smbios,
             cards=tuple(self.cards({card for card, _ in routes})),
             disks=disks,
-            warnings=tuple(_warnings(said, disks, firmware)),
+            warnings=tuple(_warnings(smbios, disks, firmware)),
         )
 
-    def said(self, dmi: dict[str, str]) -> Iterator[Said]:
+    def smbios(self, dmi: dict[str, str]) -> Iterator[SmbiosValue]:
         unreadable = {key for (key,) in self.of("unreadable", 1)}
         odd = {key for (key,) in self.of("odd", 1)}
         for key, file in DMI_KEYS.items():
             text = dmi.get(file, "")
             if file in unreadable:
-                yield Said(key=key, flaw="only root may read it")
+                yield SmbiosValue(key=key, problem="only root can read it")
             elif file in odd:
-                yield Said(key=key, flaw="has characters that the menu cannot compare")
+                yield SmbiosValue(key=key, problem="contains characters that the menu cannot compare")
             elif text and is_placeholder(text):
-                yield Said(key=key, text=text, flaw="is what firmware says when nothing was set")
+                yield SmbiosValue(key=key, value=text, problem="a placeholder of the firmware, not a real value")
             elif text:
-                yield Said(key=key, text=text)
+                yield SmbiosValue(key=key, value=text)
 
     def cards(self, routed: set[str]) -> Iterator[Card]:
         over = [(upper, lower) for upper, lower in self.of("over", 2)]
@@ -197,28 +199,28 @@ class _Reader:
 
     def disks(self) -> Iterator[Disk]:
         names = [name for name, _ in self.of("disk", 2)]
-        places: dict[str, list[str]] = {}
-        for device, place in self.of("mount", 2):
+        mounts: dict[str, list[str]] = {}
+        for device, mount_point in self.of("mount", 2):
             owner = max((name for name in names if re.fullmatch(rf"{re.escape(name)}(p?\d+)?", device)), default="")
-            places.setdefault(owner, []).append(place)
+            mounts.setdefault(owner, []).append(mount_point)
         for name, sectors in self.of("disk", 2):
-            told = {key: text for disk, key, text in self.of("of", 3) if disk == name and key != "by-id"}
+            udev = {key: text for disk, key, text in self.of("of", 3) if disk == name and key != "by-id"}
             by_id = tuple(text for disk, key, text in self.of("of", 3) if disk == name and key == "by-id")
             yield Disk(
                 name=name, size_bytes=int(sectors) * SECTOR_BYTES if sectors.isdigit() else 0,
-                model=told.get("ID_MODEL") or told.get("model", "").replace(" ", "_"), serial=_serial(told),
-                wwn=told.get("ID_WWN") or told.get("wwid", ""),
-                transport=told.get("transport") or told.get("ID_BUS") or ("nvme" if name.startswith("nvme") else ""),
-                is_rotational=told.get("rotational") == "1", is_removable=told.get("removable") == "1",
-                by_id=tuple(sorted(by_id)), used_as=tuple(dict.fromkeys(places.get(name, []))),
+                model=udev.get("ID_MODEL") or udev.get("model", "").replace(" ", "_"), serial=_serial(udev),
+                wwn=udev.get("ID_WWN") or udev.get("wwid", ""),
+                transport=udev.get("transport") or udev.get("ID_BUS") or ("nvme" if name.startswith("nvme") else ""),
+                is_rotational=udev.get("rotational") == "1", is_removable=udev.get("removable") == "1",
+                by_id=tuple(sorted(by_id)), mount_points=tuple(dict.fromkeys(mounts.get(name, []))),
             )  # fmt: skip
 
 
-def _serial(told: dict[str, str]) -> str:
-    """What the installer finds the disk by: a part of udev's ID_SERIAL, which has blanks written as underscores."""
-    whole, short = told.get("ID_SERIAL", ""), told.get("ID_SERIAL_SHORT", "")
-    found = short if short and short in whole else whole
-    return found or re.sub(r"\s+", "_", told.get("serial", ""))
+def _serial(udev: dict[str, str]) -> str:
+    """The serial number that the installer matches: a part of udev's ID_SERIAL, in which blanks are underscores."""
+    whole, short = udev.get("ID_SERIAL", ""), udev.get("ID_SERIAL_SHORT", "")
+    serial = short if short and short in whole else whole
+    return serial or re.sub(r"\s+", "_", udev.get("serial", ""))
 
 
 def _real(text: str) -> str:
@@ -232,14 +234,14 @@ def _address(route: str) -> str:
     return ".".join(str(byte) for byte in reversed(bytes.fromhex(route)))
 
 
-def _warnings(said: tuple[Said, ...], disks: tuple[Disk, ...], firmware: str) -> Iterator[str]:
-    hidden = [one.key for one in said if one.flaw.startswith("only root")]
+def _warnings(smbios: tuple[SmbiosValue, ...], disks: tuple[Disk, ...], firmware: str) -> Iterator[str]:
+    hidden = [one.key for one in smbios if one.problem.startswith("only root")]
     if hidden:
-        yield f"{', '.join(hidden)} could not be read: only root may, and sudo would ask for a password"
-    if not any(one.key in OWN and not one.flaw for one in said) and not hidden:
-        yield "the firmware gives neither a serial number nor a UUID of its own"
-    meant = sum(disk.may_be_meant for disk in disks)
-    if meant != 1:
-        yield f"{meant or 'no'} disk{'s' * (meant != 1)} could be meant: nothing is chosen to be wiped"
+        yield f"could not read {', '.join(hidden)}: only root can, and sudo would ask for a password"
+    if not any(one.key in OWN and not one.problem for one in smbios) and not hidden:
+        yield "the firmware has neither a serial number nor a UUID of its own"
+    candidates = sum(disk.is_candidate for disk in disks)
+    if candidates != 1:
+        yield f"{candidates or 'no'} disks to choose from: no disk was selected"
     if firmware == "bios":
-        yield "it was started by BIOS: the layouts partitions and raid1 need storage.firmware: bios"
+        yield "the machine was booted by BIOS: the layouts partitions and raid1 need storage.firmware: bios"

@@ -1,6 +1,6 @@
-"""How a machine says who it is, and which of its answers mean nothing.
+"""How SMBIOS values are compared, and which of them are placeholders that identify no machine.
 
-The guard and the menu compare alike because they take what is here.
+The guard and the menu both use what is defined here, so they compare alike.
 """
 
 from __future__ import annotations
@@ -57,12 +57,12 @@ PLACEHOLDERS = (
     "12345678-1234-5678-90ab-cddeefaabbcc",
     "78563412-3412-7856-90ab-cddeefaabbcc",
 )
-"""What firmware says when nobody has set a value: whole texts, as `normalised` gives them."""
+"""What firmware contains where no value was set: whole texts, as `normalised` returns them."""
 
 _BETWEEN = " .:_-"
 
 FILLERS = tuple(f"{digit}{_BETWEEN}" for digit in "0fx")
-"""A text of nothing but the characters of one of these says nothing either: all zeros, all f, all x, or only dashes."""
+"""A text made of the characters of one of these only is a placeholder too: all zeros, all f, all x, or only dashes."""
 
 PLACEHOLDER_PATTERNS = tuple(f"[{digit} .:_-]*" for digit in "0fx")
 """`FILLERS` as POSIX extended regular expressions, each for a whole text (the empty one too)."""
@@ -72,18 +72,18 @@ _SMALL = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 
 
 def normalised(text: str) -> str:
-    """``text`` as two of its kind are compared: no blanks at the ends, small letters (of ASCII)."""
+    """``text`` as values are compared: without blanks at the ends, ASCII letters in lower case."""
     return text.strip(" ").translate(_SMALL)
 
 
 def is_placeholder(text: str) -> bool:
-    """Whether ``text`` names no machine: it is empty, or what firmware says in place of a value."""
+    """Whether ``text`` identifies no machine: it is empty, or one of the placeholders of firmware."""
     plain = normalised(text)
     return plain in PLACEHOLDERS or any(not set(plain) - set(filler) for filler in FILLERS)
 
 
 def both_orders(uuid: str) -> tuple[str, ...]:
-    """The normalised ``uuid``, and with its first three fields turned around if that is another.
+    """The normalised ``uuid``, and with the bytes of its first three fields reversed if that differs.
 
     SMBIOS before 2.6 and some firmware write these fields in the other byte order (SMBIOS reference, 7.2.1).
     """
@@ -91,8 +91,8 @@ def both_orders(uuid: str) -> tuple[str, ...]:
     if not _UUID.fullmatch(plain):
         return (plain,)
     *fields, clock, node = plain.split("-")
-    turned = "-".join(["".join(_pairs(field)[::-1]) for field in fields] + [clock, node])
-    return (plain,) if turned == plain else (plain, turned)
+    swapped = "-".join(["".join(_pairs(field)[::-1]) for field in fields] + [clock, node])
+    return (plain,) if swapped == plain else (plain, swapped)
 
 
 def _pairs(digits: str) -> list[str]:

@@ -20,7 +20,7 @@ from isoforge.errors import OutputError
 from isoforge.fleet.check.password_hash import flaw
 from isoforge.fleet.inventory.load import Inventory, survey
 from isoforge.image.tree import read_file, read_tree
-from isoforge.new_host import Newcomer, add_host
+from isoforge.new_host import NewHost, add_host
 from isoforge.run import run
 from tests.iso.conftest import Cli
 from tests.iso.test_discover import Machine
@@ -124,25 +124,25 @@ def test_the_overlay_gets_a_hosts_yml_of_its_own(cli: Cli, fleet: Path, facts: P
 def test_a_group_that_is_new_is_made_and_said(cli: Cli) -> None:
     outcome = cli("new-host", "web-1", "--group", "site_aa")
     assert outcome.code == 0
-    assert "group site_aa is new; did you mean 'site_a'" in outcome.err
+    assert "created group site_aa; did you mean 'site_a'" in outcome.err
     assert told(cli, "web-1")["group"] == "site_aa"
 
 
 REFUSED: list[tuple[list[str], int, str]] = [
-    (["site-a-m710q1"], 3, "there is a host site-a-m710q1 already, in baremetal/inventory/hosts.yml:1"),
-    (["web-1", "--profile", "lenovo-m710"], 3, "did you mean 'lenovo-m710q'?\nhint: there are: lenovo-m710q"),
-    (["web_1"], 2, "'web_1' is no name for a host"),
-    (["../web"], 2, "is no name for a host"),
-    (["isoforge-detect"], 2, "is no name for a host"),
-    (["web-1", "--group", "a b"], 2, "'a b' is no name for a group"),
-    (["web-1", "--group", "a: {b"], 2, "is no name for a group"),
-    (["web-1", "--profile", "../x"], 2, "is no name of a profile"),
-    (["web-1", "--address", "192.0.2.13"], 2, "lacks its prefix length, as in 192.0.2.13/24"),
-    (["web-1", "--address", "192.0.2.300/24"], 2, "is no address"),
+    (["site-a-m710q1"], 3, "host site-a-m710q1 already exists in baremetal/inventory/hosts.yml:1"),
+    (["web-1", "--profile", "lenovo-m710"], 3, "did you mean 'lenovo-m710q'?\nhint: choose from lenovo-m710q"),
+    (["web_1"], 2, "invalid host name 'web_1'"),
+    (["../web"], 2, "invalid host name"),
+    (["isoforge-detect"], 2, "invalid host name"),
+    (["web-1", "--group", "a b"], 2, "invalid group name 'a b'"),
+    (["web-1", "--group", "a: {b"], 2, "invalid group name"),
+    (["web-1", "--profile", "../x"], 2, "invalid profile name"),
+    (["web-1", "--address", "192.0.2.13"], 2, "has no prefix length (for example 192.0.2.13/24)"),
+    (["web-1", "--address", "192.0.2.300/24"], 2, "invalid address"),
     (["web-1", "--address", "192.0.2.13/24", "--gateway", "198.51.100.1"], 2, "is not in the network"),
-    (["web-1", "--gateway", "198.51.100.1"], 2, "needs an --address"),
+    (["web-1", "--gateway", "198.51.100.1"], 2, "needs --address"),
     (["web-1", "--from-facts", "no-such-file"], 2, "cannot read --from-facts no-such-file: No such file"),
-    (["stray"], 3, "for a host that hosts.yml does not name"),
+    (["stray"], 3, "but hosts.yml has no host stray"),
 ]
 
 
@@ -162,14 +162,14 @@ def test_what_cannot_be_meant_changes_nothing(cli: Cli, fleet: Path, words: list
     [
         ("match: {seral: X}\n", "did you mean 'serial'"),
         ("match:\n  serial: 12\n", "put it in quotes"),
-        ("description: x\n", "facts about a machine are match, storage, network"),
-        ("late_commands: [reboot]\n", "facts about a machine are"),
+        ("description: x\n", "hardware facts have match, storage, network only"),
+        ("late_commands: [reboot]\n", "hardware facts have"),
         ("match: [\n", "not valid YAML"),
         ("- a\n", "must be a mapping"),
         ("match: {serial: X}\nmatch: {serial: Y}\n", "written twice"),
-        ("match: {serial: PC0EXMP1}\n", "site-a-m710q1 is this machine already: match.serial PC0EXMP1"),
-        ("match: {serial: ' pc0exmp1'}\n", "site-a-m710q1 is this machine already"),
-        ("storage: {disk: {serial: S4EXAMPLE0001}}\n", "site-a-m710q1 has this disk already"),
+        ("match: {serial: PC0EXMP1}\n", "host site-a-m710q1 has the same match.serial: PC0EXMP1"),
+        ("match: {serial: ' pc0exmp1'}\n", "host site-a-m710q1 has the same match.serial"),
+        ("storage: {disk: {serial: S4EXAMPLE0001}}\n", "host site-a-m710q1 has the same disk serial"),
     ],
 )
 def test_facts_that_are_wrong_or_anothers_are_refused(cli: Cli, fleet: Path, text: str, said: str) -> None:
@@ -187,7 +187,7 @@ def test_a_hosts_yml_in_braces_is_left_alone_and_the_lines_are_told(cli: Cli, fl
     before = everything(fleet)
     outcome = cli("new-host", "web-1", "--group", "g")
     assert outcome.code == 3
-    assert "write the host into it yourself: all: {children: {g: {hosts: {web-1: }}}}" in outcome.err
+    assert "add the host yourself: all: {children: {g: {hosts: {web-1: }}}}" in outcome.err
     assert everything(fleet) == before
 
 
@@ -218,7 +218,7 @@ def test_if_hosts_yml_cannot_be_put_in_place_the_hosts_file_goes_again(
 
     monkeypatch.setattr(Path, "replace", full)
     with pytest.raises(OutputError, match=r"No space left on device \(nothing was changed\)"):
-        add_host(fleet / "baremetal", Newcomer(name="web-1", overlay=overlay))
+        add_host(fleet / "baremetal", NewHost(name="web-1", overlay=overlay))
     assert named == ["web-1"]
     assert (everything(fleet), sorted(fleet.rglob("*"))) == (before, folders)
 
@@ -235,7 +235,7 @@ def test_while_a_host_is_added_nobody_else_adds_one(fleet: Path, monkeypatch: py
         return survey(baremetal)
 
     monkeypatch.setattr(new_host, "survey", second_comer)
-    add_host(fleet / "baremetal", Newcomer(name="web-1"))
+    add_host(fleet / "baremetal", NewHost(name="web-1"))
     assert waited == [fleet / "baremetal"]
 
 
@@ -289,7 +289,7 @@ def test_passwd_prints_a_hash_and_nothing_else(fleet: Path, method: str, prefix:
 
 @pytest.mark.parametrize(
     ("typed", "said"),
-    [("", "is empty"), ("hunter2\n", "fewer than 8"), ("one line too\nmany for me\n", "more than one line")],
+    [("", "is empty"), ("hunter2\n", "shorter than 8"), ("one line too\nmany for me\n", "more than one line")],
 )
 def test_passwd_refuses_in_one_line(fleet: Path, typed: str, said: str) -> None:
     ran = sh.Command(sys.executable)(

@@ -36,7 +36,7 @@ def test_closed_streams_end_no_verb(shell: Any) -> None:
     assert shell("$I hosts >&-") == (0, "")
     assert shell("$I check <&- >&- 2>&-") == (0, "")
     assert shell("$I verify nothing.iso 2>&-") == (5, "")
-    assert shell("$I passwd <&-") == (2, "error: the password is empty: anybody could log in\n")
+    assert shell("$I passwd <&-") == (2, "error: the password is empty\n")
 
 
 def test_reader_who_goes_away_hears_no_more(shell: Any) -> None:
@@ -81,7 +81,7 @@ def test_destination_that_a_variable_left_empty_is_not_this_machine(cli: Cli) ->
     [
         (["all"], "all would be both a host and a group"),
         (["web-1", "--group", "site-a-m710q1"], None),
-        (["Site-A-M710Q1"], "Site-A-M710Q1 differs from site-a-m710q1 in capitals only"),
+        (["Site-A-M710Q1"], "Site-A-M710Q1 differs from site-a-m710q1 in upper and lower case only"),
     ],
 )
 def test_new_host_is_no_group_and_no_other_host(cli: Cli, fleet: Path, words: list[str], said: str | None) -> None:
@@ -141,9 +141,9 @@ def test_timeout_that_grub_would_take_for_another_is_refused(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--address", "192.0.2.11/33"], "192.0.2.11/33 is no address"),
-        (["--gateway", "192.0.2.1"], "needs an --address"),
-        (["--address", "fe80::1%eth0/64"], "names a card after %"),
+        (["--address", "192.0.2.11/33"], "invalid address: 192.0.2.11/33"),
+        (["--gateway", "192.0.2.1"], "needs --address"),
+        (["--address", "fe80::1%eth0/64"], "contains a zone (%card)"),
     ],
 )
 def test_address_that_is_none_is_told_with_one_that_is(cli: Cli, words: list[str], said: str) -> None:
