@@ -1,4 +1,4 @@
-"""The command of older guides, `python3 scripts/iso_manager.py multi …`: sets up what is missing, then runs isoforge."""
+"""The command of older guides, `python3 scripts/iso_manager.py multi …`: sets up isoforge, then runs it."""
 
 import os
 import sys
