@@ -1,6 +1,6 @@
 """Every example host and every layout, rendered for each release and held against the texts in tests/golden/seeds/.
 
-After a change that is meant: ISOFORGE_WRITE_GOLDEN=1 pytest tests/unit/fleet/test_golden_seeds.py, and read the diff.
+After an intended change: ISOFORGE_WRITE_GOLDEN=1 pytest tests/unit/fleet/seed/test_golden_seeds.py, and read the diff.
 """
 
 from __future__ import annotations
