@@ -1,3 +1,3 @@
-"""isoforge: hosts and an official Ubuntu ISO in, one bootable ISO that installs the whole fleet out."""
+"""isoforge: one bootable Ubuntu ISO that installs a whole fleet."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -19,20 +19,21 @@ import pytest
 import typer
 from typer.core import TyperGroup
 
+from isoforge import __version__
 from isoforge.cli.main import app
 from isoforge.image.tree import read_file, read_tree
 from isoforge.run import run
 from tests.conftest import ROOT
 from tests.install.conftest import ISO
 
-PAGES = sorted(page.relative_to(ROOT).as_posix() for page in (ROOT / "README.md", *(ROOT / "docs").rglob("*.md")))
+PAGES = sorted(page.relative_to(ROOT).as_posix() for page in (*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")))
 
 TRANSLATED = {"docs/guide.fr.md": "docs/guide.md"}
 """Pages whose blocks are the other page's, to the letter: they are typed once."""
 
 NOT_RUN = {"README.md": 3, "docs/guide.md": 7, "docs/guide.fr.md": 7, "docs/secrets.md": 4, "docs/exit-codes.md": 1,
            "docs/proof.md": 2, "docs/safety.md": 1, "docs/howto/bmc.md": 1, "docs/howto/keep-isos.md": 2,
-           "docs/first-steps.md": 4,
+           "docs/first-steps.md": 4, "CONTRIBUTING.md": 2,
           }  # fmt: skip
 """How many blocks of a page are not typed here: they want a network, a stick, a container engine or a person's own
 files. Whoever adds one raises the number, so that no command is left out unseen."""
@@ -167,8 +168,23 @@ def test_every_page_is_reached_from_the_readme_by_way_of_the_list_of_pages() -> 
     assert "](docs/README.md)" in (ROOT / "README.md").read_text("utf-8")
     listed = set(re.findall(r"\]\(([^)#\s:]+\.md)", (ROOT / "docs/README.md").read_text("utf-8")))
     assert {page for page in PAGES if page not in ("README.md", "docs/README.md")} <= {
-        f"docs/{page}" for page in listed
+        os.path.normpath(f"docs/{page}") for page in listed
     }
+
+
+@pytest.mark.parametrize("page", ["docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_module_and_every_part_of_the_package_is_on_the_pages_for_contributors(page: str) -> None:
+    text = (ROOT / page).read_text("utf-8")
+    package = ROOT / "isoforge"
+    modules = {path.name for path in package.glob("*.py") if not path.name.startswith("_")}
+    parts = [path.parent for path in package.rglob("__init__.py") if path.parent != package]
+    leaves = {path.name for path in parts if not any(other.parent == path for other in parts)}
+    assert modules <= set(re.findall(r"\w+\.py", text))
+    assert leaves <= set(re.findall(r"(\w+)/", text))
+
+
+def test_the_changelog_has_an_entry_for_this_version() -> None:
+    assert re.search(rf"^## {re.escape(__version__)} - \d{{4}}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(), re.M)
 
 
 @pytest.mark.parametrize("page", PAGES)
