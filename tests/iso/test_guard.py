@@ -470,12 +470,12 @@ def test_a_seed_without_its_guard_is_made_on_request_only(cli: Cli, fleet: Path)
 def test_a_seed_that_lost_its_guard_is_told_before_it_goes_onto_an_iso(cli: Cli, noble: Path) -> None:
     build = ["multi", "--host", "site-a-m710q1", "--ubuntu-iso", noble, "--name", "lost"]
     cli("gen", "--host", "site-a-m710q1", "--no-guard")
-    said = "hosts.site-a-m710q1.match: warning: its seed has no guard and would install any machine"
-    assert said in cli(*build).err
+    assert "site-a-m710q1/user-data: warning: hosts.site-a-m710q1" in cli(*build).err
+    assert "[guard-missing]" in cli(*build).err
     cli("gen", "--host", "site-a-m710q1")
     outcome = cli(*build)
     assert outcome.code == 0
-    assert "its seed has no guard" not in outcome.err
+    assert "[guard-missing]" not in outcome.err
 
 
 @pytest.mark.parametrize("verb", ["gen", "check"])
@@ -485,7 +485,8 @@ def test_secrets_in_clear_are_errors_where_they_are_forbidden(cli: Cli, fleet: P
     file.write_text("late_commands: ['curl https://ops:hunter2hunter2@example.org/']\n")
     allowed = cli(verb, "--host", "site-a-m710q1")
     assert allowed.code == 0
-    assert "holds a password in a URL in clear" in allowed.out + allowed.err
+    assert "warning: hosts.site-a-m710q1.late_commands[0]:" in allowed.out + allowed.err
+    assert "[plain-text-secret]" in allowed.out + allowed.err
     forbidden = cli(verb, "--host", "site-a-m710q1", "--forbid-secrets")
     assert forbidden.code == 3
     assert "hunter2" not in forbidden.out + forbidden.err

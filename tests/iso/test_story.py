@@ -180,11 +180,11 @@ def test_stderr_is_json_from_the_first_line_to_the_built_iso(build: Cli, fleet: 
     }
 
 
-def test_failure_is_one_event_with_everything_in_it(cli: Cli, fleet: Path) -> None:
+def test_failure_is_one_event_with_everything_in_it(cli: Cli, fleet: Path, noble: Path) -> None:
     overlay = fleet / f"baremetal/inventory-local/host_vars/{Q1}"
     overlay.mkdir(parents=True)
     (overlay / "main.yml").write_text("timezon: Etc/UTC\nhostnam: a\n")
-    outcome = cli("full", "--host", Q1, "--render", "--json-events", "--ubuntu-iso", "none.iso")
+    outcome = cli("full", "--host", Q1, "--render", "--json-events", "--ubuntu-iso", noble)
     last = events(outcome)[-1]
     assert (last["event"], last["exit_code"], outcome.code) == ("failed", 3, 3)
     assert len(last["problems"]) == 2
