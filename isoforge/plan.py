@@ -21,7 +21,7 @@ from isoforge.image.base import BaseIso
 from isoforge.image.checksums import refreshed
 from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match
-from isoforge.image.menu import Menu, menu_files, spots
+from isoforge.image.menu import Menu, menu_files, positions
 from isoforge.image.repack import Graft, volume_date
 from isoforge.image.submenus import in_menu_order
 from isoforge.iso_layout import (
@@ -157,7 +157,7 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
     return MenuEntry(
         host=DETECT,
         description="",
-        called="Detect this machine and install its host",
+        fixed_title="Detect this machine and install its host",
         kernel=base.kernel(kernels.most_common(1)[0][0]),
     )
 
@@ -232,7 +232,7 @@ def describe(
     def digest(host: str, name: str) -> str:
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
 
-    known = spots(menu)
+    by_host = positions(menu)
     seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_FILES}
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
     return Manifest(
@@ -257,7 +257,7 @@ def describe(
                 meta_data_sha256=digest(entry.host, "meta-data"),
                 vendor_data_sha256=digest(entry.host, "vendor-data"),
                 guarded=entry.host in guarded,
-                submenu=tuple(submenu.title for submenu in known[entry.host].way),
+                submenu=tuple(submenu.title for submenu in by_host[entry.host].submenus),
             )
             for entry in menu.entries
         ),

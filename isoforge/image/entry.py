@@ -1,4 +1,4 @@
-"""An entry of the GRUB menu, and how its words are written so that GRUB hands them on unchanged."""
+"""An entry of the GRUB menu, quoted so that GRUB passes its words on unchanged."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from isoforge.templates import grub_word, one_line
 class MenuEntry:
     """One host's entry: ``host`` names its seed, ``description`` is for people, ``args`` go before the ``---``.
 
-    ``group`` is the host's own, "" without one. ``medium`` is the casper UUID of the ISO; without one casper takes what
-    the initrd was made with. ``match`` is how the menu knows the host's machine. ``called`` is the title of an entry
-    that is no host's.
+    ``group`` is the host's own, "" without one. ``medium`` is the casper UUID of the ISO; without one casper uses the
+    one in the initrd. ``match`` identifies the host's machine. ``fixed_title`` is the title of an entry that does not
+    belong to a host.
     """
 
     host: str
@@ -26,27 +26,27 @@ class MenuEntry:
     args: tuple[str, ...] = ()
     medium: str = ""
     match: Match | None = None
-    called: str = ""
+    fixed_title: str = ""
 
     @property
     def title(self) -> str:
-        """What the menu shows: one line of bearable length, whatever the inventory holds."""
+        """The title in the menu: one line of limited length, whatever the inventory contains."""
         about = one_line(self.description)
-        title = self.called or f"Install {self.host}" + (f" - {about}" if about else "")
+        title = self.fixed_title or f"Install {self.host}" + (f" - {about}" if about else "")
         return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 3] + "..."
 
     @property
     def entry_id(self) -> str:
-        """What ``set default`` names."""
+        """The id that ``set default`` refers to."""
         return entry_id(self.host)
 
     @property
     def kernel_line(self) -> str:
-        """The kernel's arguments as /proc/cmdline is to show them, the ``---`` that ends the installer's part last.
+        """The kernel's arguments as in /proc/cmdline, up to the ``---`` that ends the installer's part.
 
         ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
-        23.1 needs), ``nopersistent`` keeps the stick as it is, ``fsck.mode=skip`` spares reading the whole medium,
-        ``uuid=`` names the one medium that casper may take.
+        23.1 needs), ``nopersistent`` keeps the stick unchanged, ``fsck.mode=skip`` skips reading the whole medium,
+        ``uuid=`` names the one medium that casper may mount.
         """
         return " ".join([*self._words, "---"])
 
@@ -58,5 +58,5 @@ class MenuEntry:
 
     @property
     def grub_line(self) -> str:
-        """The same arguments without the ``---``, written so that GRUB hands them on unchanged."""
+        """The same arguments without the ``---``, quoted so that GRUB passes them on unchanged."""
         return " ".join(grub_word(word) for word in self._words)

@@ -1,4 +1,4 @@
-"""GRUB's passwords: a hash that protects a menu, made and read."""
+"""The hash of a GRUB menu's password: generated and read."""
 
 from __future__ import annotations
 
@@ -10,33 +10,34 @@ from pathlib import Path
 from isoforge.errors import UsageError
 
 ROUNDS = 10_000
-"""What grub-mkpasswd-pbkdf2 takes: GRUB counts them again at each try, on the machine's one core."""
+"""The default of grub-mkpasswd-pbkdf2: GRUB repeats them at each attempt, on one core of the machine."""
 
 SALT_BYTES = 64
 
-LONGEST_FILE = 65_536
-"""Characters that are read of a file in search of a hash: what is longer was given by mistake."""
+MAX_FILE_SIZE = 65_536
+"""Characters of a file that are searched for a hash: a longer file was given by mistake."""
 
 HASH = re.compile(r"grub\.pbkdf2\.sha512\.[1-9]\d{0,9}\.(?:[0-9A-Fa-f]{2})+\.[0-9A-Fa-f]{128}")
 
 
 def hashed(password: str, *, salt: bytes | None = None, rounds: int = ROUNDS) -> str:
-    """The hash of ``password`` as GRUB's password_pbkdf2 takes it; another one each time if ``salt`` is left out."""
+    """The hash of ``password`` for GRUB's password_pbkdf2; without a ``salt`` a random one is used."""
     salt = secrets.token_bytes(SALT_BYTES) if salt is None else salt
     digest = hashlib.pbkdf2_hmac("sha512", password.encode(), salt, rounds)
     return f"grub.pbkdf2.sha512.{rounds}.{salt.hex().upper()}.{digest.hex().upper()}"
 
 
 def read_hash(file: Path) -> str:
-    """The hash in ``file``, as `hashed` or grub-mkpasswd-pbkdf2 made it; ``UsageError`` if there is none."""
+    """The hash in ``file``, as printed by `hashed` or grub-mkpasswd-pbkdf2; ``UsageError`` if there is none."""
     hint = "`isoforge menu-password` prints one"
     try:
         with file.open(encoding="utf-8") as opened:
-            text = opened.read(LONGEST_FILE)
+            text = opened.read(MAX_FILE_SIZE)
     except (OSError, UnicodeDecodeError) as failure:
-        reason = failure.strerror if isinstance(failure, OSError) else "it is no text"
-        raise UsageError(f"the menu password's hash cannot be read from {file}: {reason}", hint=hint) from failure
+        reason = failure.strerror if isinstance(failure, OSError) else "not a text file"
+        raise UsageError(f"cannot read the hash of the menu password from {file}: {reason}", hint=hint) from failure
     words = [word for word in text.split() if HASH.fullmatch(word)]
     if len(words) != 1:
-        raise UsageError(f"{file} holds {len(words) or 'no'} hash{'es' * bool(words)} of a menu password", hint=hint)
+        count = f"{len(words) or 'no'} hash{'es' * (len(words) != 1)}"
+        raise UsageError(f"{file} contains {count} of a menu password instead of one", hint=hint)
     return words[0]

@@ -1,4 +1,4 @@
-"""Which machine an entry is for, as GRUB can see it: comparisons of what SMBIOS says, in files that it looks up."""
+"""Which machine an entry is for, by what GRUB can read: comparisons of SMBIOS values, in files that the menu reads."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Match:
-    """What SMBIOS must say on the machine that an entry is for.
+    """The SMBIOS values of the machine that an entry is for.
 
     ``texts`` are pairs of a variable of the menu (as ``serial``) and the values of which it must have one, normalised
-    as the menu normalises what it reads; all pairs must hold. ``decides`` is False where that is not enough to take a
-    machine for this one (its MAC addresses count too, which GRUB cannot see): such an entry is never chosen, but it
-    keeps others from being taken for the only one that fits.
+    as the menu normalises what it reads; all pairs must match. ``decides`` is False if they do not suffice to identify
+    the machine (its MAC addresses count too, which GRUB cannot read): such an entry is never selected, but another one
+    that matches is then not the only one.
     """
 
     texts: tuple[tuple[str, tuple[str, ...]], ...]
@@ -30,7 +30,7 @@ class Match:
     def conditions(self) -> tuple[str, ...]:
         """GRUB commands of which one succeeds on that machine.
 
-        The x in front keeps a text from being read as an operator; in double quotes a value is not read again.
+        The x before a text keeps it from being parsed as an operator; in double quotes a value is not parsed again.
         """
         names = [name for name, _ in self.texts]
         return tuple(
@@ -40,24 +40,24 @@ class Match:
 
     @property
     def key(self) -> str:
-        """What the menu looks it up by."""
+        """The name of the value by which the menu looks it up."""
         names = {name for name, _ in self.texts}
         return next(key for key in LOOKUP_KEYS if key in names)
 
     @property
     def files(self) -> frozenset[PurePosixPath]:
-        """Where the menu looks for it: at the ending of each value of its key."""
+        """The files that list it: one for the ending of each value of its key."""
         return frozenset(lookup_file(self.key, value) for value in dict(self.texts)[self.key])
 
 
 def sorted_by_file(
-    known: Iterable[tuple[Match, T]],
+    items: Iterable[tuple[Match, T]],
 ) -> Mapping[PurePosixPath, Mapping[tuple[str, ...], list[tuple[Match, T]]]]:
-    """What goes into each file: whoever has the same conditions, together."""
+    """The items of each file, grouped by their conditions."""
     files: dict[PurePosixPath, dict[tuple[str, ...], list[tuple[Match, T]]]] = {}
-    for match, who in known:
+    for match, item in items:
         for file in sorted(match.files):
-            files.setdefault(file, {}).setdefault(match.conditions, []).append((match, who))
+            files.setdefault(file, {}).setdefault(match.conditions, []).append((match, item))
     return files
 
 

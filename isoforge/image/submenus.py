@@ -1,4 +1,4 @@
-"""Menus that are longer than a screen: hosts lie in submenus by group, in large groups by ranges of names."""
+"""Menus longer than a screen: hosts are in submenus by group, in large groups by ranges of names."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from isoforge.image.entry import MenuEntry
 from isoforge.iso_layout import LOOPBACK_FOLDER, MENU_FOLDER
 
 FLAT = 24
-"""Hosts that are shown as a flat list: about what a screen holds."""
+"""The most hosts in a flat list: about a screenful."""
 
-LONGEST = 100
-"""Lines of one submenu: a few screens."""
+MAX_LINES = 100
+"""The most lines in a submenu: a few screens."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submenu:
-    """A submenu: of ``entries``, which lie in a file of their own, or of other submenus ``inside`` it."""
+    """A submenu: of ``entries``, which are in a file of their own, or of other submenus ``inside`` it."""
 
     title: str
     entry_id: str
@@ -35,34 +35,34 @@ class Submenu:
         return self.entries or tuple(entry for submenu in self.inside for entry in submenu.hosts)
 
     @property
-    def shelf(self) -> str:
-        """The name of the file with its entries, without ending: that of its first host, which is nobody else's."""
+    def file_stem(self) -> str:
+        """The name of the file with its entries, without suffix: that of its first host, so it is unique."""
         return self.entries[0].host
 
     @property
     def file(self) -> PurePosixPath:
-        """Where that file lies on the ISO."""
-        return MENU_FOLDER / f"{self.shelf}.cfg"
+        """The path of that file on the ISO."""
+        return MENU_FOLDER / f"{self.file_stem}.cfg"
 
     @property
     def loopback_file(self) -> PurePosixPath:
-        """Where the same entries lie for GRUBs that start the ISO as a file."""
-        return LOOPBACK_FOLDER / f"{self.shelf}.cfg"
+        """The path of the file with the same entries for GRUBs that start the ISO as a file."""
+        return LOOPBACK_FOLDER / f"{self.file_stem}.cfg"
 
     def leaves(self, above: tuple[Submenu, ...] = ()) -> Iterator[tuple[Submenu, ...]]:
-        """Each submenu that has entries, behind those which lead to it."""
-        way = (*above, self)
+        """The path to each submenu that has entries: the submenus it is in, outermost first, and itself."""
+        path = (*above, self)
         if self.entries:
-            yield way
+            yield path
         for submenu in self.inside:
-            yield from submenu.leaves(way)
+            yield from submenu.leaves(path)
 
 
 def submenus_of(entries: Sequence[MenuEntry]) -> tuple[Submenu, ...]:
-    """The submenus for ``entries``, none if a flat list will do.
+    """The submenus for ``entries``; empty if they fit in a flat list.
 
-    Groups come in the order of their first hosts, who is in none comes last; within a group hosts are in the order of
-    their names, in which numbers count as numbers.
+    Groups come in the order of their first hosts, hosts without a group last; within a group hosts are sorted by name,
+    in which numbers count as numbers.
     """
     if len(entries) <= FLAT:
         return ()
@@ -71,14 +71,14 @@ def submenus_of(entries: Sequence[MenuEntry]) -> tuple[Submenu, ...]:
         groups.setdefault(entry.group, []).append(entry)
     submenus = [_of_group(group, sorted(members, key=_by_name)) for group, members in groups.items()]
     names = list(groups)
-    while len(submenus) > LONGEST:
+    while len(submenus) > MAX_LINES:
         submenus = [
             Submenu(
-                title=f"groups {named[0]} to {named[-1]}: {_counted(part)}",
-                entry_id=f"groups-{named[0]}",
+                title=f"groups {part_names[0]} to {part_names[-1]}: {_counted(part)}",
+                entry_id=f"groups-{part_names[0]}",
                 inside=tuple(part),
             )
-            for part, named in zip(_parts(submenus), _parts(names), strict=True)
+            for part, part_names in zip(_parts(submenus), _parts(names), strict=True)
         ]
         names = [submenu.entry_id.removeprefix("groups-") for submenu in submenus]
     return tuple(submenus)
@@ -91,15 +91,15 @@ def in_menu_order(entries: Sequence[MenuEntry]) -> tuple[MenuEntry, ...]:
 
 
 def _of_group(group: str, members: list[MenuEntry]) -> Submenu:
-    """The submenu of a group; one of many hosts leads on to ranges of names."""
+    """The submenu of a group; that of a large group contains ranges of names."""
     first, last = members[0].host, members[-1].host
     names = f"{first} to {last}" if len(members) > 1 else first
     title = f"{group or 'in no group'}: {len(members)} host{'s' * (len(members) > 1)}, {names}"
     entry_id = f"group-{group}"
-    if len(members) <= LONGEST:
+    if len(members) <= MAX_LINES:
         return Submenu(title=title, entry_id=entry_id, entries=tuple(members))
     ranges = [_range(entries=tuple(part)) for part in _parts(members)]
-    while len(ranges) > LONGEST:
+    while len(ranges) > MAX_LINES:
         ranges = [_range(inside=tuple(part)) for part in _parts(ranges)]
     return Submenu(title=title, entry_id=entry_id, inside=tuple(ranges))
 
@@ -115,8 +115,8 @@ def _range(*, entries: tuple[MenuEntry, ...] = (), inside: tuple[Submenu, ...] =
 
 
 def _parts(items: Sequence[T]) -> list[Sequence[T]]:
-    """``items`` in parts of about the same length, none longer than `LONGEST`."""
-    count = -(-len(items) // LONGEST)
+    """``items`` in parts of about the same length, none longer than `MAX_LINES`."""
+    count = -(-len(items) // MAX_LINES)
     return [items[len(items) * part // count : len(items) * (part + 1) // count] for part in range(count)]
 
 

@@ -66,10 +66,10 @@ MANY = menu(
 )
 
 
-@pytest.mark.parametrize(("name", "shown"), [("few", FEW), ("many", MANY)])
-def test_what_grub_reads_is_the_golden_text(base: BaseIso, name: str, shown: Menu) -> None:
+@pytest.mark.parametrize(("name", "example"), [("few", FEW), ("many", MANY)])
+def test_what_grub_reads_is_the_golden_text(base: BaseIso, name: str, example: Menu) -> None:
     """After an intended change: ISOFORGE_WRITE_GOLDEN=1 pytest tests/unit/image/test_menu.py, and read the diff."""
-    files = {GOLDEN / name / file.relative_to("/"): text for file, text in menu_files(shown, base).items()}
+    files = {GOLDEN / name / file.relative_to("/"): text for file, text in menu_files(example, base).items()}
     if os.environ.get("ISOFORGE_WRITE_GOLDEN"):
         for file, text in files.items():
             file.parent.mkdir(parents=True, exist_ok=True)

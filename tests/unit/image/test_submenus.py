@@ -6,7 +6,7 @@ import pytest
 
 from isoforge.image.entry import MenuEntry
 from isoforge.image.match import Match, sorted_by_file
-from isoforge.image.submenus import FLAT, LONGEST, Submenu, in_menu_order, submenus_of
+from isoforge.image.submenus import FLAT, MAX_LINES, Submenu, in_menu_order, submenus_of
 from isoforge.iso_layout import MACHINES_FOLDER, lookup_file
 from tests.unit.image.conftest import GA
 
@@ -47,7 +47,7 @@ def test_nobody_scrolls_through_more_than_a_few_screens(groups: int) -> None:
         for number in range(20_000)
     ]
     submenus = submenus_of(hosts)
-    assert longest(submenus) <= LONGEST
+    assert longest(submenus) <= MAX_LINES
     ways = [way for submenu in submenus for way in submenu.leaves()]
     assert {entry.host for way in ways for entry in way[-1].entries} == {entry.host for entry in hosts}
     assert len({way[-1].file for way in ways}) == len(ways)
