@@ -102,7 +102,7 @@ def write_and_prove(
     size = base.path.stat().st_size
     refuse_without_room(staging, size * (2 if order.unpack else 1))
     draft, tree = staging / order.output_iso.name, subfolder(staging, "tree")
-    with digesting(base.path, draft, wanted=not order.fast, paced=not order.unpack) as digests:
+    with digesting(base.path, draft, enabled=not order.fast, paced=not order.unpack) as digests:
         if order.unpack:
             listen(Step(phase="unpacking the base ISO"))
             unpack(base, tree)
@@ -116,7 +116,7 @@ def write_and_prove(
             unpacked=order.unpack,
             on_line=lambda line: listen(Step(phase="writing the ISO", done=bytes_written(line, size), total=size)),
         )
-        digests.draft_is_whole()
+        digests.draft_is_complete()
         draft.chmod(0o600)
         listen(Step(phase="verifying the ISO"))
         prove(draft, base, plan)

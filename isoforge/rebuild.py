@@ -1,4 +1,4 @@
-"""A build repeated: what a manifest says an ISO was, against what comes out this time."""
+"""A build repeated: the manifest of the first ISO, compared with the base ISO and the result of the new build."""
 
 from __future__ import annotations
 
@@ -10,77 +10,77 @@ from isoforge.errors import BaseIsoError, ProofError
 from isoforge.proof.manifest import HostFacts, Manifest, sha256_of
 
 _NOT_COMPARED = {"hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso", "detect_files"}
-"""Keys that follow from others, or speak of the place where a build was made."""
+"""Keys that follow from others, or depend on where the build was done."""
 
 _WORDS = {"isoforge_version": "isoforge", "xorriso_version": "xorriso"}
-"""How keys are called in a sentence; the others by their own name."""
+"""Names of keys in messages; the others appear as they are."""
 
 LISTED = 5
-"""How many hosts a sentence names before it counts the rest."""
+"""The most hosts that a message names; the rest are counted."""
 
 
-def refuse_other_base(wanted: Manifest | None, base: Path) -> None:
-    """Raise ``BaseIsoError`` if ``base`` is another file than ``wanted`` was built from, by size or by SHA-256.
+def refuse_other_base(original: Manifest | None, base: Path) -> None:
+    """Raise ``BaseIsoError`` if ``base`` differs from the base ISO of ``original`` in size or SHA-256.
 
-    The size is looked at first, so that a wrong ISO is refused before gigabytes of it are read.
+    The size is compared first, so that a wrong ISO is refused before gigabytes of it are read.
     """
-    if wanted is None or not base.is_file():  # a base that is not there has a better sentence elsewhere
+    if original is None or not base.is_file():  # `read_base` reports a missing base
         return
-    meant = wanted.base_iso
+    expected = original.base_iso
     size = base.stat().st_size
-    hint = f"take {meant.title}"
-    if meant.size is not None and size != meant.size:
-        raise BaseIsoError(f"{base} is not the manifest's base ISO: {size} bytes, not {meant.size}", hint=hint)
-    if meant.sha256 is not None and (found := sha256_of(base)) != meant.sha256:
-        raise BaseIsoError(f"{base} is not the manifest's base ISO: SHA-256 {found}, not {meant.sha256}", hint=hint)
+    hint = f"use {expected.title}"
+    if expected.size is not None and size != expected.size:
+        raise BaseIsoError(f"{base} is not the manifest's base ISO: {size} bytes, not {expected.size}", hint=hint)
+    if expected.sha256 is not None and (sha256 := sha256_of(base)) != expected.sha256:
+        raise BaseIsoError(f"{base} is not the manifest's base ISO: SHA-256 {sha256}, not {expected.sha256}", hint=hint)
 
 
-def refuse_difference(wanted: Manifest | None, told: Manifest) -> None:
-    """Raise ``ProofError`` with one sentence that names whatever makes ``told`` another build than ``wanted``.
+def refuse_difference(original: Manifest | None, manifest: Manifest) -> None:
+    """Raise ``ProofError`` with every difference between the build of ``manifest`` and that of ``original``.
 
-    ``told`` is a plan's manifest, which knows no ISO yet, or that of a draft, whose SHA-256 then has to be the same.
+    ``manifest`` is that of a plan, without an ISO, or that of a draft, whose SHA-256 is then compared too.
     """
-    if wanted is None:
+    if original is None:
         return
-    found = [*_settings(wanted, told), *_base(wanted, told), *_hosts(wanted, told)]
-    if not found and wanted.build_id != told.build_id:
-        found = ["the menu, a template or what detects machines: no key of the manifest tells which"]
-    if not found and told.iso and wanted.iso and told.iso.sha256 != wanted.iso.sha256:
-        found = [f"its bytes alone: SHA-256 {told.iso.sha256}, not {wanted.iso.sha256}"]
-    if found:
+    differences = [*_settings(original, manifest), *_base(original, manifest), *_hosts(original, manifest)]
+    if not differences and original.build_id != manifest.build_id:
+        differences = ["the menu, a template or the detection of machines, which the manifest does not list"]
+    if not differences and manifest.iso and original.iso and manifest.iso.sha256 != original.iso.sha256:
+        differences = [f"its bytes only: SHA-256 {manifest.iso.sha256}, not {original.iso.sha256}"]
+    if differences:
         raise ProofError(
-            f"the ISO {wanted.name} would not be the same again, so none was kept; it differs in {'; '.join(found)}"
+            f"the rebuilt ISO {original.name} differs from its manifest and was not kept: {'; '.join(differences)}"
         )
 
 
-def _settings(wanted: Manifest, told: Manifest) -> Iterator[str]:
-    now = asdict(told)
-    for key, before in asdict(wanted).items():
+def _settings(original: Manifest, manifest: Manifest) -> Iterator[str]:
+    now = asdict(manifest)
+    for key, before in asdict(original).items():
         if key not in _NOT_COMPARED and now[key] != before:
             yield f"{_WORDS.get(key, key)} ({now[key]}, was {before})"
 
 
-def _base(wanted: Manifest, told: Manifest) -> Iterator[str]:
+def _base(original: Manifest, manifest: Manifest) -> Iterator[str]:
     for key in ("title", "volume_id", "modified"):
-        before, now = getattr(wanted.base_iso, key), getattr(told.base_iso, key)
+        before, now = getattr(original.base_iso, key), getattr(manifest.base_iso, key)
         if before != now:
             yield f"the base ISO's {key.replace('_', ' ')} ({now}, was {before})"
 
 
-def _hosts(wanted: Manifest, told: Manifest) -> Iterator[str]:
-    before = {host.name: host for host in wanted.hosts}
-    now = {host.name: host for host in told.hosts}
+def _hosts(original: Manifest, manifest: Manifest) -> Iterator[str]:
+    before = {host.name: host for host in original.hosts}
+    now = {host.name: host for host in manifest.hosts}
     if list(before) != list(now):
         yield f"the hosts ({_named(list(now))}, were {_named(list(before))})"
     both = [name for name in before if name in now]
     if seeds := [name for name in both if before[name].seed_digests != now[name].seed_digests]:
         yield f"the seed of {_named(seeds)}"
     if entries := [name for name in both if _entry(before[name]) != _entry(now[name])]:
-        yield f"the menu's entry of {_named(entries)}"
+        yield f"the menu entry of {_named(entries)}"
 
 
 def _entry(host: HostFacts) -> tuple[object, ...]:
-    """What the menu shows and starts; ``uuid=`` on the kernel line follows from the build id, as the medium does."""
+    """The facts of the menu entry, without ``uuid=`` on the kernel line, which follows from the build id."""
     words = (word for word in host.kernel_line.split() if not word.startswith("uuid="))
     return (host.title, host.kernel, host.initrd, *words)
 

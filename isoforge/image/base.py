@@ -1,4 +1,4 @@
-"""The base ISO: what an official Ubuntu ISO says of itself, and whether a fleet can be installed from it."""
+"""The base ISO: the facts of an official Ubuntu ISO, and whether a fleet can be installed from it."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+
 
 _SHADOWING = {
     SHADOWING_MENU: "GRUB would read it in place of the menu",
-    ROOT_AUTOINSTALL: "every entry would install by it without asking",
+    ROOT_AUTOINSTALL: "every entry would use it to install without confirmation",
 }
 
 
@@ -51,13 +51,14 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseIso:
-    """An official Ubuntu ISO, read.
+    """The facts of an official Ubuntu ISO.
 
     ``title`` is the whole of .disk/info, ``release`` like ``24.04.1``, ``modified`` the date of the file system as 16
-    digits, ``replay_args`` what ``xorriso -as mkisofs`` needs to write the same boot records again (without volume
-    id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files; the last two may be empty.
-    ``casper_uuids`` are the files, one a kernel flavour, by which casper tells its medium from others.
-    ``boot_records`` is the folder that xorriso has taken them out into, for the proof.
+    digits, ``replay_args`` the arguments of ``xorriso -as mkisofs`` that write the same boot records again (without
+    volume id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files, the last two possibly
+    empty.
+    ``casper_uuids`` are the files, one per kernel flavour, by which casper recognises its medium.
+    ``boot_records`` is the folder into which xorriso has extracted them, for the proof.
     """
 
     path: Path
@@ -79,49 +80,49 @@ class BaseIso:
         for kernel in self.kernels:
             if kernel.flavour == flavour:
                 return kernel
-        raise BaseIsoError(f"{self.path} has no {flavour} kernel", hint="only some point releases carry an HWE kernel")
+        raise BaseIsoError(f"{self.path} has no {flavour} kernel", hint="only some point releases have an HWE kernel")
 
 
 def read_base(path: Path, scratch: Path) -> BaseIso:
-    """Read the base ISO at ``path``; small files and boot records are taken out into the directory ``scratch``.
+    """Read the base ISO at ``path``; small files and boot records are extracted into the directory ``scratch``.
 
-    Raises ``BaseIsoError`` with one sentence for whatever makes it unfit: missing, truncated, no Ubuntu, a release,
-    architecture or layout that is not supported, or an ISO that isoforge itself made. ``ToolError`` if xorriso fails.
+    Raises ``BaseIsoError`` if it is missing, truncated, not Ubuntu, of a release, architecture or layout that is not
+    supported, or was built by isoforge itself; ``ToolError`` if xorriso fails.
     """
     refuse_unless_whole(path)
     path = path.resolve()
     paths = frozenset(read_tree(path))
-    taken = _take_out(path, scratch, paths)
-    title = taken.get(DISK_INFO, "").strip()
-    told = _told_by(path, title, paths)
+    texts = _extract(path, scratch, paths)
+    title = texts.get(DISK_INFO, "").strip()
+    disk_info = _disk_info(path, title, paths)
     for shadow, harm in _SHADOWING.items():
         if shadow in paths:
-            raise BaseIsoError(f"{path} carries {shadow}: {harm}", hint="take an official Ubuntu Server ISO")
+            raise BaseIsoError(f"{path} has a file {shadow}: {harm}", hint="use an official Ubuntu Server ISO")
     volume = read_volume(path)
     if volume is None:
         raise BaseIsoError(f"{path} changed while it was read")
     return BaseIso(
         path=path,
         title=title,
-        release=told["release"],
-        arch=told["arch"],
+        release=disk_info["release"],
+        arch=disk_info["arch"],
         volume_id=volume.volume_id,
         modified=volume.modified,
         kernels=_kernels(path, paths),
         boot_records=scratch / "boot-records",
         replay_args=replay_args(path, xorriso("-indev", path, "-report_el_torito", "as_mkisofs")),
-        menu=taken[GRUB_CFG],
-        loopback_menu=taken.get(LOOPBACK_CFG, ""),
-        md5sums=taken.get(MD5SUM_TXT, ""),
+        menu=texts[GRUB_CFG],
+        loopback_menu=texts.get(LOOPBACK_CFG, ""),
+        md5sums=texts.get(MD5SUM_TXT, ""),
         casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
     )
 
 
 @contextlib.contextmanager
 def unchanged(path: Path) -> Iterator[None]:
-    """Raise ``BaseIsoError`` if the file at ``path`` is not what it was, once the block is left.
+    """Raise ``BaseIsoError`` if the file at ``path`` has changed when the block is left.
 
-    What went wrong in the block comes second: a base that is written to while it is read explains all of it.
+    It then takes the place of an error in the block, which the change has probably caused.
     """
     before = _state(path)
     try:
@@ -135,7 +136,7 @@ def unchanged(path: Path) -> Iterator[None]:
 
 
 def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes with a file's content: device, inode, size, times; None if there is no file."""
+    """What changes with a file's contents: device, inode, size, times; None if there is no file."""
     try:
         now = path.stat()
     except OSError:
@@ -144,67 +145,67 @@ def _state(path: Path) -> tuple[int, ...] | None:
 
 
 def refuse_unless_whole(path: Path) -> None:
-    """Raise ``BaseIsoError`` unless a whole ISO 9660 image lies at ``path`` (xorriso takes a missing one for blank)."""
+    """Raise ``BaseIsoError`` unless ``path`` is a whole ISO 9660 image (xorriso treats a missing one as blank)."""
     try:
         if not path.is_file():
-            raise BaseIsoError(f"base ISO {path} {instead_of_a_file(path)}", hint="get one from releases.ubuntu.com")
+            raise BaseIsoError(
+                f"base ISO {path} {instead_of_a_file(path)}", hint="download one from releases.ubuntu.com"
+            )
         if read_volume(path) is None:
-            raise BaseIsoError(f"{path} is not an ISO image", hint="get one from releases.ubuntu.com")
+            raise BaseIsoError(f"{path} is not an ISO image", hint="download one from releases.ubuntu.com")
         missing = missing_bytes(path)
     except OSError as failure:
-        raise BaseIsoError(f"base ISO {path} cannot be read: {failure.strerror}") from failure
+        raise BaseIsoError(f"cannot read base ISO {path}: {failure.strerror}") from failure
     if missing:
         raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
 
 
 def instead_of_a_file(path: Path) -> str:
-    """What the ``path`` of an ISO is, if it is no file."""
+    """What the ``path`` of an ISO is, if it is not a regular file."""
     if re.match(r"[a-z]+:/", str(path)):
-        return "is an address: download it first"
+        return "is a URL: download it first"
     if path.is_dir():
         return "is a directory"
-    return "is no file: copy what it gives into one first" if path.exists() else "is not there"
+    return "is not a regular file: copy its contents into one first" if path.exists() else "does not exist"
 
 
-def _take_out(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
-    """The texts that a build reads, and the boot records into ``scratch/boot-records``, in one run of xorriso."""
-    wanted = [file for file in (DISK_INFO, GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT) if file in paths]
-    places = {file: scratch / file.name for file in wanted}
-    extract = [word for file in wanted for word in ("-extract", str(file), str(places[file]))]
+def _extract(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dict[PurePosixPath, str]:
+    """The texts that a build reads; extracts them and the boot records into ``scratch`` in one run of xorriso."""
+    copies = {file: scratch / file.name for file in (DISK_INFO, GRUB_CFG, LOOPBACK_CFG, MD5SUM_TXT) if file in paths}
+    extract = [word for file, copy in copies.items() for word in ("-extract", str(file), str(copy))]
     xorriso("-osirrox", "on", "-indev", path, "-extract_boot_images", scratch / "boot-records", *extract)
-    return {file: place.read_text("utf-8", errors="surrogateescape") for file, place in places.items()}
+    return {file: copy.read_text("utf-8", errors="surrogateescape") for file, copy in copies.items()}
 
 
-def _told_by(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[str, str]:
-    """What .disk/info tells, once the ISO has turned out to be one that a fleet can be installed from."""
-    found = _DISK_INFO.fullmatch(title)
-    if found is None:
-        raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info says {title[:80]!r}")
-    told = found.groupdict()
-    what = f"{path} is {told['product']} {told['release']} for {told['arch']}"
+def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[str, str]:
+    """The parts of .disk/info; ``BaseIsoError`` unless a fleet can be installed from the ISO."""
+    match = _DISK_INFO.fullmatch(title)
+    if match is None:
+        raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info is {title[:80]!r}")
+    disk_info = match.groupdict()
+    what = f"{path} is {disk_info['product']} {disk_info['release']} for {disk_info['arch']}"
     if ISOFORGE_FOLDER in paths:
-        raise BaseIsoError(f"{path} was made by isoforge", hint="take the official ISO that it was made from")
-    if told["arch"] != "amd64":
-        raise BaseIsoError(f"{what}: only amd64 is supported", hint="take the live-server ISO for amd64")
-    year, month = (int(number) for number in told["release"].split(".")[:2])
+        raise BaseIsoError(f"{path} was built by isoforge", hint="use the official ISO that it was built from")
+    if disk_info["arch"] != "amd64":
+        raise BaseIsoError(f"{what}: only amd64 is supported", hint="use the live-server ISO for amd64")
+    year, month = (int(number) for number in disk_info["release"].split(".")[:2])
     if not OLDEST_RELEASE <= (year, month) <= NEWEST_RELEASE:
         raise BaseIsoError(f"{what}: releases 22.04 to 26.04 are supported")
-    if told["product"] != "Ubuntu-Server":
-        raise BaseIsoError(f"{what}: only the server ISO is supported", hint="take the live-server ISO")
+    if disk_info["product"] != "Ubuntu-Server":
+        raise BaseIsoError(f"{what}: only the server ISO is supported", hint="use the live-server ISO")
     if INSTALL_SOURCES not in paths or GRUB_CFG not in paths:
         raise BaseIsoError(f"{what}, but not a live-server ISO: it has no installer that reads a seed")
-    return told
+    return disk_info
 
 
 def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:
     kernels = []
     for flavour, prefix in (("ga", ""), ("hwe", "hwe-")):
         pair = [CASPER / f"{prefix}{name}" for name in ("vmlinuz", "initrd")]
-        there = [file for file in pair if file in paths]
-        if len(there) == 1 or (flavour == "ga" and not there):
-            missing = next(file for file in pair if file not in there)
-            raise BaseIsoError(f"{path} has no {missing}: a kernel and its initrd come in pairs")
-        if there:
+        missing = [file for file in pair if file not in paths]
+        if len(missing) == 1 or (flavour == "ga" and missing):
+            raise BaseIsoError(f"{path} has no {missing[0]}: a kernel and its initrd come in pairs")
+        if not missing:
             kernels.append(Kernel(flavour=flavour, vmlinuz=pair[0], initrd=pair[1]))
     return tuple(kernels)
 
@@ -212,23 +213,24 @@ def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]
 def replay_args(path: Path, report: str) -> tuple[str, ...]:
     """The arguments in xorriso's ``as_mkisofs`` report of ``path`` that write the same boot records again.
 
-    The volume id and the date are left out: a build gives its own. The ESP's El Torito entry is written as the maker
-    wrote it, which survives a change of its address. Raises ``BaseIsoError`` if the layout is not the one that
-    Ubuntu's amd64 ISOs have had since 20.10: GRUB's MBR, an appended ESP, GPT.
+    Volume id and date are omitted: a build sets its own. The ESP's El Torito entry refers to the appended partition
+    without its address, which may change. Raises ``BaseIsoError`` if the layout is not the one that Ubuntu's amd64
+    ISOs have had since 20.10: GRUB's MBR, an appended ESP, GPT.
     """
     words = shlex.split(report)
-    kept: list[str] = []
-    waiting = iter(words)
-    for word in waiting:
+    args: list[str] = []
+    rest = iter(words)
+    for word in rest:
         if word == "-V":
-            next(waiting, None)
+            next(rest, None)
         elif not word.startswith("--modification-date="):
-            kept.append(_APPENDED_ESP.sub("--interval:appended_partition_2:all::", word))
+            args.append(_APPENDED_ESP.sub("--interval:appended_partition_2:all::", word))
     needed = ("--grub2-mbr", "-append_partition", "-appended_part_as_gpt", "-b", "-e")
-    missing = [word for word in needed if word not in kept]
-    if missing or "-part_like_isohybrid" in kept:
+    missing = [word for word in needed if word not in args]
+    if missing or "-part_like_isohybrid" in args:
         raise BaseIsoError(
-            f"{path} does not have the boot layout of an Ubuntu ISO for amd64 (no {', '.join(missing) or 'true GPT'})",
-            hint="take an official live-server ISO of 22.04 or later",
+            f"{path} does not have the boot layout of an Ubuntu ISO for amd64"
+            f" (missing: {', '.join(missing) or 'a regular GPT'})",
+            hint="use an official live-server ISO of 22.04 or later",
         )
-    return tuple(kept)
+    return tuple(args)

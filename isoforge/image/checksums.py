@@ -1,4 +1,4 @@
-"""md5sum.txt, kept true: casper reads the medium against it, and so do people."""
+"""md5sum.txt, kept up to date: casper checks the medium against it, and so do people."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from isoforge.iso_layout import NOT_IN_MD5SUM_TXT
 
 
 def refreshed(md5sums: str, staged: Mapping[PurePosixPath, bytes]) -> str:
-    """``md5sums`` made true for the ``staged`` files: existing lines rewritten, lines of new files added at the end.
+    """``md5sums`` updated for the ``staged`` files: existing lines rewritten, lines of new files added at the end.
 
-    A changed file that the base does not list stays unlisted (26.04 leaves out grub.cfg), and nothing is listed that
-    is not there: casper waits ten seconds for each file that it cannot find.
+    A changed file that the base does not list stays unlisted (26.04 does not list grub.cfg), and no missing file is
+    listed: casper waits ten seconds for each file that it cannot find.
     """
-    fresh = {f".{place}": _md5(content) for place, content in staged.items()}
+    fresh = {f".{path}": _md5(content) for path, content in staged.items()}
     lines = []
     for line in md5sums.splitlines():
         digest, _, name = line.partition("  ")

@@ -10,14 +10,14 @@ from isoforge.iso_layout import CIDATA
 
 
 def write_cidata(draft: Path, files: Mapping[str, bytes], staging: Path) -> None:
-    """Write ``draft``, a small ISO that holds ``files`` at its root; ``staging`` is an empty private folder.
+    """Write ``draft``, a small ISO with ``files`` at its root; ``staging`` is an empty private folder.
 
-    Raises ``ToolError`` if xorriso fails. The draft is readable by its owner alone.
+    Raises ``ToolError`` if xorriso fails. The draft is readable only by its owner.
     """
     for name, content in files.items():
-        place = staging / name
-        place.touch(mode=0o600)
-        place.write_bytes(content)
+        path = staging / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
     xorriso(
         "-outdev", f"stdio:{draft}", "-as", "mkisofs", "-r", "-J", "-V", CIDATA, "-graft-points", "/=.", cwd=staging
     )

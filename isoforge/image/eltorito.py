@@ -1,4 +1,4 @@
-"""The El Torito boot catalog of an ISO: what a CD drive's firmware is told to start (El Torito 1.0, 2.0)."""
+"""The El Torito boot catalog of an ISO: the images that firmware can start from a CD (El Torito 1.0, 2.0)."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _PLATFORMS = {0x00: "BIOS", 0xEF: "UEFI"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootImage:
-    """One image that firmware can start: for which ``platform``, its first byte on the device, and how many bytes the
-    catalog says (for BIOS only the first sectors, GRUB loads the rest itself). ``media`` 0 is no emulation."""
+    """One image that firmware can start: its ``platform``, its first byte on the device, and its size in bytes by the
+    catalog (for BIOS only the first sectors, GRUB loads the rest itself). ``media`` 0 is no emulation."""
 
     platform: str
     start: int
@@ -26,7 +26,7 @@ class BootImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootCatalog:
-    """The boot images in their order, and whatever is wrong with the catalog."""
+    """The boot images in their order, and the problems of the catalog."""
 
     images: tuple[BootImage, ...]
     problems: tuple[str, ...]
@@ -45,17 +45,17 @@ def read_boot_catalog(image: Path) -> BootCatalog | None:
         file.seek(block * BLOCK)
         catalog = file.read(BLOCK)
     if len(catalog) < BLOCK:
-        return BootCatalog(images=(), problems=("the boot catalog lies behind the image",))
+        return BootCatalog(images=(), problems=("the boot catalog is beyond the end of the image",))
     problems = []
     if catalog[0] != 1 or catalog[30:32] != b"\x55\xaa":
         problems.append("the boot catalog has no validation entry")
     elif sum(struct.unpack_from("<16H", catalog)) & 0xFFFF:
-        problems.append("the boot catalog has a wrong checksum")
+        problems.append("the boot catalog has an wrong checksum")
     return BootCatalog(images=tuple(_images(catalog)), problems=tuple(problems))
 
 
 def _catalog_block(file: BinaryIO) -> int | None:
-    """The block of the catalog, told by the boot record among the volume descriptors."""
+    """The block of the catalog, from the boot record among the volume descriptors."""
     for block in range(SYSTEM_AREA_BLOCKS, SYSTEM_AREA_BLOCKS + 32):
         file.seek(block * BLOCK)
         sector = file.read(BLOCK)
@@ -67,16 +67,16 @@ def _catalog_block(file: BinaryIO) -> int | None:
 
 
 def _images(catalog: bytes) -> Iterator[BootImage]:
-    """The default entry, and the entries of each section; those that are not bootable are left out."""
-    rows = [catalog[place : place + 32] for place in range(0, len(catalog), 32)]
+    """The default entry, and the entries of each section; without those that are not bootable."""
+    rows = [catalog[offset : offset + 32] for offset in range(0, len(catalog), 32)]
     yield from _image(rows[1], rows[0][1])
-    place = 2
-    while place < len(rows) and rows[place][0] in (0x90, 0x91):
-        header = rows[place]
+    index = 2
+    while index < len(rows) and rows[index][0] in (0x90, 0x91):
+        header = rows[index]
         (count,) = struct.unpack_from("<H", header, 2)
-        for row in rows[place + 1 : place + 1 + count]:
+        for row in rows[index + 1 : index + 1 + count]:
             yield from _image(row, header[1])
-        place += 1 + count
+        index += 1 + count
         if header[0] == 0x91:
             return
 

@@ -1,4 +1,4 @@
-"""The draft: a staging tree laid over the base ISO and written out by xorriso in one pass."""
+"""The draft: the base ISO with a staging tree over it, written by xorriso in one pass."""
 
 from __future__ import annotations
 
@@ -16,60 +16,60 @@ from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 
 TREE_OPTIONS = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3")
-"""What Ubuntu's own ISOs are made with and the replay report does not tell (facts: livecd-rootfs, make_iso)."""
+"""Options of Ubuntu's own ISOs that the replay report does not contain (source: livecd-rootfs, make_iso)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Graft:
-    """Bytes that go onto the ISO at ``target``, over whatever the base has there."""
+    """A file of the ISO at ``target``, which replaces that of the base if there is one."""
 
     target: PurePosixPath
     content: bytes
 
 
 def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
-    """Lay ``grafts`` out under the directory ``staging`` as they will lie on the ISO, for the owner's eyes alone.
+    """Write ``grafts`` under the directory ``staging`` at their paths on the ISO, readable only by the owner.
 
-    What is new gets the time ``when``, and folders that were there keep theirs, so that two builds of the same inputs
-    are the same to the bit. ``OutputError`` if a name stands for a folder in one place and for a file in another.
+    New files and folders get the time ``when``, existing folders keep theirs, so that two builds of the same inputs are
+    byte-identical. ``OutputError`` if a path is a folder in one graft and a file in another.
     """
     seconds = when.timestamp()
     times = {staging: seconds}
     try:
         for graft in grafts:
-            place = staging / graft.target.relative_to("/")
-            for folder in reversed(place.parents[: len(graft.target.parents) - 1]):
+            path = staging / graft.target.relative_to("/")
+            for folder in reversed(path.parents[: len(graft.target.parents) - 1]):
                 if folder not in times:
                     times[folder] = folder.stat().st_mtime if folder.exists() else seconds
                     folder.mkdir(mode=0o700, exist_ok=True)
-            place.unlink(missing_ok=True)
-            place.touch(mode=0o600, exist_ok=False)
-            place.write_bytes(graft.content)
-            os.utime(place, (seconds, seconds))
+            path.unlink(missing_ok=True)
+            path.touch(mode=0o600, exist_ok=False)
+            path.write_bytes(graft.content)
+            os.utime(path, (seconds, seconds))
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as clash:
-        raise OutputError(f"{clash.filename} cannot be staged: {clash.strerror}") from clash
+        raise OutputError(f"cannot stage {clash.filename}: {clash.strerror}") from clash
     for folder, moment in reversed(times.items()):
         os.utime(folder, (moment, moment))
 
 
 def unpack(base: BaseIso, staging: Path) -> None:
-    """Take the base's whole tree out into ``staging``, writable, for builds that change more than texts."""
+    """Extract the whole tree of the base into ``staging``, writable, for builds that change more than texts."""
     xorriso("-osirrox", "on", "-indev", base.path, "-extract", "/", staging)
     for path, node in read_tree(base.path).items():
-        place = staging / path.relative_to("/")
-        if node.kind == "link":  # osirrox gives links the time of day
-            os.utime(place, (node.modified, node.modified), follow_symlinks=False)
+        copy = staging / path.relative_to("/")
+        if node.kind == "link":  # osirrox gives links the current time
+            os.utime(copy, (node.modified, node.modified), follow_symlinks=False)
         else:
-            place.chmod(stat.S_IMODE(place.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
+            copy.chmod(stat.S_IMODE(copy.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
 def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool) -> list[str]:
     """xorriso's arguments that write ``draft`` with the staging tree as working directory.
 
-    Files that stay as they are go straight from the base to the draft, unless ``unpacked`` says that the staging tree
-    holds all of them. ``modified`` (16 digits) becomes the file system's date and thereby its UUID; the GPT's GUID
-    follows from it. ``stdio_sync off``: the draft is synced once, by whoever names it. xorriso looks once in
-    each interval of its pacifier whether it has ended.
+    Unchanged files are copied from the base to the draft directly, unless the staging tree contains all of them
+    (``unpacked``). ``modified`` (16 digits) becomes the file system's date and thereby its UUID; the GPT's GUID
+    follows from it. ``stdio_sync off``: the draft is synced once, before it gets its final name. xorriso checks once
+    per interval of its pacifier whether it has finished.
     """
     source = [] if unpacked else ["-indev", os.fspath(base.path)]
     return [
@@ -97,26 +97,26 @@ def repack(
     unpacked: bool = False,
     on_line: Callable[[str], object] | None = None,
 ) -> None:
-    """Write ``draft`` from the base ISO and the staging tree; ``on_line`` hears xorriso's progress.
+    """Write ``draft`` from the base ISO and the staging tree; ``on_line`` is called with xorriso's output.
 
-    Raises ``ToolError`` if xorriso fails, or says it succeeded and wrote nothing; ``OutputError`` if it had no room.
+    Raises ``ToolError`` if xorriso fails or writes nothing; ``OutputError`` if the disk is full.
     """
     command = repack_command(base, draft, modified=modified, unpacked=unpacked)
     try:
         xorriso(*command, cwd=staging, on_line=on_line, growing=draft)
     except OutputError:
-        there = draft.stat().st_size if draft.exists() else 0
-        refuse_without_room(draft.parent, base.path.stat().st_size - there)
+        written = draft.stat().st_size if draft.exists() else 0
+        refuse_without_room(draft.parent, base.path.stat().st_size - written)
         raise
     if not draft.is_file() or draft.stat().st_size == 0:
-        raise ToolError("xorriso said it succeeded, but wrote no image")
+        raise ToolError("xorriso exited with status 0 but wrote no image")
 
 
 def volume_date(when: datetime, build_id: str) -> str:
-    """16 digits for the file system's date, and thereby its UUID: another one for each build.
+    """16 digits for the file system's date, and thereby its UUID: a different one for each build.
 
-    It lies up to a year before ``when``, at a moment that ``build_id`` (hex digits) picks to the hundredth of a
-    second: two media must differ in it, and no date may lie after SOURCE_DATE_EPOCH.
+    It is up to a year before ``when``, at a hundredth of a second that ``build_id`` (hex digits) determines: two media
+    must differ in it, and no date may be after SOURCE_DATE_EPOCH.
     """
     seconds, hundredths = divmod(int(build_id, 16) % (365 * 24 * 3600 * 100), 100)
     moment = when.astimezone(UTC) - timedelta(seconds=1 + seconds)

@@ -14,15 +14,15 @@ BLOCK = 2048
 """Bytes in an ISO 9660 logical block."""
 
 LBA = 512
-"""Bytes in a block as GPT counts them on every disk and stick that Ubuntu's images are made for."""
+"""Bytes in a block of the GPT, on every disk and stick that Ubuntu's images support."""
 
 SYSTEM_AREA_BLOCKS = 16
-"""Blocks before the first volume descriptor (ECMA-119, 6.2.1); MBR and GPT live there."""
+"""Blocks before the first volume descriptor (ECMA-119, 6.2.1); MBR and GPT are there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
-    """What the primary volume descriptor says (ECMA-119, 8.4): names, size in bytes, date as 16 digits."""
+    """Fields of the primary volume descriptor (ECMA-119, 8.4): names, size in bytes, date as 16 digits."""
 
     volume_id: str
     size: int
@@ -30,7 +30,7 @@ class Volume:
 
 
 def read_volume(image: Path) -> Volume | None:
-    """The primary volume descriptor of ``image``, or None if it is no ISO 9660 image."""
+    """The primary volume descriptor of ``image``, or None if it is not an ISO 9660 image."""
     with image.open("rb") as file:
         file.seek(SYSTEM_AREA_BLOCKS * BLOCK)
         sector = file.read(BLOCK)
@@ -45,7 +45,7 @@ def read_volume(image: Path) -> Volume | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """One GPT partition: its number, the GUID of its type as hex digits on disk, first and last byte + 1."""
+    """One GPT partition: its number, the GUID of its type as hex digits on disk, first byte, last byte + 1."""
 
     number: int
     type_guid: str
@@ -55,9 +55,9 @@ class Partition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Gpt:
-    """A GUID partition table: its partitions, its last byte + 1, whatever is wrong with it, and what is only unusual.
+    """A GUID partition table: its partitions, its last byte + 1, its problems, and remarks on what is only unusual.
 
-    Partition tools warn of a remark and nothing comes of it: firmware and kernel find what they need.
+    Partition tools may warn of a remark; firmware and kernel are not affected.
     """
 
     partitions: tuple[Partition, ...]
@@ -67,7 +67,7 @@ class Gpt:
 
 
 def read_gpt(image: Path) -> Gpt | None:
-    """The GPT of ``image`` with every fault found in it, or None if it carries none (UEFI 2.10, 5.3)."""
+    """The GPT of ``image`` with every fault found in it, or None if it has none (UEFI 2.10, 5.3)."""
     size = image.stat().st_size
     with image.open("rb") as file:
         primary = _read_header(file, LBA)
@@ -81,13 +81,13 @@ def read_gpt(image: Path) -> Gpt | None:
         else:
             problems += [f"backup {problem}" for problem in backup.problems]
             if backup.partitions != primary.partitions:
-                problems.append("the backup GPT lists other partitions than the first")
+                problems.append("the backup GPT lists other partitions than the primary one")
             if backup.start + LBA != size and _only_zeros(file, backup.start + LBA):
                 remarks.append("the backup GPT is not at the end of the image, padding comes after it")
             elif backup.start + LBA != size:
                 problems.append("the backup GPT is not at the end of the image: the image was grown in place")
         problems += _overlaps(primary.partitions)
-        problems += [f"partition {part.number} ends behind the image" for part in primary.partitions if part.end > size]
+        problems += [f"partition {part.number} ends after the image" for part in primary.partitions if part.end > size]
         problems += _in_protective_mbr(file)
     return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems), remarks=tuple(remarks))
 
@@ -98,8 +98,8 @@ def _only_zeros(file: BinaryIO, start: int) -> bool:
 
 
 def _in_protective_mbr(file: BinaryIO) -> Iterator[str]:
-    """What is wrong with the MBR that stands before a GPT: BIOS starts nothing without the signature, and UEFI takes
-    no GPT without a partition of type 0xEE from block 1 on (UEFI 2.10, 5.2.3)."""
+    """The problems of the MBR before a GPT: BIOS starts nothing without the signature, and UEFI ignores a GPT without a
+    partition of type 0xEE from block 1 on (UEFI 2.10, 5.2.3)."""
     file.seek(0)
     sector = file.read(LBA)
     if sector[510:] != b"\x55\xaa":
@@ -123,17 +123,17 @@ def _read_header(file: BinaryIO, start: int) -> _Header | None:
     if header[:8] != b"EFI PART":
         return None
     problems = []
-    length, told = struct.unpack_from("<II", header, 12)
-    if binascii.crc32(header[:16] + b"\0\0\0\0" + header[20:length]) != told:
-        problems.append("GPT header has a wrong checksum")
+    length, checksum = struct.unpack_from("<II", header, 12)
+    if binascii.crc32(header[:16] + b"\0\0\0\0" + header[20:length]) != checksum:
+        problems.append("GPT header has an wrong checksum")
     here, other = struct.unpack_from("<QQ", header, 24)
     if here * LBA != start:
-        problems.append("GPT header says it lies elsewhere")
+        problems.append("GPT header has an address that is not its own")
     table_lba, count, width, table_crc = struct.unpack_from("<QIII", header, 72)
     file.seek(table_lba * LBA)
     table = file.read(min(count * width, 1 << 20))
     if binascii.crc32(table) != table_crc:
-        problems.append("GPT partition list has a wrong checksum")
+        problems.append("GPT partition list has an wrong checksum")
     partitions = []
     for number in range(1, len(table) // max(width, 128) + 1):
         row = table[(number - 1) * width : number * width]
@@ -158,5 +158,5 @@ def missing_bytes(image: Path) -> int:
     """How many bytes of ``image`` are missing at its end, judged by its volume descriptor and its GPT; 0 if whole."""
     volume = read_volume(image)
     gpt = read_gpt(image)
-    told = max(volume.size if volume else 0, gpt.end if gpt else 0)
-    return max(0, told - image.stat().st_size)
+    size = max(volume.size if volume else 0, gpt.end if gpt else 0)
+    return max(0, size - image.stat().st_size)

@@ -1,4 +1,4 @@
-"""xorriso, asked politely: the right version, no start-up files, plain words."""
+"""xorriso: its version, its runs without start-up files, and its errors."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isoforge.errors import OutputError, ToolError
+from isoforge.packages import install_hint
 from isoforge.run import run
 
 OLDEST = (1, 5, 4)
-"""The first release that reports a GPT with an appended partition truly (libisoburn changelog, 1.5.4)."""
+"""The first release that reports a GPT with an appended partition correctly (libisoburn changelog, 1.5.4)."""
 
 STALL_TIMEOUT_S = 300.0
 """Seconds without progress after which xorriso counts as hanging: a stick or a share can be slow."""
@@ -30,14 +31,14 @@ def xorriso(
 ) -> str:
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
 
-    It counts as hanging, and is stopped with a ``ToolError``, when for `STALL_TIMEOUT_S` it has told nothing new and
-    written nothing to the file ``growing``. ``OutputError`` if there was no room for what it was to write.
+    It counts as hanging, and is killed with a ``ToolError``, when for `STALL_TIMEOUT_S` it has neither reported
+    progress nor written to the file ``growing``. ``OutputError`` if the disk is full.
     """
     progress = ""
 
-    def hear(line: str) -> None:
+    def on_stderr(line: str) -> None:
         nonlocal progress
-        update = _UPDATE.search(line)  # xorriso goes on thanking for the patience of who waits
+        update = _UPDATE.search(line)  # while it hangs, xorriso still prints "Thank you for being patient"
         progress = progress if update and not update["count"] else update["count"] if update else line
         if on_line is not None:
             on_line(line)
@@ -48,25 +49,24 @@ def xorriso(
     try:
         return run(
             "xorriso", "-no_rc", *args,
-            cwd=cwd, on_line=hear, error_pattern=_ERROR, heartbeat=heartbeat, stall_timeout_s=STALL_TIMEOUT_S,
+            cwd=cwd, on_line=on_stderr, error_pattern=_ERROR, heartbeat=heartbeat, stall_timeout_s=STALL_TIMEOUT_S,
         )  # fmt: skip
     except ToolError as failure:
         reason = _NO_ROOM.search(failure.message)
         if reason is None:
             raise
-        raise OutputError(f"there is no room for what xorriso writes: {reason[0]}", hint="free some space") from failure
+        raise OutputError(f"xorriso cannot write the ISO: {reason[0]}", hint="free some space") from failure
 
 
 def require_xorriso() -> str:
     """The version of this machine's xorriso, as ``1.5.4``; ``ToolError`` if it is missing or older than `OLDEST`."""
-    said = xorriso("-version")
-    found = _VERSION.search(said)
-    if found is None:
-        raise ToolError("xorriso does not tell its version", hint="apt-get install xorriso")
-    version = tuple(int(number) for number in found.groups())
+    match = _VERSION.search(xorriso("-version"))
+    if match is None:
+        raise ToolError("xorriso -version prints no version", hint=install_hint("xorriso"))
+    version = tuple(int(number) for number in match.groups())
     if version < OLDEST:
         raise ToolError(
             f"xorriso {'.'.join(map(str, version))} is too old: it misreads the boot records of Ubuntu's ISOs",
-            hint=f"version {'.'.join(map(str, OLDEST))} or later: Debian 12, Ubuntu 22.04, or the container image",
+            hint=f"use version {'.'.join(map(str, OLDEST))} or later: Debian 12, Ubuntu 22.04, or the container image",
         )
     return ".".join(map(str, version))

@@ -249,19 +249,20 @@ def machines(folder: Path) -> int:
 
 
 @pytest.mark.parametrize(
-    ("options", "code", "said"),
+    ("options", "words"),
     [
-        (["--host", "nobody"], 2, f"nobody is not on the ISO (hosts on it: {HOSTS[0]}, {HOSTS[1]})"),
-        (["--firmware", "openfirmware"], 2, "out of bios, uefi, secureboot"),
-        (["--host", HOSTS[0], "--all"], 2, "cannot be combined"),
+        (["--host", "nobody"], ("nobody is not on the ISO", f"{HOSTS[0]}, {HOSTS[1]}")),
+        (["--firmware", "openfirmware"], ("--firmware", "bios, uefi, secureboot")),
+        (["--host", HOSTS[0], "--all"], ("--host", "--all", "cannot be combined")),
     ],
 )
-def test_what_cannot_be_meant_is_refused_before_anything_boots(
-    iso: Path, options: list[str], code: int, said: str
+def test_invalid_options_are_refused_before_anything_boots(
+    iso: Path, options: list[str], words: tuple[str, ...]
 ) -> None:
     ran = boot_test(iso, *options)
-    assert (ran.code, ran.out) == (code, "")
-    assert said in re.sub(r"\s+", " ", ran.err)
+    assert (ran.code, ran.out) == (2, "")
+    for word in words:
+        assert word in re.sub(r"\s+", " ", ran.err)
 
 
 def test_an_iso_without_a_manifest_cannot_be_compared(bootable_base: Path) -> None:

@@ -34,7 +34,7 @@ def multi(cli: Cli, noble: Path) -> Cli:
 
 
 def test_missing_base_iso(multi: Cli, tmp_path: Path, fleet: Path) -> None:
-    said(multi("--render", base=tmp_path / "not-there.iso"), 5, "not-there.iso is not there", "releases.ubuntu.com")
+    said(multi("--render", base=tmp_path / "not-there.iso"), 5, "not-there.iso does not exist", "releases.ubuntu.com")
     assert not (fleet / FOLDER).exists()
 
 
@@ -95,7 +95,7 @@ def test_ubuntu_iso_that_is_not_supported(multi: Cli, noble: Path, tmp_path: Pat
 
 def test_iso_of_our_own_as_base(multi: Cli, fleet: Path) -> None:
     assert multi("--render").code == 0
-    said(multi(base=fleet / FOLDER / "ubuntu-autoinstall-n.iso", name="again"), 5, "was made by isoforge")
+    said(multi(base=fleet / FOLDER / "ubuntu-autoinstall-n.iso", name="again"), 5, "was built by isoforge")
 
 
 def test_iso_whose_own_file_would_shadow_the_menu(multi: Cli, noble: Path, tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_signal_at_any_moment_loses_nothing(
         assert after(number, build.exit_code), told
         assert at_work_in(fleet) == [], told
         if number == signal.SIGKILL:
-            said(cli(*words(fleet / "none.iso", count)), 5, "is not there")
+            said(cli(*words(fleet / "none.iso", count)), 5, "does not exist")
         found = outputs(goal)
         assert found == before or of_one_build(found, goal), told
         if number == signal.SIGKILL and list(fleet.rglob(".*.draft")):  # of a seed: who writes it again clears it
@@ -150,7 +150,7 @@ def test_a_kill_between_two_renames_is_mended_by_the_next_build(
         assert outcome.code in (-9, 137), outcome.err
         named = {name: digest for name, digest in outputs(goal).items() if "/" not in name}
         torn.append(not of_one_build(named, goal))
-        said(cli(*words(fleet / "none.iso", 3)), 5, "is not there")
+        said(cli(*words(fleet / "none.iso", 3)), 5, "does not exist")
         assert set(outputs(goal)) == set(old)
         assert of_one_build(outputs(goal), goal)
     assert any(torn), "no kill came between two names: nothing was proven"

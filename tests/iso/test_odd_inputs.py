@@ -132,18 +132,18 @@ def test_a_sparse_base_iso_gives_the_same_bytes(build: Cli, noble: Path, fleet: 
 
 def test_a_pipe_is_refused(build: Cli, fleet: Path) -> None:
     os.mkfifo(fleet / "pipe")
-    said(build("pipe"), 5, "is no file: copy what it gives into one first")
+    said(build("pipe"), 5, "is not a regular file: copy its contents into one first")
 
 
 def test_a_device_is_refused(build: Cli) -> None:
-    said(build("/dev/zero"), 5, "/dev/zero is no file")
+    said(build("/dev/zero"), 5, "/dev/zero is not a regular file")
 
 
 @pytest.mark.parametrize(
     "address", ["https://releases.ubuntu.com/a.iso", "http://192.0.2.1/a.iso", "ftp://192.0.2.1/a"]
 )
 def test_an_address_is_refused(build: Cli, address: str) -> None:
-    said(build(address), 5, "is an address: download it first")
+    said(build(address), 5, "is a URL: download it first")
 
 
 OTHER_XORRISO = ROOT / ".cache/xorriso-debian-13"

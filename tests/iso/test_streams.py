@@ -94,7 +94,7 @@ def test_new_host_is_no_group_and_no_other_host(cli: Cli, fleet: Path, words: li
 
 def test_pipe_in_place_of_an_iso_is_called_one(cli: Cli, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert "is no file: copy what it gives into one first" in cli("inspect", tmp_path / "pipe").err
+    assert "is not a regular file: copy its contents into one first" in cli("inspect", tmp_path / "pipe").err
 
 
 def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

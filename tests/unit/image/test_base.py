@@ -54,10 +54,10 @@ def test_a_quote_in_the_path_survives() -> None:
 @pytest.mark.parametrize("gone", ["--grub2-mbr", "-append_partition", "-appended_part_as_gpt"])
 def test_another_layout_is_refused(gone: str) -> None:
     report = "\n".join(line for line in REPORT.splitlines() if not line.startswith(gone))
-    with pytest.raises(BaseIsoError, match=f"no {gone}"):
+    with pytest.raises(BaseIsoError, match=f"missing: {gone}"):
         replay_args(BASE, report)
 
 
 def test_a_report_of_an_old_xorriso_is_refused() -> None:
-    with pytest.raises(BaseIsoError, match="true GPT"):
+    with pytest.raises(BaseIsoError, match="regular GPT"):
         replay_args(BASE, REPORT + "-part_like_isohybrid\n")

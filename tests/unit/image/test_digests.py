@@ -13,9 +13,9 @@ import pytest
 
 from isoforge.errors import BaseIsoError, OutputError
 from isoforge.image.base import unchanged
-from isoforge.image.digests import AHEAD, CHUNK, HEAD, HELD_BACK, Digests, digesting
+from isoforge.image.digests import AHEAD, CHUNK, HEAD, UNREAD_TAIL, Digests, digesting
 
-WHOLE = HEAD + HELD_BACK + 6 * CHUNK + 12345
+WHOLE = HEAD + UNREAD_TAIL + 6 * CHUNK + 12345
 
 
 @pytest.fixture
@@ -37,7 +37,7 @@ def draft(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def readers(base: Path, draft: Path) -> Iterator[Digests]:
-    with digesting(base, draft, wanted=True, paced=True) as readers:
+    with digesting(base, draft, enabled=True, paced=True) as readers:
         yield readers
 
 
@@ -95,12 +95,12 @@ def test_another_file_of_the_drafts_name_is_digested_in_its_place(
     assert readers.wait()[1] == sha256(content[::-1])
 
 
-def test_the_end_of_a_draft_is_not_read_before_it_is_whole(readers: Digests, draft: Path, content: bytes) -> None:
+def test_the_end_of_a_draft_is_not_read_before_it_is_complete(readers: Digests, draft: Path, content: bytes) -> None:
     draft.write_bytes(content)
     read_so_far(readers, draft, HEAD + 6 * CHUNK)
     with draft.open("r+b") as file:
-        file.seek(WHOLE - HELD_BACK)
-        file.write(bytes(HELD_BACK))
+        file.seek(WHOLE - UNREAD_TAIL)
+        file.write(bytes(UNREAD_TAIL))
     assert readers.wait()[1] == sha256(draft.read_bytes())
 
 
@@ -116,7 +116,7 @@ def test_a_draft_that_is_cut_behind_the_reader_is_digested_as_it_is_in_the_end(
 def test_a_base_that_becomes_shorter_is_told_even_while_the_draft_is_waited_for(tmp_path: Path, draft: Path) -> None:
     base = tmp_path / "base.iso"
     base.write_bytes(bytes(AHEAD + 8 * CHUNK))
-    with digesting(base, draft, wanted=True, paced=True) as readers:
+    with digesting(base, draft, enabled=True, paced=True) as readers:
         read_so_far(readers, base, AHEAD)  # it waits there for a draft that does not come
         base.write_bytes(b"")
         draft.write_bytes(b"draft")
@@ -125,7 +125,7 @@ def test_a_base_that_becomes_shorter_is_told_even_while_the_draft_is_waited_for(
 
 
 def test_nothing_is_read_if_no_digest_is_wanted(base: Path, draft: Path, content: bytes) -> None:
-    with digesting(base, draft, wanted=False, paced=True) as readers:
+    with digesting(base, draft, enabled=False, paced=True) as readers:
         draft.write_bytes(content)
         assert readers.wait() == (None, None)
     assert readers.done[base] == 0
@@ -133,7 +133,7 @@ def test_nothing_is_read_if_no_digest_is_wanted(base: Path, draft: Path, content
 
 def test_readers_end_with_whoever_started_them(base: Path, draft: Path) -> None:
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), digesting(base, draft, wanted=True, paced=True):  # noqa: PT012
+    with pytest.raises(KeyboardInterrupt), digesting(base, draft, enabled=True, paced=True):  # noqa: PT012
         assert threading.active_count() > before
         raise KeyboardInterrupt
     assert threading.active_count() == before

@@ -43,7 +43,7 @@ def test_staged_files_are_for_their_owner_and_of_one_age(tmp_path: Path) -> None
 
 def test_a_file_in_the_way_of_a_folder_is_an_error(tmp_path: Path) -> None:
     grafts = [Graft(target=PurePosixPath(path), content=b"") for path in ("/nocloud", "/nocloud/h/user-data")]
-    with pytest.raises(OutputError, match="cannot be staged"):
+    with pytest.raises(OutputError, match="cannot stage"):
         stage(grafts, tmp_path, when=WHEN)
 
 
