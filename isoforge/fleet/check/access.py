@@ -165,8 +165,10 @@ def _body_fits(kind: str, body: str) -> bool:
 
 def _check_users(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """The `users` of the installed system's cloud-config (cloud-init, "Users and Groups")."""
+    cloud_config = mapping(autoinstall.get("user-data"))
+    _check_passwords(findings, cloud_config, ("autoinstall", "user-data"))
     path: KeyPath = ("autoinstall", "user-data", "users")
-    users = mapping(autoinstall.get("user-data")).get("users")
+    users = cloud_config.get("users")
     for index, user in enumerate(items(users)):
         here: KeyPath = (*path, index)
         for key in ("passwd", "hashed_passwd"):
@@ -179,3 +181,24 @@ def _check_users(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         for at, key in enumerate(items(keys)):
             if isinstance(key, str) and key:
                 check_public_key(findings, key, (*here, "ssh_authorized_keys", at))
+
+
+def _check_passwords(findings: Findings, cloud_config: Mapping[str, Any], path: KeyPath) -> None:
+    """Passwords beside `users` (cloud-init, "Set Passwords"): hashed, or RANDOM, but not in plain text."""
+    chpasswd = mapping(cloud_config.get("chpasswd"))
+    written: list[tuple[KeyPath, str]] = [((*path, "password"), text(cloud_config.get("password")))]
+    lines = chpasswd.get("list")
+    if isinstance(lines, str):
+        written += [((*path, "chpasswd", "list"), line.partition(":")[2]) for line in lines.splitlines()]
+    for index, line in enumerate(items(lines)):
+        written.append(((*path, "chpasswd", "list", index), text(line).partition(":")[2]))
+    for index, user in enumerate(items(chpasswd.get("users"))):
+        here: KeyPath = (*path, "chpasswd", "users", index, "password")
+        password = text(mapping(user).get("password"))
+        if mapping(user).get("type", "hash") == "text":
+            written.append((here, password))
+        elif password and mapping(user).get("type", "hash") == "hash":
+            check_hash(findings, password, here)
+    for here, password in written:
+        if password.strip() not in ("", "R", "RANDOM") and not password.startswith(("$", "!", "*")):
+            findings.warning("password-plain-text", here, "holds a plain-text password: write a hash", leak=True)

@@ -15,6 +15,8 @@ MAC = re.compile(r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}|[0-9A-Fa-f]{2}(:[0-9A-Fa-f
 """Six bytes, or the twenty of InfiniBand."""
 
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Device = tuple[Mapping[str, Any], KeyPath, str]
 
 _EVERYWHERE = frozenset({"default", "0.0.0.0/0", "::/0"})
@@ -45,16 +47,24 @@ def is_address(written: str) -> bool:
     return True
 
 
-def check_device(findings: Findings, device: Mapping[str, Any], path: KeyPath) -> None:
-    """The addresses, DNS servers, gateways and routes of one device."""
+def all_addresses(devices: Iterable[Device]) -> dict[Address, str]:
+    """Every static address of the machine, and the name of the device that has it."""
+    written = [(one, str(path[-1])) for device, path, _ in devices for one, _ in static_addresses(device, path)]
+    return {address.ip: name for one, name in written if (address := parsed(one)) is not None}
+
+
+def check_device(findings: Findings, device: Mapping[str, Any], path: KeyPath, own: Mapping[Address, str]) -> None:
+    """The addresses, DNS servers, gateways and routes of one device; ``own`` are `all_addresses` of the machine."""
     for written, here in static_addresses(device, path):
         if flaw := _flaw(written):
             findings.error(flaw[0], here, f"{written!r} {flaw[1]}")
     servers = mapping(device.get("nameservers"))
     for index, written in enumerate(items(servers.get("addresses"))):
+        here = (*path, "nameservers", "addresses", index)
         if isinstance(written, str) and not is_address(written):
-            here = (*path, "nameservers", "addresses", index)
             findings.error("nameserver-invalid", here, f"{written!r} is not an IP address")
+        elif isinstance(written, str) and _is_many_or_none(ipaddress.ip_address(written)):
+            findings.error("nameserver-invalid", here, f"{written} is not the address of one machine")
     for key in ("gateway4", "gateway6"):
         gateway = device.get(key)
         if isinstance(gateway, str) and is_address(gateway):
@@ -62,7 +72,7 @@ def check_device(findings: Findings, device: Mapping[str, Any], path: KeyPath) -
             findings.warning("gateway-deprecated", (*path, key), message)
         elif isinstance(gateway, str):
             findings.error("router-invalid", (*path, key), f"{gateway!r} is not an IP address")
-    _check_routes(findings, device, path)
+    _check_routes(findings, device, path, own)
 
 
 def _flaw(written: str) -> tuple[str, str] | None:
@@ -75,10 +85,19 @@ def _flaw(written: str) -> tuple[str, str] | None:
     if not written.rpartition("/")[2].isdigit():
         length = address.network.prefixlen
         return "prefix-length-invalid", f"must have its netmask as a number: /{length}"
+    return _flaw_of_range(address)
+
+
+def _flaw_of_range(address: Interface) -> tuple[str, str] | None:
+    """What is wrong with an address that no machine can have."""
     if address.is_multicast:
         return "address-multicast", "is a multicast address: no machine has it as its own"
     if address.ip.is_unspecified:
         return "address-invalid", "stands for no address"
+    if address.ip.is_loopback:
+        return "address-invalid", "is a loopback address: every machine has it already, on lo"
+    if address.version == 4 and address.ip.is_reserved:
+        return "address-invalid", "is in a reserved range (240.0.0.0/4): no machine can use it"
     if address.version == 4 and address.network.prefixlen < 31:
         if address.ip == address.network.network_address:
             return "address-of-network", "is the network itself, not an address in it"
@@ -87,8 +106,8 @@ def _flaw(written: str) -> tuple[str, str] | None:
     return None
 
 
-def _check_routes(findings: Findings, device: Mapping[str, Any], path: KeyPath) -> None:
-    own = [address for written, _ in static_addresses(device, path) if (address := parsed(written))]
+def _check_routes(findings: Findings, device: Mapping[str, Any], path: KeyPath, own: Mapping[Address, str]) -> None:
+    networks = [address.network for written, _ in static_addresses(device, path) if (address := parsed(written))]
     for index, one in enumerate(items(device.get("routes"))):
         here = (*path, "routes", index)
         to, via = mapping(one).get("to"), mapping(one).get("via")
@@ -98,21 +117,34 @@ def _check_routes(findings: Findings, device: Mapping[str, Any], path: KeyPath) 
             near = did_you_mean(to, ["default"])
             findings.error("route-invalid", (*here, "to"), f"{to!r} is neither a network nor 'default'{near}")
         if isinstance(via, str):
-            is_reachable = mapping(one).get("on-link") is True or device.get("dhcp4") is True
-            _check_router(findings, via, (*here, "via"), own, is_reachable=is_reachable)
+            if _check_router(findings, via, (*here, "via"), own):
+                continue
+            if mapping(one).get("on-link") is not True and device.get("dhcp4") is not True:
+                _check_reachable(findings, via, (*here, "via"), networks)
 
 
-def _check_router(findings: Findings, via: str, path: KeyPath, own: list[Interface], *, is_reachable: bool) -> None:
+def _is_many_or_none(address: Address) -> bool:
+    return address.is_multicast or address.is_unspecified
+
+
+def _check_router(findings: Findings, via: str, path: KeyPath, own: Mapping[Address, str]) -> bool:
+    """Whether ``via`` cannot be a router, which is reported."""
     if not is_address(via):
         findings.error("router-invalid", path, f"{via!r} is not an IP address")
-        return
+        return True
     router = ipaddress.ip_address(via)
-    if router.is_multicast or router.is_unspecified:
+    if _is_many_or_none(router):
         findings.error("router-invalid", path, f"{via} is not the address of one machine")
-    elif any(router == address.ip for address in own):
-        findings.error("router-is-host", path, f"{via} is the address of the machine itself: give the router's")
-    family = [address.network for address in own if address.version == router.version]
-    if family and not any(router in network for network in family) and not router.is_link_local and not is_reachable:
+    elif router in own:
+        message = f"{via} is the address of the machine itself ({own[router]}): give the router's"
+        findings.error("router-is-host", path, message)
+    return _is_many_or_none(router) or router in own
+
+
+def _check_reachable(findings: Findings, via: str, path: KeyPath, networks: Iterable[Network]) -> None:
+    router = ipaddress.ip_address(via)
+    family = [network for network in networks if network.version == router.version]
+    if family and not any(router in network for network in family) and not router.is_link_local:
         message = f"{via} is in none of this device's networks: it could not be reached"
         findings.error("router-unreachable", path, message)
 

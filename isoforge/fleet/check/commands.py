@@ -65,8 +65,7 @@ def check_scripts(findings: Findings, data: Any) -> None:
     for holder, path in ((mapping(data), ()), (target, ("autoinstall", "user-data"))):
         for name in CLOUD_LISTS:
             for index, command in enumerate(items(holder.get(name))):
-                if isinstance(command, str):
-                    _check_scripts(findings, command, (*path, name, index))
+                _check_scripts(findings, command, (*path, name, index))
 
 
 def _check_scripts(findings: Findings, command: Any, path: KeyPath) -> None:

@@ -145,7 +145,7 @@ def check_disk(findings: Findings, disk: Mapping[str, Any], path: KeyPath) -> No
 
 def check_same_disk(findings: Findings, disks: list[tuple[KeyPath, Mapping[str, Any]]]) -> None:
     """Report where two disk actions ask for the same disk, which the installer cannot give twice."""
-    taken: dict[tuple[str, str], str] = {}
+    taken: set[tuple[str, str]] = set()
     for path, disk in disks:
         match = mapping(disk.get("match"))
         names = {
@@ -157,7 +157,7 @@ def check_same_disk(findings: Findings, disks: list[tuple[KeyPath, Mapping[str, 
                 continue
             if (key, value) in taken:
                 where = (*path, field) if text(disk.get(field)) else (*path, "match", field)
-                message = f"asks for the same disk as {taken[key, value]!r} ({key} {value})"
+                message = f"asks for the same disk as an entry above: {key} {value}"
                 findings.error("disk-twice", where, message)
                 break
-            taken[key, value] = text(disk.get("id"))
+            taken.add((key, value))

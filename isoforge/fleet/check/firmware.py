@@ -20,7 +20,7 @@ def check(findings: Findings, config: list[Any], path: KeyPath) -> None:
     """Check the actions at ``path`` for the host's firmware, if it is known."""
     actions = [action for action in config if isinstance(action, dict)]
     if not _root_is_mounted(actions):
-        findings.error("root-not-mounted", path, "nothing is mounted at /: add a `mount` action with `path: /`")
+        findings.error("root-not-mounted", path, "nothing is mounted at /, where the system goes")
     _check_tables(findings, config, path)
     if any(action.get("type") == "dasd" or action.get("flag") == "prep" for action in actions):
         return  # s390x and ppc64el boot by other rules

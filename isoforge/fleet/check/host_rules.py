@@ -131,7 +131,7 @@ def _check_disks(view: HostView, layout: str) -> None:
         view.error("disk-key-for-other-layout", ("storage", wrong), message)
     disks = view.items("storage", "disks")
     if layout == "raid1" and len(disks) != 2 and (disks or not view.has("storage", "disks")):
-        message = f"raid1 needs two disks to mirror, not {len(disks) or 'none'}"
+        message = f"raid1 mirrors exactly two disks, not {len(disks) or 'none'}"
         view.error("raid-too-few-members", ("storage", "disks"), message)
     paths: list[KeyPath] = [("storage", "disk")]
     if layout == "raid1":
@@ -155,6 +155,8 @@ def _check_partitions(view: HostView) -> None:
         elif mount == "/boot/efi":
             message = "is created automatically; storage.esp_size is its size"
             view.error("mount-twice", (*path, "mount"), message)
+        elif mount.endswith("/") and mount != "/" and mount.startswith("/"):
+            view.error("mount-invalid", (*path, "mount"), f"{mount!r} ends with a slash: remove it")
         elif mount != "swap" and not re.fullmatch(r"/|(/[A-Za-z0-9._@-]+)+", mount):
             view.error("mount-invalid", (*path, "mount"), f"{mount!r} is not an absolute path")
         if number < len(parts) - 1 and not view.has(*path, "size"):

@@ -45,9 +45,10 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         return
     schema.check(findings, body, path, schema.validator("netplan"))
     names: dict[str, KeyPath] = {}
+    own = addresses.all_addresses(devices(autoinstall))
     for device, here, kind in devices(autoinstall):
         _check_name(findings, here, kind, names)
-        addresses.check_device(findings, device, here)
+        addresses.check_device(findings, device, here, own)
         _check_hardware(findings, device, here)
         _check_overrides(findings, device, here)
     _check_references(findings, autoinstall, body)

@@ -27,8 +27,11 @@ from isoforge.yaml_tree import without as without_value
 
 TEMPLATE_FAILED = "template-failed"
 
-_ABSENCE = ("-missing", "-empty", "-mounted", "disk-any-of-machine", WRONG_TYPE)
+_ABSENCE = ("-missing", "-empty", "-mounted", "-impossible", "disk-any-of-machine", WRONG_TYPE)
 """How the ids of problems end that say that something is not there, which may be so because it was wrong."""
+
+_WHOLE_FILE = ("yaml-", "file-unreadable", "encoding-wrong", "ansible-vault", WRONG_TYPE)
+"""How the ids of problems begin that, without a key, say that nothing of a file could be read."""
 
 _LOGIN = {"ssh-login-impossible": "login-missing"}
 """Kinds of problems that another one has reported already, for the whole host."""
@@ -69,7 +72,7 @@ class _Reviewer:
         host = _usable(revealed(host, unread), wrong)
         files = {one.file for one in wrong if one.severity is Severity.ERROR}
         self.problems += [one for one in unread if one.file not in files]  # what is wrong with the file explains it
-        spoilt = {undotted(one.key) for one in (*wrong, *unread) if one.key}
+        spoilt = _spoilt((*wrong, *unread))
         spoilt |= {path for path, leaf in host.node.leaves() if leaf.value is HIDDEN}
         found = [_at(host, one) for one in check_host(host) if not _follows(one.id, one.path, spoilt)]
         try:
@@ -195,8 +198,8 @@ def review_hosts(inventory: Inventory, hosts: Iterable[Host]) -> list[Problem]:
     hosts = list(hosts)
     problems = inventory.problems_of(hosts)
     for host in hosts:
-        wrong = [one for one in inventory.problems_of([host]) if one.key] if problems else []
-        spoilt = {undotted(one.key) for one in wrong}
+        wrong = inventory.problems_of([host]) if problems else []
+        spoilt = _spoilt(wrong)
         found = [_at(host, one) for one in check_host(_usable(host, wrong)) if not _follows(one.id, one.path, spoilt)]
         ignored = host.values["ignore"]
         problems += without(found, ignored if isinstance(ignored, list) else ())
@@ -221,11 +224,16 @@ def _usable(host: Host, wrong: Sequence[Problem]) -> Host:
     return assembled(replace(host, node=node))
 
 
+def _spoilt(wrong: Iterable[Problem]) -> set[KeyPath]:
+    """The paths of values that are ``wrong``; the empty one stands for a file that could not be read at all."""
+    return {undotted(one.key) for one in wrong if one.key or one.id.startswith(_WHOLE_FILE)}
+
+
 def _follows(id_: str, path: KeyPath, spoilt: Collection[KeyPath]) -> bool:
     """Whether a problem at ``path`` may follow from values that are wrong, or hidden, already: these come first."""
-    if any(path[: len(one)] == one for one in spoilt):
+    if any(one and path[: len(one)] == one for one in spoilt):
         return True
-    return id_.endswith(_ABSENCE) and any(one[: len(path)] == path for one in spoilt)
+    return id_.endswith(_ABSENCE) and any(one[: len(path)] == path or not one for one in spoilt)
 
 
 def _at(host: Host, one: Finding) -> Problem:

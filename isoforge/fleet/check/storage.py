@@ -50,6 +50,9 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     elif "version" in storage and not {"layout", "config"} & storage.keys():
         message = "has neither `layout` nor `config`: nothing would be mounted at /"
         findings.error("storage-empty", STORAGE, message)
+    elif storage and storage.keys() <= {"swap", "grub"}:
+        message = "has neither `layout` nor `config`: the installer takes the largest disk, with lvm"
+        findings.warning("storage-by-default", STORAGE, message)
     if isinstance(storage.get("layout"), dict):
         _check_layout(findings, storage)
     elif isinstance(storage.get("config"), list):

@@ -21,6 +21,10 @@ _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]*(:[a-z0-9-]+)?(=[\w.+~:-]+|/[\w.-]+)
 """What apt-get install takes for a package: name, architecture, version or suite; a task ends with ^ (apt-get(8))."""
 
 
+_SNAP = re.compile(r"[a-z0-9](-?[a-z0-9])*(_[a-z0-9]{1,10})?")
+"""The name of a snap, and of an instance of it (snapd, "Parallel installs")."""
+
+
 def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about the sections named above."""
     _check_questions(findings, autoinstall)
@@ -28,6 +32,8 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         _check_keyboard(findings, autoinstall["keyboard"])
     _check_words(findings, autoinstall)
     _check_packages(findings, items(autoinstall.get("packages")))
+    _check_snaps(findings, items(autoinstall.get("snaps")))
+    _check_source(findings, text(mapping(autoinstall.get("source")).get("id")))
     _check_apt(findings, mapping(autoinstall.get("apt")))
     _check_reporting(findings, mapping(autoinstall.get("reporting")))
     oem = mapping(autoinstall.get("oem"))
@@ -110,6 +116,22 @@ def _check_packages(findings: Findings, packages: Any) -> None:
         else:
             message = f"{name!r} is not a package name"
         findings.error("package-name-invalid", ("autoinstall", "packages", index), message)
+
+
+def _check_snaps(findings: Findings, snaps: Any) -> None:
+    for index, snap in enumerate(snaps):
+        name = text(mapping(snap).get("name"))
+        if name and not (_SNAP.fullmatch(name) and re.search("[a-z]", name)):
+            message = f"{name!r} is not the name of a snap: lower-case letters, digits and hyphens"
+            findings.error("snap-name-invalid", ("autoinstall", "snaps", index, "name"), message)
+
+
+def _check_source(findings: Findings, source: str) -> None:
+    known = schema.words("sources")
+    if source and source not in known:
+        near = did_you_mean(source, known)
+        message = f"official ISOs have no source {source!r}, and the installer stops at one that its ISO lacks{near}"
+        findings.warning("source-unknown", ("autoinstall", "source", "id"), message)
 
 
 def _check_apt(findings: Findings, apt: Mapping[str, Any]) -> None:

@@ -91,6 +91,11 @@ class Tree:
             if path.is_file() and not self.hosts_file.is_file():
                 message = f"an INI inventory is not read: list the hosts in {self.root / 'hosts.yml'} as YAML"
                 yield _not_read("ini-inventory", path, f"{message} (all: {{hosts: {{web-1: }}}})", Severity.ERROR)
+            elif path.is_file():
+                yield _not_read("file-not-read", path, f"is not read: hosts are listed in {self.hosts_file}")
+        second = self.root / "hosts.yaml"
+        if second.is_file() and self.hosts_file != second:
+            yield _not_read("file-not-read", second, f"is not read: {self.hosts_file} takes precedence")
 
 
 def _not_read(id_: str, path: Path, message: str, severity: Severity = Severity.WARNING) -> Problem:
@@ -110,7 +115,12 @@ def mapping_of(document: Document, file: str, problems: list[Problem], scope: st
     node = document.root
     if node is not None and not isinstance(node.value, dict):
         line = node.origin.line
-        problems.append(Problem(id="wrong-type", file=file, line=line, scope=scope, message="must be a mapping"))
+        if isinstance(node.value, str) and node.value.startswith("$ANSIBLE_VAULT"):
+            message = "Ansible Vault files are not supported: put the secrets into secrets.sops.yaml (see secrets.md)"
+            problems.append(Problem(id="ansible-vault", file=file, line=line, scope=scope, message=message))
+        else:
+            message = "must be a mapping: lines such as `hostname: web-1`"
+            problems.append(Problem(id="wrong-type", file=file, line=line, scope=scope, message=message))
         return Node(value={}, origin=Origin(file=file, line=line))
     return node
 

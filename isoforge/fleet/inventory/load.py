@@ -110,6 +110,9 @@ def survey(baremetal: Path) -> Inventory:
     hosts = tuple(reader.host(name) for name in roster.hosts)
     problems += [*reader.strays(), *(one for tree in trees for one in tree.strays())]
     where = next(tree.hosts_file for tree in trees if tree.hosts_file.exists())
+    if not hosts and not any(one.severity is Severity.ERROR for one in problems):
+        message = "lists no hosts: write their names under `all:` and `hosts:`, each with a colon after it"
+        problems.append(Problem(id="no-hosts", file=str(where), message=message, severity=Severity.WARNING))
     return Inventory(hosts=hosts, roster=roster, where=where, problems=tuple(folded(problems)))
 
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from isoforge.errors import TemplateError
 from isoforge.fleet.inventory.host import Host
-from isoforge.fleet.inventory.schema import Kind, find
+from isoforge.fleet.inventory.schema import PASSED_ON, Kind, find
 from isoforge.fleet.seed.render import Seed, render_document, template_values
 from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath
@@ -112,9 +112,14 @@ class Origins:
         return () if len(path) <= 2 else self.of(path[:-1]) or ()
 
     def _from_parent(self, path: KeyPath) -> KeyPath | None:
-        """Of a list's item None if it is a text: those of the inventory are marked, so it stands in a template."""
+        """Of a list's item None if it is a text: those of the inventory are marked, so it stands in a template. A key
+        that is missing from a section passed on as it is belongs into that section."""
         value = _at(self.document, path)
-        return None if isinstance(value, str) and isinstance(path[-1], int) else self._parent(path) or None
+        if isinstance(value, str) and isinstance(path[-1], int):
+            return None
+        parent = self._parent(path)
+        is_missing = value is None and isinstance(path[-1], str)
+        return (*parent, path[-1]) if is_missing and parent[:1] and parent[0] in PASSED_ON else parent or None
 
 
 def _at(value: Any, path: KeyPath) -> Any:
