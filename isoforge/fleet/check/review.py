@@ -233,6 +233,10 @@ def _follows(id_: str, path: KeyPath, spoilt: Collection[KeyPath]) -> bool:
     """Whether a problem at ``path`` may follow from values that are wrong, or hidden, already: these come first."""
     if any(one and path[: len(one)] == one for one in spoilt):
         return True
+    if id_ in ("login-missing", "login-impossible", "ssh-login-impossible") and any(
+        one[:1] == ("ssh",) for one in spoilt
+    ):
+        return True
     return id_.endswith(_ABSENCE) and any(one[: len(path)] == path or not one for one in spoilt)
 
 

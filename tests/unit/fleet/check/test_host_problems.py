@@ -31,7 +31,17 @@ WRONG: list[tuple[str, list[str]]] = [
     ("autoinstall: [a]", ["wrong-type autoinstall:1"]),
     ("autoinstall: {x: {when: 2024-01-31}}", ["wrong-type autoinstall.x.when:1", "key-unknown autoinstall.x:1"]),
     ("hostnme: a", ["key-unknown hostnme:1"]),
-    ("ssh: {authorized-keys: [a]}", ["key-unknown ssh.authorized-keys:1", "login-missing identity:2"]),
+    ("ssh: {authorized-keys: [a]}", ["key-unknown ssh.authorized-keys:1"]),
+    ("autoinstall: {reporting: {a: {type: webhook}}}", ["key-missing autoinstall.reporting.a.endpoint:1"]),
+    ("snaps: [{name: 'lxd, hello'}]", ["snap-name-invalid snaps[0].name:1"]),
+    (
+        "storage: {layout: partitions, disk: {serial: S4TEST01}, partitions: [{mount: /srv/, size: 9G}, {mount: /}]}",
+        ["mount-invalid storage.partitions[0].mount:1"],
+    ),
+    (
+        "network: {ethernets: {a: {addresses: [192.0.2.2/24], gateway: 192.0.2.3}, b: {addresses: [192.0.2.3/24]}}}",
+        ["router-is-host network.ethernets.a.gateway:1"],
+    ),
     ("network: {ethernets: {eno1: {adresses: [192.0.2.1/24]}}}", ["key-unknown network.ethernets.eno1.adresses:1"]),
     ("storage: {disk: {seral: X}}", ["key-unknown storage.disk.seral:1"]),
     ("storage: {disk: {serial: S4TEST01, size: larges}}", ["invalid-choice storage.disk.size:1"]),
@@ -250,6 +260,10 @@ def test_what_is_right_is_left_alone(one_host: Write, values: str) -> None:
         ("match: {}", "match-empty match:1 warning"),
         ("storage: {disk: {serial: REPLACE-web-1}}", "disk-serial-placeholder storage.disk.serial:1 warning"),
         ("late_commands: [curtin in-target -- apt install htop]", "apt-asks late_commands[0]:1 warning"),
+        ("autoinstall: {storage: {swap: {size: 0}}}", "storage-by-default autoinstall.storage:1 warning"),
+        ("source: {id: ubuntu-servr}", "source-unknown source.id:1 warning"),
+        ("user_data: {chpasswd: {list: 'a:hunter2'}}", "password-plain-text user_data.chpasswd.list:1 warning"),
+        ("user_data: {runcmd: [[apt, install, vim]]}", "apt-asks user_data.runcmd[0]:1 warning"),
         ("late_commands: ['echo a:hunter2 | chroot /target chpasswd']", "plain-text-secret late_commands[0]:1 warning"),
     ],
 )  # fmt: skip
@@ -325,6 +339,34 @@ def test_a_template_that_fails_hides_nothing_else(one_host: Write) -> None:
     review = review_inventory(inventory, inventory.hosts, templates=[own, ROOT / "templates"], release=None)
     assert [one.id for one in review.problems] == ["match-empty", "kernel-arg-refused", "template-failed"]
     assert "nobody_knows" in review.failures[0].message
+
+
+@pytest.mark.parametrize(
+    ("text", "id_"),
+    [
+        ("identity:\n\tusername: ops\n", "yaml-tab"),
+        ("identity: [ops\n", "yaml-syntax"),
+        ("$ANSIBLE_VAULT;1.1;AES256\n6261\n6262\n", "ansible-vault"),
+        ("ops\n", "wrong-type"),
+    ],
+)
+def test_nothing_is_reported_as_missing_that_a_file_may_have_which_cannot_be_read(
+    write: Write, text: str, id_: str
+) -> None:
+    baremetal = write({"inventory/hosts.yml": "all: {hosts: {web-1: }}", "inventory/host_vars/web-1.yml": text})
+    assert [(one.id, one.file) for one in reviewed(baremetal)] == [
+        (id_, str(baremetal / "inventory/host_vars/web-1.yml"))
+    ]
+
+
+def test_lists_of_hosts_that_are_not_read_are_reported(write: Write) -> None:
+    files = {"hosts.yml": "web-1:\nweb-2:\n", "hosts.ini": "[all]\nweb-1\n", "hosts.yaml": "all: {hosts: {web-1: }}\n"}
+    problems = reviewed(write({f"inventory/{name}": text for name, text in files.items()}))
+    assert [(one.id, one.file.rpartition("/")[2]) for one in problems] == [
+        ("file-not-read", "hosts.ini"),
+        ("file-not-read", "hosts.yaml"),
+        ("no-hosts", "hosts.yml"),
+    ]
 
 
 def test_no_problem_shows_a_secret(one_host: Write) -> None:
