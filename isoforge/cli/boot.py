@@ -26,14 +26,20 @@ Choice = TypeVar("Choice", "Firmware", "Medium")
 EXTRA = {"pyte", "qemu"}
 """The modules of the optional dependencies that this verb needs."""
 
+HostsOnIso = Annotated[
+    list[str] | None,
+    typer.Option("--host", autocompletion=host_names, help="Host on the ISO; repeat it for more hosts."),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", metavar="DIR", help="Write report.html, screenshots and serial logs to this folder."),
+]
+
 
 @app.command("boot-test")
 def boot_test(
     iso: Annotated[Path, typer.Argument(metavar="ISO", help="ISO built by isoforge.")],
-    host: Annotated[
-        list[str] | None,
-        typer.Option("--host", autocompletion=host_names, help="Host on the ISO; repeat it for more hosts."),
-    ] = None,
+    host: HostsOnIso = None,
     all_hosts: Annotated[bool, typer.Option("--all", help="All hosts on the ISO (default: a sample).")] = False,
     firmware: Annotated[
         str, typer.Option("--firmware", metavar="LIST", help="Comma-separated list of bios, uefi, secureboot.")
@@ -45,10 +51,7 @@ def boot_test(
         int | None,
         typer.Option("--jobs", min=1, metavar="N", help="Machines to run at a time (default: one a core, up to 4)."),
     ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option("--report", metavar="DIR", help="Write report.html, screenshots and serial logs to this folder."),
-    ] = None,
+    report: Report = None,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=1, help="Time limit of one boot.")
     ] = 300,

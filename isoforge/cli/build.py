@@ -9,22 +9,28 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from isoforge.cli import logs
-from isoforge.cli.completion import host_names
 from isoforge.cli.options import (
     BAREMETAL,
     AllHosts,
+    Auto,
     Baremetal,
+    DefaultHost,
+    Fast,
     ForbidSecrets,
     Groups,
     Hosts,
     Json,
     JsonEvents,
+    MenuPassword,
+    Name,
     NoGuard,
     OneHost,
+    RebuildFrom,
     Render,
     Strict,
     Timeout,
     UbuntuIso,
+    Unpack,
 )
 from isoforge.cli.progress import progress_bar
 from isoforge.cli.tables import print_result
@@ -46,54 +52,22 @@ SET_BY_MANIFEST = frozenset(
 @app.command()
 def multi(
     ctx: typer.Context,
-    name: Annotated[
-        str | None,
-        typer.Option("--name", help="Name of the ISO, for example prod-2025-03; required without --from."),
-    ] = None,
+    name: Name = None,
     host: Hosts = None,
     group: Groups = None,
     all_hosts: AllHosts = False,
     ubuntu_iso: UbuntuIso = None,
-    default_host: Annotated[
-        str | None,
-        typer.Option(
-            "--default-host",
-            autocompletion=host_names,
-            help="Host to install when the menu times out (default: boot the local disk).",
-        ),
-    ] = None,
+    default_host: DefaultHost = None,
     grub_timeout: Timeout = 30,
     render: Render = False,
-    unpack: Annotated[
-        bool, typer.Option("--unpack", help="Unpack the base ISO and repack it: slower, same files.")
-    ] = False,
-    fast: Annotated[
-        bool, typer.Option("--fast", help="Do not compute the SHA-256 of the ISO and of its base.")
-    ] = False,
+    unpack: Unpack = False,
+    fast: Fast = False,
     strict: Strict = False,
-    auto: Annotated[
-        bool,
-        typer.Option("--auto", help="When the menu times out, detect the machine and install the matching host."),
-    ] = False,
+    auto: Auto = False,
     no_guard: NoGuard = False,
     forbid_secrets: ForbidSecrets = False,
-    password_file: Annotated[
-        Path | None,
-        typer.Option(
-            "--menu-password",
-            metavar="FILE",
-            help="File with a password hash (see menu-password) that protects every entry but the local disk.",
-        ),
-    ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="MANIFEST",
-            help="Rebuild the ISO described by this manifest.json and fail unless the result is byte-identical."
-            " Replaces --name, the hosts and the menu's options; uses the rendered seeds, or with --render new ones.",
-        ),
-    ] = None,
+    password_file: MenuPassword = None,
+    manifest: RebuildFrom = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
     json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback
@@ -107,35 +81,21 @@ def multi(
     from isoforge.selection import Selection
     from isoforge.workspace import Workspace
 
-    password_hash = read_hash(password_file) if password_file else ""
+    workspace, password_hash = Workspace(baremetal=baremetal), read_hash(password_file) if password_file else ""
     if manifest:
         _refuse_contradictions(ctx)
         order = rebuild_order(
-            _read_manifest(manifest),
-            workspace=Workspace(baremetal=baremetal),
-            base_iso=ubuntu_iso,
-            render=render,
-            strict=strict,
-            forbid_secrets=forbid_secrets,
-            password_hash=password_hash,
-        )
+            _read_manifest(manifest), workspace=workspace, base_iso=ubuntu_iso, render=render, strict=strict,
+            forbid_secrets=forbid_secrets, password_hash=password_hash,
+        )  # fmt: skip
     else:
+        selection = Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts)
         order = Order(
-            workspace=Workspace(baremetal=baremetal),
-            selection=Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts),
-            name=_required(name),
-            base_iso=ubuntu_iso,
-            default_host=default_host or None,
-            timeout_s=grub_timeout,
-            render=render,
-            unpack=unpack,
-            fast=fast,
-            strict=strict,
-            auto=auto,
-            guard=not no_guard,
-            forbid_secrets=forbid_secrets,
-            password_hash=password_hash,
-        )
+            workspace=workspace, selection=selection, name=_required(name), base_iso=ubuntu_iso,
+            default_host=default_host or None, timeout_s=grub_timeout, auto=auto, password_hash=password_hash,
+            render=render, guard=not no_guard, strict=strict, forbid_secrets=forbid_secrets,
+            unpack=unpack, fast=fast,
+        )  # fmt: skip
     _build(order, json=json)
 
 

@@ -1,4 +1,4 @@
-"""The options that several verbs share."""
+"""The options of the verbs that several share, or that are long to describe."""
 
 from __future__ import annotations
 
@@ -48,6 +48,40 @@ JsonEvents = Annotated[
 Render = Annotated[bool, typer.Option("--render", help="Render the seeds of the hosts first.")]
 Timeout = Annotated[
     int, typer.Option("--grub-timeout", "--timeout", metavar="SECONDS", help="How long the menu waits for a key.")
+]
+
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the ISO, for example prod-2025-03; required without --from.")
+]
+DefaultHost = Annotated[
+    str | None,
+    typer.Option(
+        "--default-host",
+        autocompletion=host_names,
+        help="Host to install when the menu times out (default: boot the local disk).",
+    ),
+]
+Unpack = Annotated[bool, typer.Option("--unpack", help="Unpack the base ISO and repack it: slower, same files.")]
+Fast = Annotated[bool, typer.Option("--fast", help="Do not compute the SHA-256 of the ISO and of its base.")]
+Auto = Annotated[
+    bool, typer.Option("--auto", help="When the menu times out, detect the machine and install the matching host.")
+]
+MenuPassword = Annotated[
+    Path | None,
+    typer.Option(
+        "--menu-password",
+        metavar="FILE",
+        help="File with a password hash (see menu-password) that protects every entry but the local disk.",
+    ),
+]
+RebuildFrom = Annotated[
+    Path | None,
+    typer.Option(
+        "--from",
+        metavar="MANIFEST",
+        help="Rebuild the ISO described by this manifest.json and fail unless the result is byte-identical."
+        " Replaces --name, the hosts and the menu's options; uses the rendered seeds, or with --render new ones.",
+    ),
 ]
 
 ForbidSecrets = Annotated[
