@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """The hosts that were selected, and the inventory that they stand in."""
+    """The selected hosts, and their inventory."""
 
     inventory: Inventory
     hosts: tuple[Host, ...]
@@ -62,7 +62,7 @@ def check(
 ) -> list[Problem]:
     """Every problem of the hosts of ``selection``, errors and warnings; nothing is written.
 
-    ``release`` is that of the base ISO which the seeds are meant for; ``ignored`` are ids of warnings to leave out.
+    ``release`` is that of the base ISO which the seeds are for; ``ignored`` are ids of warnings not to report.
     Raises ``InventoryError`` only where there is no inventory, or no such host.
     """
     fleet = collect_hosts(workspace, selection)
@@ -86,7 +86,7 @@ def check_files(
             with file.open("rb") as opened:
                 content = opened.read(MOST_BYTES + 1)
         except OSError as failure:
-            raise InventoryError(f"{file} cannot be read: {failure.strerror}") from failure
+            raise InventoryError(f"cannot read {file}: {failure.strerror}") from failure
         if file.name == "meta-data":
             problems += check_meta_data(content, file=str(file))
         else:
@@ -105,8 +105,8 @@ def tracked(baremetal: Path) -> list[Problem]:
 
 
 def _tracked(path: Path) -> Problem:
-    cure = f"run `git rm --cached -- {path}`, and change the secrets in it: the history keeps them"
-    return Problem(id="private-file-tracked", file=str(path), message=f"is tracked by git: {cure}")
+    fix = f"run `git rm --cached -- {path}`, and replace the secrets in it: they stay in the history"
+    return Problem(id="private-file-tracked", file=str(path), message=f"is tracked by git: {fix}")
 
 
 def refuse_problems(problems: Sequence[Problem], *, strict: bool, forbid_secrets: bool) -> None:

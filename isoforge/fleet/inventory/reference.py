@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from isoforge.fleet.inventory.schema import REFERENCE, Key, Kind
 from isoforge.templates import quoted
 
-MARK = "<!-- The rest of this page is made from isoforge/fleet/inventory/schema.py. -->"
+MARK = "<!-- The rest of this page is generated from isoforge/fleet/inventory/schema.py. -->"
 """What stands before it on the page was written by hand."""
 
 
@@ -25,7 +25,7 @@ def markdown() -> str:
 
 
 def _section(title: str, keys: list[Key]) -> str:
-    lines = [f"## {title}", "", "| key | what it takes | default | meaning |", "|---|---|---|---|"]
+    lines = [f"## {title}", "", "| key | type | default | meaning |", "|---|---|---|---|"]
     return "\n".join([*lines, *(_row(key) for key in keys), ""])
 
 

@@ -22,14 +22,14 @@ class Kind(enum.StrEnum):
     TEXT = "text"
     INTEGER = "whole number"
     BOOLEAN = "true or false"
-    SIZE = "size, as 512M, 1.5G or a number of bytes"
+    SIZE = "size: 512M, 1.5G or a number of bytes"
     TEXTS = "list of texts"
     TEXT_OR_TEXTS = "text or list of texts"
     COMMANDS = "list of commands, each a text or a list of words"
     MAPPING = "mapping"
     LIST = "list of mappings"
     ANY = "anything"
-    ANY_MAPPING = "mapping, passed on as it is"
+    ANY_MAPPING = "mapping, passed on unchanged"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,12 +57,12 @@ HOST_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}"
 """A host's name in the inventory: it becomes a directory on the ISO and a word on the kernel line."""
 
 _MAC = r"[0-9A-Fa-f]{2}(:[0-9A-Fa-f]{2}){5}"
-_GLOB_FORM = "a glob that matches the whole text, as *S4EVNX0R*"
+_GLOB_FORM = "a glob that matches the whole text, for example *S4EVNX0R*"
 _DISK_KEYS = (
-    ("serial", "the disk's serial number as udev's ID_SERIAL has it"),
+    ("serial", "the disk's serial number, as in udev's ID_SERIAL"),
     ("model", "its model (udev's ID_MODEL: spaces are underscores)"),
     ("vendor", "its vendor"),
-    ("path", "its kernel path, as /dev/nvme0n1 or /dev/sd*; never /dev/disk/by-*"),
+    ("path", "its kernel path, for example /dev/nvme0n1 or /dev/sd*; never /dev/disk/by-*"),
     ("id_path", "where it is plugged in (udev's ID_PATH); Ubuntu 23.10 and later"),
     ("devpath", "its path under /sys; Ubuntu 23.10 and later"),
 )
@@ -76,7 +76,7 @@ def _disk(name: str) -> Iterator[Key]:
         name=f"{name}.size",
         kind=Kind.TEXT,
         choices=("largest", "smallest"),
-        meaning="which of the disks that fit; it never says how large",
+        meaning="which of the matching disks; it is not a size",
     )
 
 
@@ -90,7 +90,7 @@ def _keys(kind: Kind, name: str, meaning: str, **more: Any) -> Key:
 
 REFERENCE: tuple[Key, ...] = (
     # The host itself, and how the menu finds it
-    _text("description", "a few words for the menu and for people", default=""),
+    _text("description", "short description, also shown in the menu", default=""),
     _text(
         "hostname",
         "the installed machine's host name (default: the host's name in the inventory)",
@@ -103,16 +103,16 @@ REFERENCE: tuple[Key, ...] = (
         pattern=r"[A-Za-z0-9][A-Za-z0-9._-]*",
         form="letters, digits, dots, underscores and hyphens",
     ),
-    _keys(Kind.MAPPING, "match", "what tells this machine from all others (SMBIOS, network card)"),
+    _keys(Kind.MAPPING, "match", "what identifies this machine (SMBIOS values, MAC addresses)"),
     _text("match.serial", "system serial number (dmidecode -s system-serial-number)"),
     _text("match.uuid", "system UUID", pattern=r"[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}", form="a UUID"),
-    _text("match.product", "product name; alone it fits every machine of the type"),
+    _text("match.product", "product name; alone it matches every machine of the type"),
     _text("match.asset_tag", "chassis asset tag"),
     _text("match.baseboard_serial", "serial number of the main board"),
-    _keys(Kind.TEXT_OR_TEXTS, "match.mac", "MAC address, or several that all fit", pattern=_MAC, form="a MAC address"),
+    _keys(Kind.TEXT_OR_TEXTS, "match.mac", "MAC address, or several", pattern=_MAC, form="a MAC address"),
     _text("kernel", "the kernel that the live system boots: ga or hwe", default="ga", choices=("ga", "hwe")),
-    _keys(Kind.TEXTS, "kernel_args", "further words on the live system's kernel line", default=[]),
-    _keys(Kind.BOOLEAN, "offline", "the machine has no network while it is installed", default=False),
+    _keys(Kind.TEXTS, "kernel_args", "additional words on the live system's kernel line", default=[]),
+    _keys(Kind.BOOLEAN, "offline", "the machine has no network during the installation", default=False),
     # Who, and in which language
     _keys(Kind.MAPPING, "identity", "the first user"),
     _text(
@@ -123,7 +123,7 @@ REFERENCE: tuple[Key, ...] = (
     _text("identity.realname", "the first user's full name", default="", form="a name without a colon"),
     _text(
         "identity.password_hash",
-        "crypt(3) hash of the password, as isoforge passwd prints it; left out: no password opens the account",
+        "crypt(3) hash of the password, as printed by isoforge passwd (default: no password login)",
         secret=True,
     ),
     _text(
@@ -135,15 +135,15 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.MAPPING, "keyboard", "the keyboard at the console"),
     _text("keyboard.layout", "XKB layout", default="us"),
     _text("keyboard.variant", "XKB variant", default=""),
-    _text("keyboard.toggle", "keys that switch between two layouts, as alt_shift_toggle"),
-    _text("timezone", "time zone, as Europe/Berlin", default="Etc/UTC"),
+    _text("keyboard.toggle", "keys that switch between two layouts, for example alt_shift_toggle"),
+    _text("timezone", "time zone, for example Europe/Berlin", default="Etc/UTC"),
     # Network: netplan's own words, two shorthands added
     *(Key(name=name, kind=Kind[kind], meaning=meaning, **more) for name, kind, meaning, more in NETPLAN),
     # Storage
-    _keys(Kind.MAPPING, "storage", "which disks are wiped, and what is put on them"),
+    _keys(Kind.MAPPING, "storage", "which disks are wiped, and how they are partitioned"),
     _text(
         "storage.layout",
-        "lvm, direct and zfs are the installer's own; partitions and raid1 spell every partition out",
+        "lvm, direct and zfs are the installer's own; partitions and raid1 define every partition",
         default="lvm",
         choices=("lvm", "direct", "zfs", "partitions", "raid1"),
     ),
@@ -153,14 +153,14 @@ REFERENCE: tuple[Key, ...] = (
     *_disk("storage.disks[]"),
     _text(
         "storage.firmware",
-        "what the machine boots with; partitions and raid1 fit one of them only",
+        "how the machine boots; partitions and raid1 support only one of the two",
         default="uefi",
         choices=("uefi", "bios"),
     ),
-    _text("storage.passphrase", "encrypts the disk with LUKS; asked for at every boot", secret=True),
+    _text("storage.passphrase", "passphrase that encrypts the disk with LUKS; asked for at every boot", secret=True),
     _text(
         "storage.sizing_policy",
-        "lvm: all of the disk for /, or scaled to leave room; Ubuntu 23.10 and later",
+        "lvm: use the whole disk for /, or leave room; Ubuntu 23.10 and later",
         choices=("scaled", "all"),
     ),
     _keys(Kind.SIZE, "storage.swap", "size of the swap file; 0 for none (default: the installer decides)"),
@@ -169,38 +169,38 @@ REFERENCE: tuple[Key, ...] = (
     _keys(
         Kind.LIST,
         "storage.partitions",
-        "partitions after the boot partitions, in order (default: one / on all that is left)",
+        "partitions after the boot partitions, in order (default: one / on the remaining space)",
     ),
     _text("storage.partitions[].mount", "where it is mounted; swap for swap space"),
-    _keys(Kind.SIZE, "storage.partitions[].size", "its size; left out, on the last one only: all that is left"),
+    _keys(Kind.SIZE, "storage.partitions[].size", "its size; the last one may omit it to use the remaining space"),
     _text("storage.partitions[].format", "its file system", default="ext4", choices=("ext4", "xfs", "btrfs", "swap")),
-    _text("storage.partitions[].options", "mount options, as noatime,nodev"),
+    _text("storage.partitions[].options", "mount options, for example noatime,nodev"),
     # Access
     _keys(Kind.MAPPING, "ssh", "remote access"),
     _keys(Kind.BOOLEAN, "ssh.install_server", "install the SSH server", default=True),
-    _keys(Kind.TEXTS, "ssh.authorized_keys", "public keys that may log in as the first user", default=[]),
+    _keys(Kind.TEXTS, "ssh.authorized_keys", "public keys of the first user", default=[]),
     _keys(Kind.BOOLEAN, "ssh.allow_password", "allow logging in with a password over SSH", default=False),
     # Software
     _keys(Kind.MAPPING, "source", "which of the ISO's variants is installed"),
-    _text("source.id", "its id in casper/install-sources.yaml, as ubuntu-server-minimal; Ubuntu 23.04 and later"),
+    _text("source.id", "its id in casper/install-sources.yaml (ubuntu-server-minimal); Ubuntu 23.04 and later"),
     _keys(Kind.BOOLEAN, "source.search_drivers", "look for third-party drivers"),
     _keys(Kind.TEXTS, "packages", "Debian packages to add; needs the network", default=[], form="a name"),
     _keys(Kind.LIST, "snaps", "snaps to add; needs the network"),
     _text("snaps[].name", "the snap's name", required=True),
     _text("snaps[].channel", "its channel", default="stable"),
     _keys(Kind.BOOLEAN, "snaps[].classic", "install it without confinement", default=False),
-    _keys(Kind.MAPPING, "apt", "where packages come from"),
+    _keys(Kind.MAPPING, "apt", "package archives"),
     _text("apt.mirror", "the archive to use instead of Ubuntu's own", form="an http or https URL"),
-    _keys(Kind.BOOLEAN, "apt.geoip", "ask a server on the internet for the country's mirror", default=False),
+    _keys(Kind.BOOLEAN, "apt.geoip", "ask a server on the internet which mirror is near", default=False),
     _text(
         "apt.fallback",
-        "what to do if no archive answers (left out for a base ISO before 23.04)",
+        "what to do if no archive answers (omitted for a base ISO before 23.04)",
         default="offline-install",
         choices=("abort", "continue-anyway", "offline-install"),
     ),
-    _keys(Kind.ANY_MAPPING, "apt.sources", "further archives, as curtin's apt.sources"),
+    _keys(Kind.ANY_MAPPING, "apt.sources", "additional archives, in the format of curtin's apt.sources"),
     _text("proxy", "HTTP proxy for the installer and the installed system", form="an http or https URL"),
-    _text("updates", "which updates are installed at once", default="security", choices=("security", "all")),
+    _text("updates", "updates to install right away", default="security", choices=("security", "all")),
     _keys(Kind.BOOLEAN, "refresh_installer", "let the installer update itself first; needs the network", default=False),
     _keys(Kind.BOOLEAN, "drivers", "install third-party drivers that the machine needs", default=False),
     _keys(Kind.MAPPING, "ubuntu_pro", "Ubuntu Pro"),
@@ -211,14 +211,14 @@ REFERENCE: tuple[Key, ...] = (
         secret=True,
     ),
     # Commands, and the end
-    _keys(Kind.COMMANDS, "early_commands", "run before disks and network are looked at", default=[]),
+    _keys(Kind.COMMANDS, "early_commands", "run before disks and network are probed", default=[]),
     _keys(Kind.COMMANDS, "late_commands", "run at the end; the installed system is /target", default=[]),
     _keys(Kind.COMMANDS, "error_commands", "run when the installation fails", default=[]),
-    _keys(Kind.TEXTS, "interactive_sections", "sections that a person answers; nothing is automatic then", default=[]),
-    _text("shutdown", "what follows the installation", default="reboot", choices=("reboot", "poweroff")),
+    _keys(Kind.TEXTS, "interactive_sections", "sections to ask interactively; the installer waits", default=[]),
+    _text("shutdown", "what to do after the installation", default="reboot", choices=("reboot", "poweroff")),
     # What is passed on
     _keys(Kind.ANY_MAPPING, "user_data", "cloud-config for the installed system's first boot"),
-    _keys(Kind.ANY_MAPPING, "autoinstall", "anything else for the installer, merged last into autoinstall:"),
+    _keys(Kind.ANY_MAPPING, "autoinstall", "any other keys for the installer, merged into autoinstall: last"),
     _keys(Kind.ANY_MAPPING, "vars", "values for your own templates"),
     _keys(Kind.TEXTS, "ignore", "ids of warnings that check does not report for the host", default=[]),
 )

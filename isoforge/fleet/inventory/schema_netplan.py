@@ -27,9 +27,14 @@ def _device(name: str) -> Iterator[Row]:
     yield f"{name}.routes[].to", "TEXT", "destination network, or default", {}
     yield f"{name}.routes[].via", "TEXT", "the router's address", {}
     yield f"{name}.routes[].from", "TEXT", "source address", {}
-    yield f"{name}.routes[].metric", "INTEGER", "lower wins", {}
+    yield f"{name}.routes[].metric", "INTEGER", "the lowest metric is preferred", {}
     yield f"{name}.routes[].table", "INTEGER", "routing table", {}
-    yield f"{name}.routes[].on-link", "BOOLEAN", "the router is reachable although no address fits", {}
+    yield (
+        f"{name}.routes[].on-link",
+        "BOOLEAN",
+        "the router is reachable although no address is in its network",
+        {},
+    )
     yield f"{name}.routes[].mtu", "INTEGER", "MTU on this route, in bytes", {}
     types = ("unicast", "anycast", "blackhole", "broadcast", "local", "multicast", "nat", "prohibit", "throw",
              "unreachable", "xresolve")  # fmt: skip
@@ -39,33 +44,38 @@ def _device(name: str) -> Iterator[Row]:
     yield f"{name}.routing-policy[].from", "TEXT", "source network", {}
     yield f"{name}.routing-policy[].to", "TEXT", "destination network", {}
     yield f"{name}.routing-policy[].table", "INTEGER", "routing table", {}
-    yield f"{name}.routing-policy[].priority", "INTEGER", "lower is asked first", {}
+    yield f"{name}.routing-policy[].priority", "INTEGER", "rules with a lower number are evaluated first", {}
     yield f"{name}.mtu", "INTEGER", "MTU, in bytes", {}
     yield f"{name}.optional", "BOOLEAN", "do not wait for it at boot", {}
     yield f"{name}.accept-ra", "BOOLEAN", "accept IPv6 router advertisements", {}
     yield f"{name}.ipv6-privacy", "BOOLEAN", "temporary IPv6 addresses", {}
     yield f"{name}.link-local", "TEXTS", "ipv4, ipv6, both or none", {"form": "ipv4 or ipv6"}
-    yield f"{name}.macaddress", "TEXT", "give the device this MAC address", _MAC
-    yield f"{name}.dhcp-identifier", "TEXT", "what DHCP servers know it by", {"form": ", ".join(("mac", "duid"))}
-    yield f"{name}.critical", "BOOLEAN", "never take its configuration away", {}
+    yield f"{name}.macaddress", "TEXT", "MAC address to set on the device", _MAC
+    yield (
+        f"{name}.dhcp-identifier",
+        "TEXT",
+        "the identifier of the DHCP client",
+        {"form": ", ".join(("mac", "duid"))},
+    )
+    yield f"{name}.critical", "BOOLEAN", "keep its configuration when the network service stops", {}
     for family in ("dhcp4", "dhcp6"):
         over = f"{name}.{family}-overrides"
-        yield over, "MAPPING", f"what to take from {family.upper()}", {}
+        yield over, "MAPPING", f"what to use from {family.upper()}", {}
         for flag in ("use-dns", "use-ntp", "use-hostname", "use-mtu", "use-routes", "send-hostname"):
             yield f"{over}.{flag}", "BOOLEAN", flag.replace("-", " "), {}
         yield f"{over}.hostname", "TEXT", "the name to send", {}
-        yield f"{over}.use-domains", "ANY", "take search domains: true, false or route", {}
+        yield f"{over}.use-domains", "ANY", "use search domains: true, false or route", {}
         yield f"{over}.route-metric", "INTEGER", "metric of its routes", {}
 
 
 def _ethernet(name: str) -> Iterator[Row]:
-    yield name, "MAPPING", "a network card, under the name that the live system gives it or, with mac, one of yours", {}
-    yield f"{name}.mac", "TEXT", "shorthand: find the card by its MAC address and give it this name", _MAC
-    yield f"{name}.match", "MAPPING", "find the card by what it is", {}
+    yield name, "MAPPING", "a network card, by its name in the live system or, with mac, by a name of your choice", {}
+    yield f"{name}.mac", "TEXT", "shorthand: select the card by its MAC address and rename it", _MAC
+    yield f"{name}.match", "MAPPING", "select the card by its properties", {}
     yield f"{name}.match.macaddress", "TEXT", "its MAC address", _MAC
-    yield f"{name}.match.name", "TEXT", "its present name, a glob", {}
+    yield f"{name}.match.name", "TEXT", "its current name, a glob", {}
     yield f"{name}.match.driver", "TEXT_OR_TEXTS", "its kernel driver, a glob", {}
-    yield f"{name}.set-name", "TEXT", "the name that it is given", {}
+    yield f"{name}.set-name", "TEXT", "its new name", {}
     yield f"{name}.wakeonlan", "BOOLEAN", "wake on LAN", {}
     yield from _device(name)
 
@@ -74,18 +84,18 @@ _BOND_MODES = ("balance-rr", "active-backup", "balance-xor", "broadcast", "802.3
 
 
 def _bond(name: str) -> Iterator[Row]:
-    yield name, "MAPPING", "several cards as one", {}
+    yield name, "MAPPING", "several cards combined into one device", {}
     yield f"{name}.interfaces", "TEXTS", "the cards, by their names under ethernets", {}
     yield from _device(name)
     own = f"{name}.parameters"
     yield own, "MAPPING", "how it works", {}
     yield f"{own}.mode", "TEXT", "active-backup, 802.3ad …", {"form": ", ".join(_BOND_MODES)}
-    yield f"{own}.lacp-rate", "TEXT", "how often LACP speaks", {"form": ", ".join(("slow", "fast"))}
-    yield f"{own}.mii-monitor-interval", "INTEGER", "how often the link is looked at, in milliseconds", {}
-    yield f"{own}.min-links", "INTEGER", "links that must be up", {}
+    yield f"{own}.lacp-rate", "TEXT", "how often LACP packets are sent", {"form": ", ".join(("slow", "fast"))}
+    yield f"{own}.mii-monitor-interval", "INTEGER", "how often the link is checked, in milliseconds", {}
+    yield f"{own}.min-links", "INTEGER", "minimum number of links that must be up", {}
     policies = ("layer2", "layer3+4", "layer2+3", "encap2+3", "encap3+4", "vlan+srcmac")
-    yield f"{own}.transmit-hash-policy", "TEXT", "what decides about the card", {"form": ", ".join(policies)}
-    yield f"{own}.primary", "TEXT", "the card that is preferred (active-backup)", {}
+    yield f"{own}.transmit-hash-policy", "TEXT", "how the card is selected for a packet", {"form": ", ".join(policies)}
+    yield f"{own}.primary", "TEXT", "the preferred card (active-backup)", {}
     yield f"{own}.up-delay", "INTEGER", "wait before a link counts as up, in milliseconds", {}
     yield f"{own}.down-delay", "INTEGER", "wait before it counts as down, in milliseconds", {}
     when = ("always", "better", "failure")
@@ -93,7 +103,7 @@ def _bond(name: str) -> Iterator[Row]:
     yield (
         f"{own}.fail-over-mac-policy",
         "TEXT",
-        "whose MAC address it has",
+        "which MAC address the bond uses",
         {"form": ", ".join(("none", "active", "follow"))},
     )
 
@@ -119,7 +129,7 @@ def _bridge(name: str) -> Iterator[Row]:
 
 
 def _netplan() -> Iterator[Row]:
-    yield "network", "MAPPING", "netplan's words; left out: DHCP on every card", {}
+    yield "network", "MAPPING", "network configuration in netplan's format (default: DHCP on every card)", {}
     yield "network.ethernets", "MAPPING", "network cards", {}
     yield from _ethernet("network.ethernets.*")
     yield "network.bonds", "MAPPING", "bonds", {}

@@ -148,14 +148,14 @@ def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
         opening.append(line.rstrip())
     body = dump(document)
     if load(body) != document:
-        raise TemplateError(f"user-data.j2: its output does not read back as it was meant (host {host.name})")
+        raise TemplateError(f"user-data.j2: its output does not read back as the same document (host {host.name})")
     return ("\n".join(opening) + "\n" + body).encode()
 
 
 def write_seed(seed: Seed, generated: Path) -> Path:
     """Write ``seed`` to ``generated/<host>/`` (0700, its files 0600) and return that directory.
 
-    Beside it goes ``.rendered.json``, which says by digests what it was rendered from. The old files stay until the
+    Beside it goes ``.rendered.json``, with digests of what it was rendered from. The old files stay until the
     new ones are complete. Raises ``OutputError``.
     """
     folder = generated / seed.host
@@ -174,9 +174,9 @@ def write_seed(seed: Seed, generated: Path) -> Path:
 
 
 def read_seed(generated: Path, host: str) -> Seed:
-    """The seed of ``host`` as it lies in ``generated``; without a vendor-data file that one is empty.
+    """The rendered seed of ``host`` in ``generated``; without a vendor-data file that one is empty.
 
-    Raises ``InventoryError`` with the command that makes it, if a file is missing, empty or cannot be read.
+    Raises ``InventoryError`` with the command that renders it, if a file is missing, empty or cannot be read.
     """
     user_data = _read(generated / host / "user-data", host)
     if not user_data.strip():
@@ -199,10 +199,10 @@ def _read(path: Path, host: str) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        raise _unusable(path, host, "is not there") from None
+        raise _unusable(path, host, "does not exist") from None
     except OSError as failure:
         raise _unusable(path, host, f"cannot be read: {failure.strerror}") from None
 
 
 def _unusable(path: Path, host: str, what: str) -> InventoryError:
-    return InventoryError(f"host {host}: {path} {what}", hint=f"make it with: make baremetal/gen HOST={host}")
+    return InventoryError(f"host {host}: {path} {what}", hint=f"render it with: isoforge gen --host {host}")

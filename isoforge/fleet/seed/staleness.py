@@ -1,6 +1,6 @@
-"""What a seed was rendered from, kept in a small file beside it: has the inventory moved on since?
+"""What a seed was rendered from, in a small file beside it: shows whether the inventory has changed since.
 
-No value is in it, only digests. Encrypted values count by their ciphertext, so that nobody needs a key to ask.
+It contains no values, only digests. Encrypted values count by their ciphertext, so that no key is needed.
 """
 
 from __future__ import annotations

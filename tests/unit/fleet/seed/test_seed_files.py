@@ -94,7 +94,7 @@ def test_a_missing_file_is_told_with_the_command_that_makes_it(tmp_path: Path, n
     with pytest.raises(InventoryError) as refused:
         read_seed(tmp_path, "web-1")
     assert str(refused.value) == (
-        f"host web-1: {folder / name} is not there (make it with: make baremetal/gen HOST=web-1)"
+        f"host web-1: {folder / name} does not exist (render it with: isoforge gen --host web-1)"
     )
 
 
