@@ -89,11 +89,11 @@ def test_another_base_iso_is_refused_before_anything_is_built(cli: Cli, fleet: P
 )  # fmt: skip
 def test_what_the_manifest_decides_cannot_be_typed_too(cli: Cli, typed: tuple[str, ...]) -> None:
     option = "--grub-timeout" if typed[0] == "--timeout" else typed[0]
-    said(cli("multi", "--from", "any.json", *typed), 2, f"--from and {option} contradict each other")
+    said(cli("multi", "--from", "any.json", *typed), 2, f"--from and {option} cannot be combined")
 
 
 def test_file_that_is_no_manifest_is_refused(cli: Cli, fleet: Path) -> None:
-    said(cli("multi", "--from", "none.json"), 2, "none.json cannot be read", "manifest.json")
+    said(cli("multi", "--from", "none.json"), 2, "cannot read none.json", "manifest.json")
     for text in ("", "[]", "{}", '{"schema_version": 1}'):
         (fleet / "bad.json").write_text(text)
         said(cli("multi", "--from", "bad.json"), 2, "bad.json")
