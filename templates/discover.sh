@@ -11,7 +11,7 @@ export LC_ALL
 root=${ISOFORGE_ROOT:-}
 tab=$(printf '\t')
 
-tell() {
+report() {
     line=$1
     shift
     for field in "$@"; do
@@ -42,29 +42,29 @@ with_sudo() {
     [ "$sudo_works" = yes ]
 }
 
-firmware_says() {
+firmware() {
     for key in sys_vendor product_name product_serial product_uuid chassis_asset_tag board_serial; do
         file=$root/sys/class/dmi/id/$key
         if [ ! -e "$file" ]; then
             continue
         elif [ -r "$file" ]; then
-            said=$(cat "$file" 2>/dev/null)
+            text=$(cat "$file" 2>/dev/null)
         elif with_sudo; then
-            said=$(sudo -n cat "$file" </dev/null 2>/dev/null)
+            text=$(sudo -n cat "$file" </dev/null 2>/dev/null)
         else
-            tell unreadable "$key"
+            report unreadable "$key"
             continue
         fi
-        if [ -n "$(printf '%s' "$said" | tr -d ' -~')" ]; then
-            tell odd "$key" # the guard and the menu cannot compare it
+        if [ -n "$(printf '%s' "$text" | tr -d ' -~')" ]; then
+            report odd "$key" # the guard and the menu cannot compare it
         else
-            tell dmi "$key" "$(printf '%s' "$said" | plain)"
+            report dmi "$key" "$(printf '%s' "$text" | plain)"
         fi
     done
     if [ -d "$root/sys/firmware/efi" ]; then
-        tell firmware uefi
+        report firmware uefi
     else
-        tell firmware bios
+        report firmware bios
     fi
 }
 
@@ -80,12 +80,12 @@ cards() {
             kind=wireless
         fi
         driver=$(real_path "$path/device/driver")
-        tell card "${path##*/}" "$mac" "$(value "$path/carrier")" "$kind" "${driver##*/}"
+        report card "${path##*/}" "$mac" "$(value "$path/carrier")" "$kind" "${driver##*/}"
     done
     for path in "$root"/sys/class/net/*/lower_*; do
         if [ -e "$path" ]; then
             upper=${path%/*}
-            tell over "${upper##*/}" "${path##*/lower_}"
+            report over "${upper##*/}" "${path##*/lower_}"
         fi
     done
 }
@@ -93,20 +93,20 @@ cards() {
 routes() {
     if [ -r "$root/proc/net/route" ]; then
         while read -r card to via _; do
-            [ "$to" != 00000000 ] || tell route "$card" "$via"
+            [ "$to" != 00000000 ] || report route "$card" "$via"
         done <"$root/proc/net/route"
     fi
     if [ -r "$root/proc/net/ipv6_route" ]; then
         while read -r to length _ _ via _ _ _ _ card; do
             if [ "$to$length" = 0000000000000000000000000000000000 ] && [ -n "$(printf '%s' "$via" | tr -d 0)" ]; then
-                tell route "$card" ''
+                report route "$card" ''
             fi
         done <"$root/proc/net/ipv6_route"
     fi
 }
 
 of_disk() {
-    [ -z "$3" ] || tell of "$1" "$2" "$3"
+    [ -z "$3" ] || report of "$1" "$2" "$3"
 }
 
 disks() {
@@ -118,7 +118,7 @@ disks() {
         if [ ! -e "$path/device" ] || [ "$(value "$path/hidden")" = 1 ]; then
             continue # virtual: loop, LVM, RAID; or one path to a multipath disk
         fi
-        tell disk "$name" "$(value "$path/size")"
+        report disk "$name" "$(value "$path/size")"
         of_disk "$name" removable "$(value "$path/removable")"
         of_disk "$name" rotational "$(value "$path/queue/rotational")"
         of_disk "$name" model "$(value "$path/device/model")"
@@ -143,19 +143,19 @@ mounts() {
     [ -r "$root/proc/mounts" ] || return 0
     while read -r device place _; do
         case $device in
-        /dev/*) tell mount "${device#/dev/}" "$place" ;;
+        /dev/*) report mount "${device#/dev/}" "$place" ;;
         esac
     done <"$root/proc/mounts"
 }
 
 main() {
-    tell isoforge-facts 1
-    firmware_says
+    report isoforge-facts 1
+    firmware
     cards
     routes
     disks
     mounts
-    tell end
+    report end
 }
 
 main
