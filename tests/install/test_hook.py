@@ -71,5 +71,6 @@ def test_the_hook_passes_the_examples_and_stops_a_wrong_inventory(
     code, said = hooked()
     assert (code, "Failed" in said) == (1, True), said
     assert f"{WRONG}:" in said
-    assert "did you mean timezone" in said
+    assert "hosts.site-a-m710q1.timezon: " in said
+    assert "[key-unknown]" in said
     assert "exit code: 3" in said
