@@ -1,4 +1,4 @@
-"""The order of a build: its options, and which of them contradict each other."""
+"""The order of a build: its options, and which of them cannot be combined."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Node:
 
     @property
     def mapping(self) -> dict[str, Node] | None:
-        """The nodes by key, or None if this is no mapping."""
+        """The nodes by key, or None if this is not a mapping."""
         return self.value if isinstance(self.value, dict) else None
 
     def at(self, path: KeyPath) -> Node | None:

@@ -13,7 +13,7 @@ from scripts.problem_examples import files, is_whole, problems_of
 INTRODUCTION = """\
 # Problems
 
-<!-- This page is made from the code: make docs. -->
+<!-- This page is generated from the code: make docs. -->
 
 `isoforge check` reports each problem on one line, and ends it with the problem's id:
 

@@ -145,7 +145,7 @@ def cli_page() -> str:
     codes = [f"| {code} | {_text(meaning)} |\n" for code, meaning in exit_codes()]
     return "".join(
         [
-            "# The command line\n\n<!-- This page is made from the code: make docs. -->\n\n",
+            "# The command line\n\n<!-- This page is generated from the code: make docs. -->\n\n",
             "The result goes to stdout, everything else to stderr. As a manual page: `man -l docs/isoforge.1`, or,\n",
             "where pip installed isoforge, `man isoforge`.\n\n",
             "| verb | what it does |\n|---|---|\n",
@@ -195,7 +195,7 @@ def man_page() -> str:
     itself, *rest = verbs()
     return "\n".join(
         [
-            '.\\" This page is made from the code: make docs.',
+            '.\\" This page is generated from the code: make docs.',
             f'.TH ISOFORGE 1 "" "isoforge {__version__}" "User Commands"',
             ".SH NAME",
             "isoforge \\- one bootable Ubuntu ISO that installs a whole fleet",

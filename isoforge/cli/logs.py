@@ -59,7 +59,7 @@ class _File(logging.StreamHandler[TextIO]):
     def __init__(self, file: Path) -> None:
         try:
             _refuse_other_files(file)
-            # a pipe that nobody reads would stop us here for ever
+            # opening a pipe without a reader would block
             handle = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
             os.set_blocking(handle, True)
         except OSError as failure:

@@ -59,7 +59,7 @@ def _facts(told: Contents, digest: str) -> Iterator[tuple[str, str]]:
     yield "base ISO", made.base_iso.title if made else told.title
     yield "release", f"{told.release} {told.arch}".strip()
     if made:
-        yield "made by", f"isoforge {made.isoforge_version}, build {made.build_id}"
+        yield "built by", f"isoforge {made.isoforge_version}, build {made.build_id}"
         yield "timeout", f"{made.timeout_s} s, then {made.on_timeout}"
 
 

@@ -120,7 +120,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "byte of the MBR's code": (lambda iso: m.flip(iso, 100), {"system-area"}, "boot code"),
     "MBR without bootable flag": (lambda iso: m.put(iso, 462, b"\0"), {"system-area"}, "types or flags"),
-    "MBR that looks elsewhere": (lambda iso: m.flip(iso, 433), {"system-area"}, "but it is not there"),
+    "MBR that looks elsewhere": (lambda iso: m.flip(iso, 433), {"system-area"}, "but it is elsewhere"),
     "no El Torito": (
         lambda iso: m.put(iso, 17 * BLOCK + 7, b"-"), {"el-torito"}, "no El Torito boot records",
     ),

@@ -85,7 +85,7 @@ def test_command_shows_what_matters(cli: Cli, good: Path) -> None:
     outcome = cli("inspect", good)
     assert (outcome.code, outcome.err) == (0, "")
     digest = json.loads(good.with_name("manifest.json").read_text())["hosts"][1]["user_data_sha256"]
-    for words in (*HOSTS, digest, "24.04 amd64", "made by", "El Torito", "ds=nocloud;s=/cdrom/nocloud/site-a-m710q1/"):
+    for words in (*HOSTS, digest, "24.04 amd64", "built by", "El Torito", "ds=nocloud;s=/cdrom/nocloud/site-a-m710q1/"):
         assert words in outcome.out
     told = json.loads(cli("inspect", good, "--json").out)
     assert told["hosts"][0]["name"] in HOSTS
@@ -100,7 +100,7 @@ def test_markdown_has_the_digests_of_the_manifest(cli: Cli, good: Path, noble: P
     for host in manifest["hosts"]:
         assert f"| `{host['name']}` | " in outcome.out
         assert f" | `{host['user_data_sha256']}` | `{host['meta_data_sha256']}` |" in outcome.out
-    assert "made by" not in cli("inspect", noble, "--markdown").out
+    assert "built by" not in cli("inspect", noble, "--markdown").out
     assert cli("inspect", good, "--markdown", "--json").code == 2
 
 

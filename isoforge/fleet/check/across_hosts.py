@@ -79,7 +79,7 @@ def _overlapping(fleet: list[FleetEntry]) -> Iterator[tuple[FleetEntry, Finding]
         for pair in pairs:
             having.setdefault(pair, []).append(index)
     for index, pairs in enumerate(keys):
-        # Whoever has all of them has the rarest: a serial number is one host's, a product's name that of thousands.
+        # A machine that has all of them has the rarest: a serial number is that of one host, a product name of many.
         for other in min((having[pair] for pair in pairs), key=len, default=[]):
             same = keys[other] == pairs
             if other == index or not pairs <= keys[other] or (same and other > index):

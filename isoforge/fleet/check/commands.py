@@ -71,10 +71,8 @@ def check_scripts(findings: Findings, data: Any) -> None:
 def _check_scripts(findings: Findings, command: Any, path: KeyPath) -> None:
     for script in scripts(command):
         known = bashisms(script)
-        for what, cure in known:
-            findings.error(
-                "bash-syntax", path, f"{what} is bash, and this runs in sh: {cure}, or run it with `bash -c`"
-            )
+        for what, fix in known:
+            findings.error("bash-syntax", path, f"{what} is bash, and this runs in sh: {fix}, or run it with `bash -c`")
         if not known and (flaw := syntax_flaw(script)):
             findings.error(flaw.id, path, f"sh cannot parse this command: {flaw.message}")
     words = [command] if isinstance(command, str) else [text(word) for word in items(command)]
@@ -131,8 +129,8 @@ def _check_late(findings: Findings, code: str, path: KeyPath) -> None:
     inside = _IN_TARGET.search(code)
     program = _FOR_THE_TARGET.search(code)
     if program and "/target" not in program[2]:
-        cure = f"write `curtin in-target -- {program[1]} …`"
-        message = f"{program[1]} changes the live system, which is gone after the reboot: {cure}"
+        fix = f"write `curtin in-target -- {program[1]} …`"
+        message = f"{program[1]} changes the live system, which is gone after the reboot: {fix}"
         findings.warning("live-system-changed", path, message)
     if ending := _ENDS_THE_SESSION.search(code):
         message = f"{ending[1]} cuts the installation off before its end: use `shutdown:` of the autoinstall document"

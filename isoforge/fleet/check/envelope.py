@@ -1,4 +1,4 @@
-"""The outer shape of user-data: the first line that cloud-init looks for, and what stands beside `autoinstall:`."""
+"""The outer shape of user-data: the first line that cloud-init looks for, and the keys outside `autoinstall:`."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def check_top_level(findings: Findings, data: Any) -> Mapping[str, Any]:
             message = "configures the live system here; for the installed system, indent it under `autoinstall:`"
             findings.warning("key-for-live-system", (key,), message)
         elif key not in cloud and key in known:
-            message = "stands beside `autoinstall:` and has no effect there: indent it under `autoinstall:`"
+            message = "is outside `autoinstall:` and has no effect there: indent it under `autoinstall:`"
             findings.error("key-beside-autoinstall", (key,), message)
         elif key not in cloud:
             near = did_you_mean(key, cloud | set(known))

@@ -170,7 +170,7 @@ def _check_offline(view: HostView) -> None:
     for key in _NEEDS_NETWORK:
         node = view.host.node.at((key,))
         if node is not None and node.value not in ([], {}, False):
-            view.error("needs-network", (key,), "needs a network, and offline: true says that there is none")
+            view.error("needs-network", (key,), "needs a network, but the host has `offline: true`")
 
 
 def _check_kernel_args(view: HostView) -> None:

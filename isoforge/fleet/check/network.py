@@ -38,7 +38,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     if "network" in network:
         for key in network:
             if key != "network":
-                message = "stands beside a nested `network:`; put all of it into one of the two"
+                message = "is outside the nested `network:`: put everything into one of the two"
                 findings.error("network-twice", (*NETWORK, key), message)
     if not isinstance(body, dict):
         findings.error("wrong-type", path, f"must be a mapping, not {schema.kind(body)}")

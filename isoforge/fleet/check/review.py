@@ -28,7 +28,7 @@ from isoforge.yaml_tree import without as without_value
 TEMPLATE_FAILED = "template-failed"
 
 _ABSENCE = ("-missing", "-empty", "-mounted", "-impossible", "disk-any-of-machine", WRONG_TYPE)
-"""How the ids of problems end that say that something is not there, which may be so because it was wrong."""
+"""How the ids of problems end that report something missing, which may be missing because it was invalid."""
 
 _WHOLE_FILE = ("yaml-", "file-unreadable", "encoding-wrong", "ansible-vault", WRONG_TYPE)
 """How the ids of problems begin that, without a key, say that nothing of a file could be read."""

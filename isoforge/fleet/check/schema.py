@@ -188,7 +188,7 @@ def not_one_of(value: Any, choices: Any, *, secret: bool = False) -> str:
 
 
 def trapped(written: str, value: Any, wanted: Any, path: KeyPath) -> str:
-    """The sentence about text that YAML took for something else for want of quotes; "" if that is not so.
+    """The sentence about text that YAML took for something else because it has no quotes; "" if that is not so.
 
     ``written`` is the value as it was written without quotes, "" if it was quoted.
     """

@@ -60,15 +60,15 @@ def _bashisms(command: str) -> Iterator[tuple[str, str]]:
     seen: set[str] = set()
     half, _ = unquoted(_HEREDOC.sub(_without_body, command), keep_double=True)
     for rules, scanned in ((_BASHISMS, code), (_BASHISMS_IN_DOUBLE_QUOTES, half)):
-        for pattern, name, cure in rules:
+        for pattern, name, fix in rules:
             if pattern.search(scanned) and name not in seen:
                 seen.add(name)
-                yield name, cure
+                yield name, fix
     for quoted in inner:
-        for name, cure in bashisms(quoted):
+        for name, fix in bashisms(quoted):
             if name not in seen:
                 seen.add(name)
-                yield name, cure
+                yield name, fix
 
 
 def _without_body(found: re.Match[str]) -> str:

@@ -45,7 +45,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about storage."""
     storage = mapping(autoinstall.get("storage"))
     if "layout" in storage and "config" in storage:
-        message = "is ignored: `layout` stands beside it and takes precedence; keep one of the two"
+        message = "is ignored, because `layout` takes precedence: keep one of the two"
         findings.error("storage-config-ignored", (*STORAGE, "config"), message)
     elif "version" in storage and not {"layout", "config"} & storage.keys():
         message = "has neither `layout` nor `config`: nothing would be mounted at /"

@@ -51,7 +51,7 @@ def _check_questions(findings: Findings, autoinstall: Mapping[str, Any]) -> None
     known = schema.words("sections-with-a-screen")
     for index, name in enumerate(sections):
         if isinstance(name, str) and name != "*" and name not in known:
-            message = f"no section {name!r} has a screen: the installer would wait for ever{did_you_mean(name, known)}"
+            message = f"no section {name!r} has a screen: the installer would wait forever{did_you_mean(name, known)}"
             findings.error("interactive-section-unknown", (*path, index), message)
     if sections:
         findings.warning("interactive", path, "the installation stops for questions: it is not hands-free")
@@ -130,13 +130,13 @@ def _check_source(findings: Findings, source: str) -> None:
     known = schema.words("sources")
     if source and source not in known:
         near = did_you_mean(source, known)
-        message = f"official ISOs have no source {source!r}, and the installer stops at one that its ISO lacks{near}"
+        message = f"official ISOs have no source {source!r}: the installer fails if its ISO has none{near}"
         findings.warning("source-unknown", ("autoinstall", "source", "id"), message)
 
 
 def _check_apt(findings: Findings, apt: Mapping[str, Any]) -> None:
     if "primary" in apt and "mirror-selection" in apt:
-        message = "cannot stand beside `mirror-selection`: the installer fails; keep one of them"
+        message = "cannot be combined with `mirror-selection`: the installer fails; keep one of them"
         findings.error("apt-mirror-twice", ("autoinstall", "apt", "primary"), message)
 
 

@@ -1,4 +1,4 @@
-"""A line for a new host in hosts.yml, which people wrote: comments, order and spelling stay as they are."""
+"""A line for a new host in hosts.yml: comments, order and formatting are preserved."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import yaml
 from isoforge.yaml_limits import compose, load
 
 STEP = 2
-"""How many blanks further in the next level stands."""
+"""How many blanks the next level is indented further."""
 
 
 def with_host(text: str, host: str, group: str) -> str | None:
-    """``text`` of a hosts.yml with ``host`` in ``group`` ("" for none): the last of those that stand there.
+    """``text`` of a hosts.yml with ``host`` in ``group`` ("" for none): after the hosts that are already there.
 
     Lines are only added, in the first place where the group is written down; a group that is new goes under
-    ``all.children``. None if that cannot be done safely: the place is written in braces, comes from an alias, or the
-    result would not say the same and the host.
+    ``all.children``. None if that cannot be done safely: the group is written in braces, comes from an alias, or the
+    result would not be the same inventory plus the host.
     """
     try:
         root, *others = compose(text) or [None]
@@ -39,7 +39,7 @@ def with_host(text: str, host: str, group: str) -> str | None:
 
 
 def lines_for(host: str, group: str) -> str:
-    """What a person would write, on one line: ``all: {children: {site_a: {hosts: {web-1: }}}}``."""
+    """The lines to add, on one line: ``all: {children: {site_a: {hosts: {web-1: }}}}``."""
     inner = f"{{hosts: {{{host}: }}}}"
     return f"all: {{children: {{{group}: {inner}}}}}" if group else f"all: {inner}"
 
@@ -62,7 +62,7 @@ def _place(node: Any, group: str) -> tuple[str, ...] | None:
 
 
 def _inserted(text: str, root: Any, where: tuple[str, ...]) -> str | None:
-    """``text`` with a line for each of the keys in ``where`` that is not there yet, the last of them without value."""
+    """``text`` with a line for each of the missing keys in ``where``, the last of them without value."""
     key: Any = None
     node = root
     for depth, name in enumerate(where):

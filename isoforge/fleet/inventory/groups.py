@@ -194,7 +194,7 @@ def _circles(roster: Roster) -> Iterator[Problem]:
     """A problem for each group that is its own parent, by any number of groups between."""
     for group, origin in roster.groups.items():
         if group not in roster.depths and group in _ancestors(roster, group):
-            message = "contains itself, by way of its children"
+            message = "contains itself, through its children"
             yield Problem(
                 id="group-circle", file=origin.file, line=origin.line, scope=f"groups.{group}", message=message
             )

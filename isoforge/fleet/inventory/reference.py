@@ -8,7 +8,7 @@ from isoforge.fleet.inventory.schema import REFERENCE, Key, Kind
 from isoforge.templates import quoted
 
 MARK = "<!-- The rest of this page is generated from isoforge/fleet/inventory/schema.py. -->"
-"""What stands before it on the page was written by hand."""
+"""The page above this line is written by hand."""
 
 
 def markdown() -> str:

@@ -153,13 +153,13 @@ def _check_size(node: Node, scope: str, path: KeyPath) -> Iterator[Problem]:
 
 
 def _wrong_type(node: Node, scope: str, path: KeyPath, wanted: str) -> Problem:
-    """``must be text, not a number (1234); put it in quotes``: with the cure for what YAML made of a bare word."""
+    """``must be text, not a number (1234); put it in quotes``: and what to write for a misread bare word."""
     value = node.value
     if value is None:
         return problem(node, scope, path, WRONG_TYPE, f"is empty: expected {wanted}")
     kind = _TYPES.get(type(value), "a date or another type of YAML")
     shown = f" ({node.bare or value})" if isinstance(value, bool | int | float) and not node.secret else ""
-    cure = "; put it in quotes" if wanted.startswith("text") and not isinstance(value, dict | list) else ""
+    fix = "; put it in quotes" if wanted.startswith("text") and not isinstance(value, dict | list) else ""
     if wanted == "a list" and isinstance(value, str):
-        cure = ": write each item on its own line after a hyphen"
-    return problem(node, scope, path, WRONG_TYPE, f"must be {wanted}, not {kind}{shown}{cure}")
+        fix = ": write each item on its own line after a hyphen"
+    return problem(node, scope, path, WRONG_TYPE, f"must be {wanted}, not {kind}{shown}{fix}")

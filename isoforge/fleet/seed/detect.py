@@ -89,5 +89,5 @@ def _section(seed: Seed) -> dict[str, Any]:
 
 @lru_cache(maxsize=1)
 def _loaded(user_data: bytes) -> Any:
-    """The document in ``user_data``, remembered for whoever asks for the next part of it."""
+    """The document in ``user_data``, cached for the next part that is read."""
     return load(user_data.decode("utf-8"))

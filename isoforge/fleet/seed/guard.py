@@ -76,7 +76,7 @@ def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> d
     """The autoinstall ``section`` with ``guard`` (if any) as its first early- and ``stamp`` as its first late-command.
 
     It is done to the finished section, so that neither a template nor a raw ``autoinstall:`` can leave them out. A list
-    that is none is left as it is: the check of seeds refuses it.
+    that is invalid is kept unchanged: the check of seeds refuses it.
     """
     early, late = section.get("early-commands") or [], section.get("late-commands") or []
     made = {key: section[key] for key in ("version", "interactive-sections") if key in section}

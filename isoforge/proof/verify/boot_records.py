@@ -94,7 +94,7 @@ def _in_grub_pointer(iso: Image) -> Iterator[str]:
     pointer = int.from_bytes(iso.system_area[slice(*GRUB_POINTER)], "little") * LBA
     content = iso.bytes_at(pointer, GRUB_BOOT_INFO[0] - BLOCK)
     if content != iso.bytes_at(image.start + BLOCK, GRUB_BOOT_INFO[0] - BLOCK):
-        yield f"the MBR looks for the BIOS boot image at byte {pointer}, but it is not there"
+        yield f"the MBR looks for the BIOS boot image at byte {pointer}, but it is elsewhere"
 
 
 def el_torito(case: Case) -> Answer:
