@@ -107,7 +107,7 @@ def test_iso_whose_own_file_would_shadow_the_menu(multi: Cli, noble: Path, tmp_p
 
 
 def test_seed_that_was_not_rendered(multi: Cli, fleet: Path) -> None:
-    said(multi(), 3, Q1, "user-data", f"make baremetal/gen HOST={Q1}")
+    said(multi(), 3, Q1, "user-data", f"isoforge gen --host {Q1}")
     assert not (fleet / FOLDER).exists()
 
 
