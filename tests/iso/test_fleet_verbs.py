@@ -146,7 +146,7 @@ def test_init_gives_a_fleet_that_can_be_checked(cli: Cli, fleet: Path) -> None:
     assert cli("check", "--baremetal", fleet / "new/baremetal").code == 0
     again = cli("init", "new")
     assert again.code == 7
-    assert "is there already" in again.err
+    assert "already exists" in again.err
 
 
 def test_init_keeps_what_a_gitignore_says_already(cli: Cli, fleet: Path) -> None:

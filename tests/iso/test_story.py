@@ -86,7 +86,7 @@ def test_bar_shows_the_phase_and_is_gone_at_the_end(terminal: Terminal, noble: P
     assert re.search(r"writing the ISO ━* *━+.* 0%", plain(shown))
     assert "authorized_keys" in plain(shown)  # a warning goes above the bar
     last = shown.rpartition("\x1b[2K")[2]
-    assert plain(last).lstrip().startswith("One ISO for 1 host")
+    assert plain(last).lstrip().startswith("Built and verified one ISO for 1 host")
 
 
 @pytest.mark.parametrize("env", [{"TERM": "dumb"}])
@@ -99,7 +99,7 @@ def test_terminal_that_cannot_move_its_cursor_gets_no_bar(terminal: Terminal, no
 def test_without_a_terminal_a_build_says_warnings_and_its_account(build: Cli) -> None:
     lines = build().err.splitlines()
     said = [line for line in lines if " warning: " not in line]
-    assert said.index("One ISO for 1 host, read back and found as meant:") == 0
+    assert said.index("Built and verified one ISO for 1 host:") == 0
     assert not any("writing" in line for line in lines)
 
 
@@ -128,7 +128,7 @@ def test_log_file_holds_the_story_with_times_in_utc(build: Cli, tmp_path: Path) 
         "Z reading the base ISO\n",
         "Z writing the ISO: 0%\n",
         " warning: ",
-        "One ISO for",
+        "Built and verified one ISO",
     ):
         assert words in text
     assert (tmp_path / "log").stat().st_mode & 0o777 == 0o600
