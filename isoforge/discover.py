@@ -33,11 +33,11 @@ def discover(destination: str | None = None) -> Facts:
     """
     script = (shipped_templates() / "discover.sh").read_text("utf-8")
     if destination is None:  # not for "", which comes from a variable that was not set
-        return read_facts(run("sh", "-s", stdin=script, env=_kept("ISOFORGE_ROOT")))
+        return read_facts(run("sh", "-s", stdin=script, env=_environment("ISOFORGE_ROOT")))
     if not _DESTINATION.fullmatch(destination):
         raise UsageError(f"invalid value {destination!r} for --ssh", hint="use USER@HOST, HOST or ssh://USER@HOST:PORT")
     try:  # the user's ssh-agent holds their unlocked keys
-        output = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_kept("SSH_AUTH_SOCK"))
+        output = run("ssh", *_options(), "--", destination, "sh -s", stdin=script, env=_environment("SSH_AUTH_SOCK"))
     except ToolError as failure:
         hint = next((hint for words, hint in _HINTS.items() if words in failure.message), "")
         reason = failure.message.splitlines()[-1].removeprefix("ssh exited with status 255: ")
@@ -49,6 +49,6 @@ def _options() -> list[str]:
     return ["-T", "-o", "BatchMode=yes", "-o", f"ConnectTimeout={_CONNECT_S}", "-o", "ServerAliveInterval=5"]
 
 
-def _kept(variable: str) -> dict[str, str]:
+def _environment(variable: str) -> dict[str, str]:
     """``variable`` of this program's environment, if it is set there."""
     return {variable: os.environ[variable]} if variable in os.environ else {}

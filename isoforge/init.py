@@ -31,23 +31,23 @@ def create_tree(folder: Path, *, recipient: str | None = None) -> list[Path]:
         raise OutputError(f"{inventory} already exists", hint="use another folder")
     try:
         shutil.copytree(shipped_inventory(), inventory)
-        written = sorted(path for path in inventory.rglob("*") if path.is_file())
+        files = sorted(path for path in inventory.rglob("*") if path.is_file())
         for name, template in (("Makefile", "init/Makefile.j2"), (".sops.yaml", "init/sops.yaml.j2")):
             if not (folder / name).exists():
                 (folder / name).write_text(render(template, {"recipient": recipient}), "utf-8")
-                written.append(folder / name)
+                files.append(folder / name)
         if _ignore(folder / ".gitignore"):
-            written.append(folder / ".gitignore")
+            files.append(folder / ".gitignore")
     except OSError as failure:
         raise OutputError(f"cannot write {failure.filename or folder}: {failure.strerror}") from failure
-    return written
+    return files
 
 
 def _ignore(file: Path) -> bool:
     """Add the missing lines to the .gitignore ``file``; returns whether there were any."""
     before = file.read_text("utf-8") if file.exists() else ""
-    wanted = render("init/gitignore.j2", {}).splitlines()
-    missing = [line for line in wanted if line not in before.splitlines()]
+    lines = render("init/gitignore.j2", {}).splitlines()
+    missing = [line for line in lines if line not in before.splitlines()]
     if not any(line and not line.startswith("#") for line in missing):
         return False
     gap = "" if not before or before.endswith("\n") else "\n"

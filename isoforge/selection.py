@@ -1,4 +1,4 @@
-"""Which hosts of the inventory are meant."""
+"""Which hosts of the inventory are selected."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from isoforge.iso_layout import HOST_NAME
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Selection:
-    """Which hosts of the inventory are meant.
+    """Which hosts of the inventory are selected.
 
     ``hosts`` come in this order (that of the menu), after them those of ``groups``, then with ``all_hosts`` the rest of
     the inventory. An empty selection names no host.

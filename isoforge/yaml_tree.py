@@ -160,9 +160,9 @@ def without_nulls(node: Node, *, keep: frozenset[str] = frozenset()) -> Node:
     """
     if not isinstance(node.value, dict):
         return node
-    kept = {
+    children = {
         key: child if key in keep else without_nulls(child)
         for key, child in node.value.items()
         if child.value is not None
     }
-    return replace(node, value=kept)
+    return replace(node, value=children)

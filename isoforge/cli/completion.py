@@ -1,4 +1,4 @@
-"""What a shell offers behind <TAB>: hosts, groups and profiles of the inventory. Silent whatever is wrong."""
+"""Completion by the shell: hosts, groups and profiles of the inventory. Errors are silent."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def _offered(ctx: typer.Context, incomplete: str, names: Callable[[list[Tree]], 
 
         trees = [Tree(root=_baremetal(ctx) / name, problems=[]) for name in TREES]
         return [name for name in names(trees) if name.startswith(incomplete)]
-    except Exception:  # noqa: BLE001 - a shell in the middle of a line has no use for any message
+    except Exception:  # noqa: BLE001 - a message would appear in the middle of the command line
         return []
 
 
 def _baremetal(ctx: typer.Context) -> Path:
-    """The folder that --baremetal has named in front of the cursor, or the environment, or where it lies usually."""
+    """The folder that --baremetal names before the cursor, or the environment, or the default."""
     return Path(ctx.params.get("baremetal") or os.environ.get("ISOFORGE_BAREMETAL") or "baremetal")
 
 

@@ -63,14 +63,14 @@ ENDED: dict[object, str] = {128 + number: words for number, words in ENDINGS.ite
 """The same by exit code."""
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(enabled: bool) -> None:
+    if enabled:
         typer.echo(f"isoforge {__version__}")
         raise typer.Exit
 
 
-def _be_verbose(wanted: bool) -> None:
-    if wanted:
+def _be_verbose(enabled: bool) -> None:
+    if enabled:
         logs.be_verbose()
 
 
@@ -143,9 +143,9 @@ def _report_end(end: SystemExit) -> None:
 
 
 def _fill_streams() -> None:
-    """Open stdin, stdout and stderr on /dev/null where they are closed (``>&-``): an ISO would take their numbers.
+    """Open stdin, stdout and stderr on /dev/null where they are closed (``>&-``): the next ISO would get their numbers.
 
-    Characters that stdout's encoding lacks are written as ``\\x…``, as stderr does; they are no reason to stop.
+    Characters outside stdout's encoding are written as ``\\x…``, as on stderr.
     """
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         stream = getattr(sys, name)
@@ -179,7 +179,7 @@ def _fail_usage(fault: Any) -> NoReturn:
 
 
 def _leave(number: int, _frame: FrameType | None) -> NoReturn:
-    """A signal ends the program by way of every ``finally``, so that children and drafts go with it.
+    """A signal ends the program through every ``finally``, so that children and drafts go with it.
 
     A second one of its kind changes nothing: pressing Ctrl-C twice does not leave a torn draft.
     """

@@ -11,8 +11,8 @@ from isoforge.cli import logs
 from isoforge.cli.completion import group_names, host_names
 
 
-def _use_json_events(wanted: bool) -> None:
-    if wanted:
+def _use_json_events(enabled: bool) -> None:
+    if enabled:
         logs.use_json()
 
 

@@ -15,7 +15,7 @@ STEP = 2
 def with_host(text: str, host: str, group: str) -> str | None:
     """``text`` of a hosts.yml with ``host`` in ``group`` ("" for none): after the hosts that are already there.
 
-    Lines are only added, in the first place where the group is written down; a group that is new goes under
+    Lines are only added, in the first place where the group occurs; a group that is new goes under
     ``all.children``. None if that cannot be done safely: the group is written in braces, comes from an alias, or the
     result would not be the same inventory plus the host.
     """
@@ -26,16 +26,16 @@ def with_host(text: str, host: str, group: str) -> str | None:
         return None
     if others:
         return None
-    place = (_place(root, group) or ("all", "children", group)) if group else ("all",)
-    where = (*place, "hosts", host)
-    added = _inserted(text, root, where)
-    if added is None:
+    group_path = (_path_to(root, group) or ("all", "children", group)) if group else ("all",)
+    where = (*group_path, "hosts", host)
+    edited = _inserted(text, root, where)
+    if edited is None:
         return None
     try:
-        after = load(added)
+        after = load(edited)
     except yaml.YAMLError:
         return None
-    return added if after == _meant(before, where) else None
+    return edited if after == _expected(before, where) else None
 
 
 def lines_for(host: str, group: str) -> str:
@@ -49,13 +49,13 @@ def _entries(node: Any) -> dict[str, tuple[Any, Any]]:
     return {key.value: (key, value) for key, value in pairs if isinstance(key, yaml.ScalarNode)}
 
 
-def _place(node: Any, group: str) -> tuple[str, ...] | None:
+def _path_to(node: Any, group: str) -> tuple[str, ...] | None:
     """The keys that lead to where ``group`` is written first; ``node`` maps names of groups to what they are."""
     for name, (_, value) in _entries(node).items():
         if name == group:
             return (name,)
         children = _entries(value).get("children")
-        below = _place(children[1], group) if children else None
+        below = _path_to(children[1], group) if children else None
         if below:
             return (name, "children", *below)
     return None
@@ -118,7 +118,7 @@ def _with_lines(text: str, number: int | None, column: int, names: tuple[str, ..
     return "".join([*lines[:number], *new, *lines[number:]])
 
 
-def _meant(before: Any, where: tuple[str, ...]) -> Any:
+def _expected(before: Any, where: tuple[str, ...]) -> Any:
     """The document ``before`` with the keys of ``where``, the last of them without value."""
     after = _unshared(before) or {}
     holder = after

@@ -19,15 +19,15 @@ DEFAULT = "(default)"
 def explain(host: Host) -> list[tuple[str, str, str]]:
     """Each value of the host: dotted key, value (masked if it is secret), and where it came from.
 
-    Written values first, in the order of writing; then the defaults that hold because nothing was written.
+    Written values first, in the order of writing; then the defaults of the keys that were not written.
     """
     rows = []
     for path, leaf in host.node.leaves():
         rows.append((dotted(path), MASK if is_secret(path, leaf) else _text(leaf.value), str(leaf.origin)))
-    written = {row[0] for row in rows}
+    explicit = {row[0] for row in rows}
     for name, child in shape().children.items():
         for path, value in _defaults(filled(None, child), (name,)):
-            if dotted(path) not in written and host.node.at(path) is None:
+            if dotted(path) not in explicit and host.node.at(path) is None:
                 rows.append((dotted(path), _text(value), DEFAULT))
     return rows
 

@@ -54,8 +54,8 @@ class Host:
 
     def where(self, path: KeyPath = ()) -> Origin:
         """The file and line of the value at ``path``, or of the nearest one above it that was written."""
-        found = self.node.nearest(path)
-        return self.origin if found is self.node else found.origin
+        nearest = self.node.nearest(path)
+        return self.origin if nearest is self.node else nearest.origin
 
     def secret_paths(self) -> frozenset[str]:
         """The dotted keys whose values must not be shown."""
@@ -94,9 +94,9 @@ def _text(value: Any) -> str:
 
 def _address(network: Any) -> str:
     """The first static address in the order of netplan's sections, "dhcp", or ""."""
-    found = ""
+    fallback = ""
     if not isinstance(network, dict):
-        return found
+        return fallback
     for section in ("ethernets", "bonds", "bridges", "vlans"):
         devices = network.get(section)
         for device in devices.values() if isinstance(devices, dict) else ():
@@ -106,5 +106,5 @@ def _address(network: Any) -> str:
             if isinstance(addresses, list) and addresses and isinstance(addresses[0], str):
                 return re.sub(r"/.*", "", addresses[0])
             if device.get("dhcp4") or device.get("dhcp6"):
-                found = "dhcp"
-    return found
+                fallback = "dhcp"
+    return fallback

@@ -146,8 +146,8 @@ def _check_size(node: Node, scope: str, path: KeyPath) -> Iterator[Problem]:
     elif not isinstance(value, str):
         yield _wrong_type(node, scope, path, "a size")
     elif not re.fullmatch(SIZE, value):
-        meant = re.fullmatch(r"([0-9.]+) ?([KMGTkmgt])i?[Bb]?", value)
-        hint = f"; did you mean '{meant[1]}{meant[2].upper()}'?" if meant else ": expected a size such as 512M or 20G"
+        size = re.fullmatch(r"([0-9.]+) ?([KMGTkmgt])i?[Bb]?", value)
+        hint = f"; did you mean '{size[1]}{size[2].upper()}'?" if size else ": expected a size such as 512M or 20G"
         name = "the value" if node.secret else repr(value)
         yield problem(node, scope, path, "size-invalid", f"{name} is not a size{'' if node.secret else hint}")
 
@@ -158,8 +158,8 @@ def _wrong_type(node: Node, scope: str, path: KeyPath, wanted: str) -> Problem:
     if value is None:
         return problem(node, scope, path, WRONG_TYPE, f"is empty: expected {wanted}")
     kind = _TYPES.get(type(value), "a date or another type of YAML")
-    shown = f" ({node.bare or value})" if isinstance(value, bool | int | float) and not node.secret else ""
+    text = f" ({node.bare or value})" if isinstance(value, bool | int | float) and not node.secret else ""
     fix = "; put it in quotes" if wanted.startswith("text") and not isinstance(value, dict | list) else ""
     if wanted == "a list" and isinstance(value, str):
         fix = ": write each item on its own line after a hyphen"
-    return problem(node, scope, path, WRONG_TYPE, f"must be {wanted}, not {kind}{shown}{fix}")
+    return problem(node, scope, path, WRONG_TYPE, f"must be {wanted}, not {kind}{text}{fix}")

@@ -73,8 +73,8 @@ def early_script(seed: Seed) -> bytes:
     The guard is among them. A text is handed to ``sh -c``, a list of words is started as it stands.
     """
     lines = ["set -e"]
-    for written in _section(seed).get("early-commands") or []:
-        words = ["sh", "-c", written] if isinstance(written, str) else [str(word) for word in written]
+    for entry in _section(seed).get("early-commands") or []:
+        words = ["sh", "-c", entry] if isinstance(entry, str) else [str(word) for word in entry]
         lines.append(shlex.join(words))
     return ("\n".join(lines) + "\n").encode()
 

@@ -79,10 +79,10 @@ def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> d
     that is invalid is kept unchanged: the check of seeds refuses it.
     """
     early, late = section.get("early-commands") or [], section.get("late-commands") or []
-    made = {key: section[key] for key in ("version", "interactive-sections") if key in section}
+    result = {key: section[key] for key in ("version", "interactive-sections") if key in section}
     if isinstance(early, list) and (guard or early):
-        made["early-commands"] = [*([guard] if guard else []), *early]
-    made |= {key: value for key, value in section.items() if key not in made}
+        result["early-commands"] = [*([guard] if guard else []), *early]
+    result |= {key: value for key, value in section.items() if key not in result}
     if isinstance(late, list):
-        made["late-commands"] = [stamp, *late]
-    return made
+        result["late-commands"] = [stamp, *late]
+    return result

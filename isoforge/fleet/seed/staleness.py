@@ -62,15 +62,15 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
     """
     folder = generated / host.name
     try:
-        kept = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        was, files = Source(**kept["rendered_from"]), dict(kept["files"])
+        sidecar = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        was, files = Source(**sidecar["rendered_from"]), dict(sidecar["files"])
     except FileNotFoundError:
         return None
     except (OSError, ValueError, TypeError, KeyError):
         return f"{folder / NAME} cannot be read"
-    for name, known in files.items():
+    for name, expected in files.items():
         path = folder / name
-        if not path.is_file() or digest(path.read_bytes()) != known:
+        if not path.is_file() or digest(path.read_bytes()) != expected:
             return f"{path} was changed after it was rendered"
     now = source_of(host, templates, release)
     if was.values != now.values:
@@ -94,13 +94,13 @@ def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ..
 
     Templates of other texts on the ISO have an ending of their own (``SUMMARY.txt.j2``) and do not count.
     """
-    found: dict[str, tuple[str, str, int]] = {}
+    files: dict[str, tuple[str, str, int]] = {}
     for folder in templates:
         for path, changed in _below(str(folder)):
             name = path[len(str(folder)) + 1 :]
             if "." not in os.path.basename(path).removesuffix(".j2"):  # noqa: PTH119  it is asked for each host
-                found.setdefault(name, (name, path, changed))
-    return tuple(found[name] for name in sorted(found))
+                files.setdefault(name, (name, path, changed))
+    return tuple(files[name] for name in sorted(files))
 
 
 def _below(folder: str) -> Iterator[tuple[str, int]]:
