@@ -12,16 +12,24 @@ from isoforge.image.sectors import BLOCK, LBA, SYSTEM_AREA_BLOCKS
 
 _PLATFORMS = {0x00: "BIOS", 0xEF: "UEFI"}
 
+_KNOWN_PLATFORMS = {*_PLATFORMS, 0x01, 0x02}
+"""Those of El Torito 1.0 (x86, PowerPC, Mac) and UEFI's."""
+
+_HEADERS, _LAST_HEADER = (0x90, 0x91), 0x91
+_BOOTABLE = 0x88
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootImage:
-    """One image that firmware can start: its ``platform``, its first byte on the device, and its size in bytes by the
-    catalog (for BIOS only the first sectors, GRUB loads the rest itself). ``media`` 0 is no emulation."""
+    """One image that firmware can start: for which ``platform``, its first byte on the device, and how many bytes the
+    catalog says (for BIOS only the first sectors, GRUB loads the rest itself). ``media`` is the kind of disk that the
+    firmware emulates, 0 for none; ``segment`` is where a BIOS loads it, 0 for the usual 0x7C0."""
 
     platform: str
     start: int
     size: int
     media: int
+    segment: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,12 +58,15 @@ def read_boot_catalog(image: Path) -> BootCatalog | None:
     if catalog[0] != 1 or catalog[30:32] != b"\x55\xaa":
         problems.append("the boot catalog has no validation entry")
     elif sum(struct.unpack_from("<16H", catalog)) & 0xFFFF:
-        problems.append("the boot catalog has an wrong checksum")
-    return BootCatalog(images=tuple(_images(catalog)), problems=tuple(problems))
+        problems.append("the boot catalog has a wrong checksum")
+    sections = tuple(_sections(catalog))
+    problems += [problem for section in sections for problem in _in_section(section)]
+    images = (image for section in sections for entry in section.entries for image in _image(entry, section.platform))
+    return BootCatalog(images=tuple(images), problems=tuple(problems))
 
 
 def _catalog_block(file: BinaryIO) -> int | None:
-    """The block of the catalog, from the boot record among the volume descriptors."""
+    """The block of the catalog, which the boot record names among the volume descriptors."""
     for block in range(SYSTEM_AREA_BLOCKS, SYSTEM_AREA_BLOCKS + 32):
         file.seek(block * BLOCK)
         sector = file.read(BLOCK)
@@ -66,28 +77,47 @@ def _catalog_block(file: BinaryIO) -> int | None:
     return None
 
 
-def _images(catalog: bytes) -> Iterator[BootImage]:
-    """The default entry, and the entries of each section; without those that are not bootable."""
+@dataclass(frozen=True, slots=True)
+class _Section:
+    """Entries of the catalog for one platform; ``count`` is how many the section claims."""
+
+    platform: int
+    count: int
+    entries: tuple[bytes, ...]
+
+
+def _sections(catalog: bytes) -> Iterator[_Section]:
+    """The default entry as a section of its own, then the sections behind it."""
     rows = [catalog[offset : offset + 32] for offset in range(0, len(catalog), 32)]
-    yield from _image(rows[1], rows[0][1])
-    index = 2
-    while index < len(rows) and rows[index][0] in (0x90, 0x91):
-        header = rows[index]
-        (count,) = struct.unpack_from("<H", header, 2)
-        for row in rows[index + 1 : index + 1 + count]:
-            yield from _image(row, header[1])
-        index += 1 + count
-        if header[0] == 0x91:
+    yield _Section(rows[0][1], 1, (rows[1],))
+    number = 2
+    while number < len(rows) and rows[number][0] in _HEADERS:
+        header, (count,) = rows[number], struct.unpack_from("<H", rows[number], 2)
+        yield _Section(header[1], count, tuple(rows[number + 1 : number + 1 + count]))
+        number += 1 + count
+        if header[0] == _LAST_HEADER:
             return
 
 
+def _in_section(section: _Section) -> Iterator[str]:
+    """Whatever firmware would read in no way, or in several."""
+    if section.platform not in _KNOWN_PLATFORMS:
+        yield f"the boot catalog names the unknown platform 0x{section.platform:02X}"
+    if section.count > len(section.entries):
+        yield f"a section of the boot catalog claims {section.count} entries, more than the catalog has"
+    for entry in section.entries:
+        if entry[0] not in (_BOOTABLE, 0x00):
+            yield f"an entry of the boot catalog begins with 0x{entry[0]:02X}, expected 0x88 (bootable) or 0x00"
+
+
 def _image(row: bytes, platform: int) -> Iterator[BootImage]:
-    if row[0] != 0x88:
+    if row[0] != _BOOTABLE:
         return
     count, block = struct.unpack_from("<HI", row, 6)
     yield BootImage(
         platform=_PLATFORMS.get(platform, f"platform {platform}"),
         start=block * BLOCK,
         size=count * LBA,
-        media=row[1],
+        media=row[1] & 0x0F,
+        segment=int(struct.unpack_from("<H", row, 2)[0]),
     )

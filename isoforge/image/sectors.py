@@ -16,8 +16,23 @@ BLOCK = 2048
 LBA = 512
 """Bytes in a block of the GPT, on every disk and stick that Ubuntu's images support."""
 
+_ENTRY = 128
+"""Bytes of an entry in a GPT; a multiple of it with a power of two is allowed (UEFI 2.10, 5.3.2)."""
+
 SYSTEM_AREA_BLOCKS = 16
 """Blocks before the first volume descriptor (ECMA-119, 6.2.1); MBR and GPT are there."""
+
+
+def bytes_at(file: BinaryIO, start: int, size: int) -> bytes:
+    """``size`` bytes of ``file`` from byte ``start`` on, fewer at its end; none behind it, however far that is."""
+    if not 0 <= start <= _FARTHEST:
+        return b""
+    file.seek(start)
+    return file.read(size)
+
+
+_FARTHEST = (1 << 63) - 1
+"""The last byte that a file may have: addresses on a broken ISO lie beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +60,13 @@ def read_volume(image: Path) -> Volume | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """One GPT partition: its number, the GUID of its type as hex digits on disk, first byte, last byte + 1."""
+    """One GPT partition: its number, the GUIDs of its type and its own (hex as on disk), first and last byte + 1."""
 
     number: int
     type_guid: str
     start: int
     end: int
+    guid: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,29 +134,36 @@ class _Header:
 
 
 def _read_header(file: BinaryIO, start: int) -> _Header | None:
-    file.seek(start)
-    header = file.read(LBA)
-    if header[:8] != b"EFI PART":
+    header = bytes_at(file, start, LBA)
+    if len(header) < LBA or header[:8] != b"EFI PART":
         return None
     problems = []
     length, checksum = struct.unpack_from("<II", header, 12)
     if binascii.crc32(header[:16] + b"\0\0\0\0" + header[20:length]) != checksum:
-        problems.append("GPT header has an wrong checksum")
+        problems.append("GPT header has a wrong checksum")
     here, other = struct.unpack_from("<QQ", header, 24)
     if here * LBA != start:
         problems.append("GPT header has an address that is not its own")
     table_lba, count, width, table_crc = struct.unpack_from("<QIII", header, 72)
-    file.seek(table_lba * LBA)
-    table = file.read(min(count * width, 1 << 20))
+    table = bytes_at(file, table_lba * LBA, min(count * width, 1 << 20))
     if binascii.crc32(table) != table_crc:
-        problems.append("GPT partition list has an wrong checksum")
+        problems.append("GPT partition list has a wrong checksum")
+    if width < _ENTRY or width % _ENTRY:
+        problems.append(f"GPT partition list has entries of {width} bytes, expected {_ENTRY}")
+        table = b""
     partitions = []
-    for number in range(1, len(table) // max(width, 128) + 1):
+    for number in range(1, len(table) // width + 1 if table else 1):
         row = table[(number - 1) * width : number * width]
         if any(row[:16]):
             first, last = struct.unpack_from("<QQ", row, 32)
             partitions.append(
-                Partition(number=number, type_guid=row[:16].hex(), start=first * LBA, end=(last + 1) * LBA)
+                Partition(
+                    number=number,
+                    type_guid=row[:16].hex(),
+                    start=first * LBA,
+                    end=(last + 1) * LBA,
+                    guid=row[16:32].hex(),
+                )
             )
     return _Header(start=start, other=other * LBA, partitions=tuple(partitions), problems=tuple(problems))
 

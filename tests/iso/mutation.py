@@ -16,6 +16,9 @@ from isoforge.run import run
 
 MENU = "/boot/grub/grub.cfg"
 
+ESP_TYPE = bytes.fromhex("28732ac11ff8d211ba4b00a0c93ec93b")
+"""The type of an EFI system partition as it is on the disk."""
+
 
 def node(iso: Path, path: str) -> Node:
     return read_tree(iso)[PurePosixPath(path)]
@@ -87,9 +90,15 @@ def name_place(iso: Path, name: bytes, view: View) -> int:
 
 
 def edit_gpt(
-    iso: Path, number: int, *, first: int | None = None, last: int | None = None, kind: bytes | None = None
+    iso: Path,
+    number: int,
+    *,
+    first: int | None = None,
+    last: int | None = None,
+    kind: bytes | None = None,
+    guid: bytes | None = None,
 ) -> None:
-    """Give partition ``number`` another first or last block or type in the GPT and its backup, with true checksums."""
+    """Give partition ``number`` another first or last block, type or GUID in both GPTs, with true checksums."""
     other = struct.unpack("<Q", get(iso, LBA + 32, 8))[0]
     for header in (1, other):
         table, count, width = struct.unpack("<QII", get(iso, header * LBA + 72, 16))
@@ -100,9 +109,17 @@ def edit_gpt(
             put(iso, row + 40, struct.pack("<Q", last))
         if kind is not None:
             put(iso, row, kind)
+        if guid is not None:
+            put(iso, row + 16, guid)
         put(iso, header * LBA + 88, struct.pack("<I", binascii.crc32(get(iso, table * LBA, count * width))))
         sector = get(iso, header * LBA, 92)
         put(iso, header * LBA + 16, struct.pack("<I", binascii.crc32(sector[:16] + bytes(4) + sector[20:])))
+
+
+def partition_guid(iso: Path, number: int) -> bytes:
+    """The GUID of partition ``number`` itself."""
+    table = struct.unpack("<Q", get(iso, LBA + 72, 8))[0]
+    return get(iso, table * LBA + (number - 1) * 128 + 16, 16)
 
 
 def catalog(iso: Path) -> int:

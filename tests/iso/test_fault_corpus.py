@@ -148,6 +148,51 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         lambda iso: m.flip_in(iso, "/boot/grub/i386-pc/eltorito.img", 12),
         {"el-torito"}, "a wrong address or size of itself",
     ),
+    "BIOS boot image whose block list leads elsewhere": (
+        lambda iso: m.flip_in(iso, "/boot/grub/i386-pc/eltorito.img", 2549), {"el-torito"}, "block list",
+    ),
+    "BIOS boot image whose block list ends too early": (
+        lambda iso: m.put(iso, m.node(iso, "/boot/grub/i386-pc/eltorito.img").extent + 2556, b"\x02\0"),
+        {"el-torito"}, "has 2 blocks",
+    ),
+    "BIOS boot image that looks for another volume": (
+        lambda iso: m.flip_in(iso, "/boot/grub/i386-pc/eltorito.img", 8), {"el-torito"}, "volume descriptor in block",
+    ),
+    "BIOS boot record that emulates a floppy disk": (
+        lambda iso: m.put(iso, m.catalog(iso) + 33, b"\x02"), {"el-torito"}, "emulation type 2, expected 0",
+    ),
+    "UEFI boot record that emulates a hard disk": (
+        lambda iso: m.put(iso, m.catalog(iso) + 97, b"\x04"), {"el-torito"}, "emulation type 4, expected 0",
+    ),
+    "BIOS boot record that loads elsewhere": (
+        lambda iso: m.put(iso, m.catalog(iso) + 34, b"\0\x10"), {"el-torito"}, "segment 0x1000",
+    ),
+    "BIOS boot record that loads one sector": (
+        lambda iso: m.put(iso, m.catalog(iso) + 38, b"\x01\0"), {"el-torito"}, "differs from the base ISO's",
+    ),
+    "section for an unknown platform": (
+        lambda iso: m.put(iso, m.catalog(iso) + 65, b"\xEE"),
+        {"el-torito"}, "unknown platform 0xEE",
+    ),
+    "section with too many entries": (
+        lambda iso: m.put(iso, m.catalog(iso) + 66, b"\xFF\0"), {"el-torito"}, "claims 255 entries",
+    ),
+    "entry that is neither bootable nor not": (
+        lambda iso: m.put(iso, m.catalog(iso) + 96, b"\x77"), {"el-torito"}, "begins with 0x77",
+    ),
+    "second ESP": (
+        lambda iso: m.edit_gpt(iso, 3, kind=m.ESP_TYPE), {"partitions"}, "several EFI system partitions",
+    ),
+    "partitions with one GUID": (
+        lambda iso: m.edit_gpt(iso, 3, guid=m.partition_guid(iso, 2)), {"partitions"}, "have the same GUID",
+    ),
+    "hybrid MBR": (
+        lambda iso: m.put(iso, 446 + 32 + 4, b"\x0c\0\0\0\x40\0\0\0\xff\0\0\0"),
+        {"partitions", "system-area"}, "beside the GPT (type 0x0C)",
+    ),
+    "ESP with no sound file system": (
+        lambda iso: m.put(iso, esp(iso) + 13, b"\x03"), {"esp"}, "not a FAT file system",
+    ),
     "truncated end": (lambda iso: cut(iso, 4096), {"volume", "partitions"}, "4096 of"),
     "volume id of a seed": (wrong_volume_id, {"volume"}, "CIDATA"),
     # the trees

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isoforge.image.eltorito import BootImage
@@ -17,6 +18,10 @@ REWRITTEN = frozenset({BOOT_CATALOG, BIOS_BOOT_IMAGE})
 BOOT_INFO = (8, 64)
 GRUB_BOOT_INFO = (2548, 2556)
 """Bytes of a BIOS boot image that contain its own address (xorriso, -boot-info-table and --grub2-boot-info)."""
+
+GRUB_LOADER_SEGMENT = 0x820
+"""Where GRUB's first sector (diskboot.img) loads the rest to, the last word of its block list: the list is GRUB's if
+this follows it (GRUB, include/grub/i386/pc/boot.h)."""
 
 GRUB_POINTER = (432, 440)
 """Bytes of GRUB's MBR that contain the address of the BIOS boot image, in blocks of 512 bytes."""
@@ -49,8 +54,18 @@ def boot_parts(iso: Image) -> BootParts:
 
 
 def esp_partition(iso: Image) -> Partition | None:
-    """The EFI system partition of ``iso``."""
-    return next((part for part in iso.gpt.partitions if part.type_guid == ESP_TYPE), None) if iso.gpt else None
+    """The EFI system partition of ``iso``: of its GPT or, without one, of its MBR."""
+    partitions = iso.gpt.partitions if iso.gpt else tuple(_mbr_partitions(iso.system_area))
+    return next((part for part in partitions if part.type_guid == ESP_TYPE), None)
+
+
+def _mbr_partitions(area: bytes) -> Iterator[Partition]:
+    """The partitions of an MBR as a GPT would list them, as far as the types have a name here."""
+    for number, row in enumerate(range(446, 510, 16), start=1):
+        first, count = struct.unpack_from("<II", area, row + 8)
+        if count:
+            kind = ESP_TYPE if area[row + 4] == 0xEF else ""
+            yield Partition(number=number, type_guid=kind, start=first * LBA, end=(first + count) * LBA)
 
 
 def bios_boot_image(iso: Image, image: BootImage) -> bytes | None:
@@ -95,8 +110,9 @@ def mbr_rows(area: bytes) -> list[tuple[int, int]]:
 def range_sha256(iso: Image, start: int, size: int) -> str:
     """The SHA-256 of ``size`` bytes of ``iso`` from byte ``start`` on, as hex digits."""
     digest = hashlib.sha256()
-    for offset in range(start, start + size, 1 << 20):
-        digest.update(iso.bytes_at(offset, min(1 << 20, start + size - offset)))
+    end = min(start + size, iso.size)
+    for offset in range(start, end, 1 << 20):
+        digest.update(iso.bytes_at(offset, min(1 << 20, end - offset)))
     return digest.hexdigest()
 
 

@@ -112,8 +112,10 @@ class Image:
         return self.text(path) if path in self.tree else None
 
     def bytes_at(self, start: int, size: int) -> bytes:
-        """``size`` bytes from byte ``start`` on, fewer at the end of the image."""
-        return os.pread(self._handle, size, start)
+        """``size`` bytes from byte ``start`` on, fewer at the end of the image, none behind it."""
+        if not 0 <= start < self.size:
+            return b""  # an address on a broken ISO may be larger than any file
+        return os.pread(self._handle, min(size, self.size - start), start)
 
     def content(self, path: PurePosixPath) -> bytes:
         """The content of the small file at ``path``; ``BaseIsoError`` if it is missing, too large or not a file."""

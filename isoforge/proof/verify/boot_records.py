@@ -1,17 +1,14 @@
-"""Checks of what firmware reads: volume descriptor, partitions, system area, El Torito, ESP."""
+"""Checks of what firmware reads on a stick: volume descriptor, partitions, system area, ESP."""
 
 from __future__ import annotations
 
 import struct
+from collections import Counter
 from collections.abc import Iterator
 
-from isoforge.image.eltorito import BootImage
-from isoforge.image.sectors import BLOCK, LBA
+from isoforge.image.sectors import BLOCK, LBA, Partition
 from isoforge.iso_layout import CIDATA, ESP_TYPE
 from isoforge.proof.read.boot_parts import (
-    BOOT_INFO,
-    GRUB_BOOT_INFO,
-    GRUB_POINTER,
     bios_boot_image,
     esp_partition,
     mbr_rows,
@@ -22,6 +19,7 @@ from isoforge.proof.read.boot_parts import (
 )
 from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
+from isoforge.proof.verify.cd_boot import in_grub_pointer, is_seed_iso
 from isoforge.proof.verify.check import Answer, SkipError, counted
 
 
@@ -32,7 +30,7 @@ def volume(case: Case) -> Answer:
     faults = []
     if end > size:
         faults.append(f"the image is truncated: {end - size} of {end} bytes are missing at its end")
-    if descriptor.volume_id.upper() == CIDATA:
+    if descriptor.volume_id.upper() == CIDATA and not is_seed_iso(case.iso):
         faults.append(f"the volume id is {CIDATA}: cloud-init takes the medium itself for a seed")
     expected = case.manifest.base_iso.volume_id if case.manifest else descriptor.volume_id
     if descriptor.volume_id != expected:
@@ -47,15 +45,38 @@ def partitions(case: Case) -> Answer:
         if case.base and case.base.gpt:
             return Answer(detail="no GPT", faults=("the GPT is missing",))
         raise SkipError("the ISO has no GPT")
-    faults = [*gpt.problems, *_in_partition_one(case.iso)]
+    faults = [*gpt.problems, *_in_partition_one(case.iso), *_in_types(gpt.partitions), *_in_hybrid_mbr(case)]
     if case.base and case.base.gpt:
-        now = {(part.number, part.type_guid) for part in gpt.partitions}
-        for part in case.base.gpt.partitions:
-            needed = part.number == 1 or part.type_guid == ESP_TYPE
-            if needed and (part.number, part.type_guid) not in now:
-                faults.append(f"partition {part.number} of the base ISO is missing, or has another type")
+        faults += _against_base(gpt.partitions, case.base.gpt.partitions)
     numbers = ", ".join(str(part.number) for part in gpt.partitions)
     return Answer(detail=f"GPT and its backup, partitions {numbers}", faults=tuple(faults), remarks=gpt.remarks)
+
+
+def _against_base(partitions: tuple[Partition, ...], before: tuple[Partition, ...]) -> Iterator[str]:
+    """Partition 1 and the ESP are there with their types, and whatever else is there has the type of the base's."""
+    types = {part.number: part.type_guid for part in partitions}
+    for part in before:
+        needed = part.number == 1 or part.type_guid == ESP_TYPE
+        if types.get(part.number, "" if needed else part.type_guid) != part.type_guid:
+            yield f"partition {part.number} of the base ISO is missing, or has another type"
+
+
+def _in_types(partitions: tuple[Partition, ...]) -> Iterator[str]:
+    """Firmware takes the first ESP, or any; Linux names a partition by its GUID: there must be one of each."""
+    if sum(part.type_guid == ESP_TYPE for part in partitions) > 1:
+        yield "there are several EFI system partitions (ESP): firmware may start any of them"
+    for guid, count in Counter(part.guid for part in partitions if part.guid).items():
+        if count > 1:
+            yield f"{count} partitions have the same GUID {guid[:8]}…"
+
+
+def _in_hybrid_mbr(case: Case) -> Iterator[str]:
+    """Beside a GPT the MBR lists nothing else, or firmware takes the one or the other (UEFI 2.10, 5.2.3)."""
+    rows = mbr_rows(case.iso.system_area)
+    before = mbr_rows(case.base.system_area) if case.base else []
+    others = [f"0x{kind:02X}" for _, kind in rows if kind not in (0, 0xEE)]
+    if others and rows != before:
+        yield f"the MBR lists another partition beside the GPT (type {', '.join(others)})"
 
 
 def _in_partition_one(iso: Image) -> Iterator[str]:
@@ -73,7 +94,7 @@ def _in_partition_one(iso: Image) -> Iterator[str]:
 def system_area(case: Case) -> Answer:
     """The MBR: its boot code, and where it looks for the BIOS boot image; equal to the base's but for addresses."""
     area = case.iso.system_area
-    faults = list(_in_grub_pointer(case.iso)) if b"GRUB" in area[:446] else []
+    faults = list(in_grub_pointer(case.iso)) if b"GRUB" in area[:446] else []
     if case.base is None:
         if not any(area[:440]):
             raise SkipError("the MBR has no boot code")
@@ -86,70 +107,16 @@ def system_area(case: Case) -> Answer:
     return Answer(detail="equal to the base ISO's outside of the partition tables", faults=tuple(faults))
 
 
-def _in_grub_pointer(iso: Image) -> Iterator[str]:
-    """The block that the MBR loads must be the second one of the BIOS boot image (GRUB, boot/i386/pc/boot.S)."""
-    image = iso.boot_catalog.image("BIOS") if iso.boot_catalog else None
-    if image is None:
-        return
-    pointer = int.from_bytes(iso.system_area[slice(*GRUB_POINTER)], "little") * LBA
-    content = iso.bytes_at(pointer, GRUB_BOOT_INFO[0] - BLOCK)
-    if content != iso.bytes_at(image.start + BLOCK, GRUB_BOOT_INFO[0] - BLOCK):
-        yield f"the MBR looks for the BIOS boot image at byte {pointer}, but it is elsewhere"
-
-
-def el_torito(case: Case) -> Answer:
-    """The boot records of a CD: one for BIOS, one for UEFI, and what the first starts."""
-    catalog = case.iso.boot_catalog
-    if catalog is None:
-        return Answer(detail="boot records", faults=("no El Torito boot records: a CD drive cannot boot it",))
-    faults = list(catalog.problems)
-    needed = [image.platform for image in case.base.boot_catalog.images] if case.base and case.base.boot_catalog else []
-    needed = needed or (["UEFI"] if "arm64" in case.iso.title else ["BIOS", "UEFI"])
-    faults += [f"the {platform} boot record is missing" for platform in needed if catalog.image(platform) is None]
-    image = catalog.image("BIOS")
-    if image and image.media == 0:
-        faults += _in_bios_image(case, image)
-    platforms = ", ".join(image.platform for image in catalog.images)
-    against = " and those of the base ISO" if case.base else ""
-    return Answer(detail=f"boot records for {platforms}{against}", faults=tuple(faults))
-
-
-def _in_bios_image(case: Case, image: BootImage) -> Iterator[str]:
-    """The BIOS boot image is a file of the tree that contains its own address, and is otherwise the base's."""
-    content = bios_boot_image(case.iso, image)
-    if content is None:
-        yield "the BIOS boot record does not start a file of the ISO"
-        return
-    _, block, length, checksum = struct.unpack_from("<4I", content, BOOT_INFO[0])
-    if (block, length) != (image.start // BLOCK, len(content)):
-        yield "the BIOS boot image contains a wrong address or size of itself"
-    elif checksum != _checksum(content):
-        yield "the BIOS boot image has a wrong checksum"
-    before = case.base.boot_catalog.image("BIOS") if case.base and case.base.boot_catalog else None
-    if case.base and before:
-        old = bios_boot_image(case.base, before)
-        if old is None or without_own_address(content) != without_own_address(old) or image.size != before.size:
-            yield "the BIOS boot image differs from the base ISO's"
-
-
-def _checksum(content: bytes) -> int:
-    """The sum of all 32-bit words behind the boot information (mkisofs(8), EL TORITO BOOT INFORMATION TABLE)."""
-    padded = content[BOOT_INFO[1] :] + bytes(-len(content) % 4)
-    words: tuple[int, ...] = struct.unpack(f"<{len(padded) // 4}I", padded)
-    return sum(words) & 0xFFFFFFFF
-
-
 def esp(case: Case) -> Answer:
     """The EFI system partition: a FAT image, the one that the UEFI boot record starts, byte-identical to the base's."""
     partition = esp_partition(case.iso)
     before = esp_partition(case.base) if case.base else None
     if partition is None:
-        if before is None:
-            raise SkipError("the ISO has no EFI system partition")
-        return Answer(detail="the base ISO's", faults=("the EFI system partition (ESP) is missing",))
+        if before is not None:
+            return Answer(detail="the base ISO's", faults=("the EFI system partition (ESP) is missing",))
+        return _efi_image_alone(case.iso)
     faults = []
-    sector = case.iso.bytes_at(partition.start, LBA)
-    if sector[510:] != b"\x55\xaa" or b"FAT" not in sector[54:90]:
+    if not _is_fat(case.iso, partition.start, partition.end):
         faults.append("the EFI system partition (ESP) is not a FAT file system")
     size = partition.end - partition.start
     digest = range_sha256(case.iso, partition.start, size)
@@ -166,6 +133,27 @@ def esp(case: Case) -> Answer:
         faults.append("the EFI system partition (ESP) differs from the base ISO's")
     against = "UEFI boot record and the base ISO's ESP" if before else "UEFI boot record"
     return Answer(detail=f"{against}, {counted(size, 'byte')}, SHA-256 {digest[:12]}…", faults=tuple(faults))
+
+
+def _efi_image_alone(iso: Image) -> Answer:
+    """Where no partition is an ESP, a CD's boot record may still start an image for UEFI."""
+    image = iso.boot_catalog.image("UEFI") if iso.boot_catalog else None
+    if image is None:
+        raise SkipError("the ISO has no EFI system partition")
+    faults = () if _is_fat(iso, image.start, iso.size) else ("the UEFI boot record starts no FAT file system",)
+    return Answer(detail="the image of the UEFI boot record", faults=faults)
+
+
+def _is_fat(iso: Image, start: int, end: int) -> bool:
+    """Whether a FAT file system begins at byte ``start`` and ends before ``end`` (UEFI 2.10, 13.3; Microsoft's FAT
+    specification 1.03, boot sector)."""
+    sector = iso.bytes_at(start, LBA)
+    if len(sector) < LBA or sector[510:] != b"\x55\xaa" or b"FAT" not in sector[54:90]:
+        return False
+    width, cluster, reserved, copies = struct.unpack_from("<HBHB", sector, 11)
+    small, large = struct.unpack_from("<H", sector, 19)[0], struct.unpack_from("<I", sector, 32)[0]
+    is_sound = width in (512, 1024, 2048, 4096) and cluster and not cluster & (cluster - 1) and reserved and copies
+    return bool(is_sound) and 0 < (small or large) * width <= end - start
 
 
 def extracted(case: Case) -> Answer:

@@ -13,7 +13,7 @@ from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.read_once import Other, Reading, read_once
-from isoforge.proof.verify import boot_records, files, kernel_lines, machine_lookup
+from isoforge.proof.verify import boot_records, cd_boot, files, kernel_lines, machine_lookup
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
 
@@ -22,7 +22,7 @@ STRUCTURE: Mapping[str, Callable[[Case], Answer]] = {
     "directories": files.directories,
     "partitions": boot_records.partitions,
     "system-area": boot_records.system_area,
-    "el-torito": boot_records.el_torito,
+    "el-torito": cd_boot.el_torito,
     "esp": boot_records.esp,
     "views": files.views,
     "shadowing": files.shadowing,
