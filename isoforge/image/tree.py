@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 import enum
-import functools
 import os
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta, timezone
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from isoforge.errors import BaseIsoError
+from isoforge.image.descriptors import read_descriptors
+from isoforge.image.rock_ridge import link_target, modified
 from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_gpt
 
-_RECORD = struct.Struct("<BBI4xI4x7sB6xB")
-"""A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, length of the name."""
+_RECORD = struct.Struct("<BBI4xI4x7sBB5xB")
+"""A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, interleaved unit,
+length of the name."""
 
 _DIRECTORY = 0x02
 """The flag of a directory record that it is a directory."""
 
-_LINK_MODE = 0xA000
+_MORE_EXTENTS = 0x80
+"""The flag of a directory record that the next one goes on with the same file (ECMA-119, 9.1.6)."""
+
+_NOT_CONTINUED = "is listed twice: its first record does not say that the second continues it"
+
+_DIRECTORY_MODE, _LINK_MODE = 0x4000, 0xA000
 
 
 class View(enum.StrEnum):
@@ -36,7 +42,8 @@ class Node:
     """A file, directory or symbolic link: ``extent`` is its first byte on the device (0 if it has none), ``size`` in
     bytes, ``target`` what a link points to, ``modified`` in seconds of the epoch (0.0 where nothing is recorded).
     ``records`` are the first bytes, on the device, of the directory records that list it (several for a file over
-    4 GiB)."""
+    4 GiB). ``problem`` is why Linux would read it otherwise, or not at all; ``continues``: its last record says
+    that more of it follows."""
 
     kind: str
     modified: float = 0.0
@@ -44,6 +51,8 @@ class Node:
     size: int = 0
     target: str = ""
     records: tuple[int, ...] = field(default=(), compare=False)
+    problem: str = ""
+    continues: bool = False
 
 
 @dataclass(slots=True)
@@ -61,10 +70,21 @@ class _Entry:
     modified: float = 0.0
     moved_to: int = 0
     moved: bool = False
+    unit: int = 0
 
     @property
     def is_directory(self) -> bool:
         return bool(self.flags & _DIRECTORY or self.moved_to)
+
+    @property
+    def problem(self) -> str:
+        """Linux goes by the mode where there is one, and by the flag for further extents; it reads nothing interleaved
+        (fs/isofs/inode.c)."""
+        if self.unit:
+            return "is interleaved: Linux cannot read it"
+        if self.mode and (self.mode & 0xF000 == _DIRECTORY_MODE) != self.is_directory:
+            return "is a directory by its flags or by its mode, but not by both"
+        return ""
 
 
 def view_start(image: Path, view: View) -> int:
@@ -92,6 +112,22 @@ def read_tree(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, N
             raise BaseIsoError(f"the {view} view of {image} is not a readable ISO 9660 tree: {failure}") from failure
 
 
+def read_joliet(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, Node] | None:
+    """The same as Windows reads it: by Joliet's names, without links; None if the image has no such tree.
+
+    Raises ``BaseIsoError`` if there is one that cannot be read.
+    """
+    start = view_start(image, view)
+    joliet = next((one for one in read_descriptors(image, start) if one.is_joliet), None)
+    if joliet is None:
+        return None
+    with image.open("rb") as file:
+        try:
+            return _JolietDirectories(file, start, joliet.block).nodes()
+        except (struct.error, IndexError, ValueError, _UnreadableError) as failure:
+            raise BaseIsoError(f"{image}: {failure}") from failure
+
+
 def read_file(image: Path, node: Node) -> bytes:
     """The content of a small file of ``image``, read from its sectors."""
     with image.open("rb") as file:
@@ -106,23 +142,23 @@ class _UnreadableError(Exception):
 class _Directories:
     """The directories of one view of an image, whose first byte is ``start`` on the device."""
 
-    def __init__(self, file: BinaryIO, start: int) -> None:
-        self._handle, self._start = file.fileno(), start
+    def __init__(self, file: BinaryIO, start: int, descriptor: int = SYSTEM_AREA_BLOCKS) -> None:
+        self._handle, self._start, self._descriptor = file.fileno(), start, descriptor
         self._end = os.fstat(self._handle).st_size
         self._skipped = 0  # bytes before the system use fields, as its root directory states (SUSP 1.12, 5.3)
 
     def nodes(self) -> Mapping[PurePosixPath, Node]:
-        volume = self._read(SYSTEM_AREA_BLOCKS, BLOCK)
-        if volume[:6] != b"\x01CD001":
+        volume = self._read(self._descriptor, BLOCK)
+        if volume[1:6] != b"CD001":
             raise _UnreadableError("it has no volume descriptor")
-        _, _, block, size, _, _, _ = _RECORD.unpack_from(volume, 156)
+        _, _, block, size, *_ = _RECORD.unpack_from(volume, 156)
         self._find_rock_ridge(self._read(block, size))
         nodes: dict[PurePosixPath, Node] = {}
         waiting, visited = [(PurePosixPath("/"), block, size)], {block}
         while waiting:
             folder, block, size = waiting.pop()
             for entry in self._entries(block, size):
-                path = folder / entry.name.decode("utf-8", errors="surrogateescape")
+                path = folder / self._decoded(entry.name)
                 self._add(nodes, path, entry)
                 if entry.is_directory:
                     if entry.block in visited:
@@ -131,24 +167,36 @@ class _Directories:
                     waiting.append((path, entry.block, entry.size))
         return nodes
 
+    def _decoded(self, name: bytes) -> str:
+        return name.decode("utf-8", errors="surrogateescape")
+
     def _add(self, nodes: dict[PurePosixPath, Node], path: PurePosixPath, entry: _Entry) -> None:
         node = self._node(entry)
         before = nodes.get(path)
         if before is not None:  # a file over 4 GiB has one record for each stretch of it (ECMA-119, 6.5.1)
             if before.kind != "file" or node.extent != before.extent + before.size:
                 raise _UnreadableError(f"{path} is listed twice, or is not contiguous")
-            node = replace(before, size=before.size + node.size, records=before.records + node.records)
+            problem = before.problem or node.problem or ("" if before.continues else _NOT_CONTINUED)
+            node = replace(
+                node, extent=before.extent, size=before.size + node.size, problem=problem,
+                records=before.records + node.records,
+            )  # fmt: skip
         nodes[path] = node
 
     def _node(self, entry: _Entry) -> Node:
-        records = (entry.position,)
+        common: dict[str, Any] = {
+            "modified": entry.modified,
+            "records": (entry.position,),
+            "problem": entry.problem,
+            "continues": bool(entry.flags & _MORE_EXTENTS),
+        }
         if entry.link is not None or entry.mode & 0xF000 == _LINK_MODE:
             target = (entry.link or b"").decode("utf-8", errors="surrogateescape")
-            return Node(kind="link", modified=entry.modified, target=target, records=records)
+            return Node(kind="link", target=target, **common)
         if entry.is_directory:
-            return Node(kind="directory", modified=entry.modified, records=records)
+            return Node(kind="directory", **common)
         extent = entry.block * BLOCK + self._start if entry.size else 0
-        return Node(kind="file", modified=entry.modified, extent=extent, size=entry.size, records=records)
+        return Node(kind="file", extent=extent, size=entry.size, **common)
 
     def _read(self, block: int, size: int) -> bytes:
         position = self._position(block)
@@ -167,6 +215,10 @@ class _Directories:
             raise _UnreadableError("it has no Rock Ridge names")
         self._skipped = fields[6]
 
+    def _plain_name(self, iso_name: bytes) -> bytes:
+        """A record's own name, without the version (ECMA-119, 7.5.1)."""
+        return iso_name.partition(b";")[0]
+
     def _entries(self, block: int, size: int) -> Iterator[_Entry]:
         """The records of a directory but its own and its parent's; records do not cross blocks (ECMA-119, 6.8.1.1)."""
         directory, offset = self._read(block, size), 0
@@ -180,23 +232,24 @@ class _Directories:
             if entry.iso_name in (b"\0", b"\1") or entry.moved:
                 continue
             if not entry.name:
-                entry.name = entry.iso_name.partition(b";")[0]
-            if b"/" in entry.name or entry.name in (b".", b".."):
+                entry.name = self._plain_name(entry.iso_name)
+            if "/" in self._decoded(entry.name) or entry.name in (b".", b".."):
                 raise _UnreadableError(f"a file is called {entry.name!r}")
             if entry.moved_to:
                 entry.block, entry.size = entry.moved_to, _RECORD.unpack_from(self._read(entry.moved_to, BLOCK))[3]
             yield entry
 
     def _entry(self, record: bytes, position: int) -> _Entry:
-        _, _, block, size, _, flags, length = _RECORD.unpack_from(record)
-        entry = _Entry(position=position, block=block, size=size, flags=flags, iso_name=record[33 : 33 + length])
+        _, _, block, size, _, flags, unit, length = _RECORD.unpack_from(record)
+        name = record[33 : 33 + length]
+        entry = _Entry(position=position, block=block, size=size, flags=flags, unit=unit, iso_name=name)
         for signature, content in self._fields(record[33 + length + (length + 1) % 2 + self._skipped :]):
             if signature == b"NM":
                 entry.name += content[5:]
             elif signature == b"PX":
                 entry.mode = int.from_bytes(content[4:6], "little")
             elif signature == b"TF":
-                entry.modified = _modified(content)
+                entry.modified = modified(content)
             elif signature == b"SL":
                 entry.link = (entry.link or b"") + content[5:]
             elif signature == b"CL":
@@ -204,7 +257,7 @@ class _Directories:
             elif signature == b"RE":
                 entry.moved = True
         if entry.link is not None:
-            entry.link = _link(entry.link)
+            entry.link = link_target(entry.link)
         return entry
 
     def _fields(self, area: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -226,30 +279,19 @@ class _Directories:
             area = more
 
 
-def _link(components: bytes) -> bytes:
-    """Where a link points to, from the component records of its SL fields (RRIP 1.12, 4.1.3)."""
-    parts, offset, whole = [], 0, True
-    while offset + 2 <= len(components):
-        flags, length = components[offset], components[offset + 1]
-        special = {0x02: b".", 0x04: b"..", 0x08: b""}
-        part = special.get(flags & 0x0E, components[offset + 2 : offset + 2 + length])
-        if whole:
-            parts.append(part)
-        else:
-            parts[-1] += part
-        whole = not flags & 0x01
-        offset += 2 + length
-    return b"/" if parts == [b""] else b"/".join(parts)
+class _JolietDirectories(_Directories):
+    """The directories that Joliet's descriptor leads to: names in UCS-2, no Rock Ridge."""
 
+    def _find_rock_ridge(self, root: bytes) -> None:
+        del root
 
-@functools.lru_cache(maxsize=1024)  # most files of an ISO have one of a few times
-def _modified(field: bytes) -> float:
-    """The time of modification in a TF field of the short form, in seconds of the epoch (RRIP 1.12, 4.1.6)."""
-    flags = field[4]
-    if not flags & 0x02 or flags & 0x80:
-        return 0.0
-    offset = 5 + 7 * (flags & 0x01)
-    years, month, day, hour, minute, second = field[offset : offset + 6]
-    quarters = int.from_bytes(field[offset + 6 : offset + 7], "little", signed=True)
-    zone = timezone(timedelta(minutes=15 * quarters))
-    return datetime(1900 + years, month, day, hour, minute, second, tzinfo=zone).timestamp()
+    def _decoded(self, name: bytes) -> str:
+        return name.decode("utf-16-be", errors="replace")
+
+    def _plain_name(self, iso_name: bytes) -> bytes:
+        name, separator, version = iso_name.rpartition(b"\0;")
+        return name if separator and len(version) <= 4 else iso_name
+
+    def _fields(self, area: bytes) -> Iterator[tuple[bytes, bytes]]:
+        del area
+        yield from ()

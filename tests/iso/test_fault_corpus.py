@@ -8,8 +8,9 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from isoforge.image.descriptors import read_descriptors
 from isoforge.image.sectors import BLOCK, LBA
-from isoforge.image.tree import View, read_file, read_tree
+from isoforge.image.tree import View, read_file, read_joliet, read_tree
 from isoforge.proof.verify.check import Check
 from isoforge.proof.verify.verify import verify
 from tests.iso import mutation as m
@@ -85,6 +86,31 @@ def pointing_back(iso: Path) -> None:
     directory = m.get(iso, 0, place)
     start = directory.rfind(b"\x06CASPER") - 32
     m.put(iso, start + 2, record.to_bytes(4, "little"))
+
+
+def record(iso: Path, path: str) -> int:
+    """The first byte of the directory record of a file, as a CD drive reads it."""
+    return m.node(iso, path).records[0]
+
+
+def joliet_record(iso: Path, path: str) -> int:
+    """The same in Joliet's tree."""
+    tree = read_joliet(iso)
+    assert tree is not None
+    return tree[PurePosixPath(path)].records[0]
+
+
+def joliet_on_a_stick(iso: Path) -> int:
+    """The first byte of Joliet's volume descriptor in the view of a stick."""
+    (joliet,) = [one for one in read_descriptors(iso, 64 * LBA) if one.is_joliet]
+    return 64 * LBA + joliet.block * BLOCK
+
+
+def another_mode(iso: Path) -> None:
+    """The mode of a directory becomes that of a file; its record's flags stay."""
+    place = record(iso, "/casper")
+    field = m.get(iso, place, 255).index(b"PX")
+    m.put(iso, place + field + 4, (0o100555).to_bytes(4, "little") + (0o100555).to_bytes(4, "big"))
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
@@ -194,8 +220,47 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         lambda iso: m.put(iso, esp(iso) + 13, b"\x03"), {"esp"}, "not a FAT file system",
     ),
     "truncated end": (lambda iso: cut(iso, 4096), {"volume", "partitions"}, "4096 of"),
-    "volume id of a seed": (wrong_volume_id, {"volume"}, "CIDATA"),
+    "volume id of a seed": (wrong_volume_id, {"volume", "descriptors"}, "CIDATA"),
+    # the volume descriptors
+    "Joliet's volume id of a seed": (
+        lambda iso: m.put(iso, 18 * BLOCK + 40, "cidata".encode("utf-16-be").ljust(32, b"\0")),
+        {"descriptors"}, "the Joliet volume descriptor of the CD view is called cidata",
+    ),
+    "volume id of a seed on a stick only": (
+        lambda iso: m.put(iso, 64 * LBA + 16 * BLOCK + 40, b"CIDATA".ljust(32)),
+        {"descriptors"}, "the primary volume descriptor of the USB view is called CIDATA",
+    ),
+    "Joliet's volume id of a seed on a stick only": (
+        lambda iso: m.put(iso, joliet_on_a_stick(iso) + 40, "CIDATA".encode("utf-16-be").ljust(32, b"\0")),
+        {"descriptors"}, "the Joliet volume descriptor of the USB view is called CIDATA",
+    ),
+    "volume of two sizes": (lambda iso: m.flip(iso, 16 * BLOCK + 86), {"descriptors"}, "has two sizes"),
+    "volume with other blocks": (
+        lambda iso: m.put(iso, 16 * BLOCK + 128, b"\0\x10"), {"descriptors"}, "blocks of 4096 bytes",
+    ),
+    "volume on a stick larger than the image": (
+        lambda iso: m.put(iso, joliet_on_a_stick(iso) + 80, b"\xff\xff\xff\x0f\x0f\xff\xff\xff"),
+        {"descriptors"}, "bytes more than the image has",
+    ),
+    "path table elsewhere": (
+        lambda iso: m.flip(iso, 16 * BLOCK + 141), {"descriptors"}, "path table",
+    ),
+    "path table cut short": (
+        lambda iso: m.put(iso, 16 * BLOCK + 132, b"\x20\0\0\0"), {"descriptors"}, "a path table of",
+    ),
+    "menu at another place for Windows": (
+        lambda iso: m.flip(iso, joliet_record(iso, "/boot/grub/grub.cfg") + 2),
+        {"descriptors"}, "/boot/grub/grub.cfg in Joliet's tree of the CD view is another file",
+    ),
     # the trees
+    "file that goes on where nothing follows": (
+        lambda iso: m.put(iso, record(iso, "/casper/vmlinuz") + 25, b"\x80"),
+        {"directories"}, "/casper/vmlinuz is incomplete",
+    ),
+    "interleaved file": (
+        lambda iso: m.put(iso, record(iso, "/casper/initrd") + 26, b"\x01"), {"directories"}, "is interleaved",
+    ),
+    "directory that is a file by its mode": (another_mode, {"directories"}, "/casper is a directory by its flags or"),
     "file missing on a stick": (
         lambda iso: m.put(iso, m.name_place(iso, b"site-a-m710q2", View.PARTITION), b"site-a-m710q9"),
         {"views"}, "/nocloud/site-a-m710q2/user-data is missing in the USB view",
@@ -203,7 +268,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "no tree on a stick": (
         lambda iso: m.put(iso, 64 * LBA + 16 * BLOCK, bytes(BLOCK)), {"views"}, "no volume descriptor",
     ),
-    "directory that leads back": (pointing_back, {"directories"}, "leads back"),
+    "directory that leads back": (pointing_back, {"directories"}, "is the same directory as one above it"),
     "seed renamed for a CD": (
         lambda iso: m.put(iso, m.name_place(iso, b"site-a-m710q2", View.DEVICE), b"site-a-m710q9"),
         {"views", "kernel-lines", "seeds", "md5sum", "base-files"}, "seed folder /nocloud/site-a-m710q2 is not on",

@@ -27,8 +27,8 @@ from tests.iso import mutation as m
 from tests.iso.conftest import Cli
 
 NAMES = [
-    "volume", "directories", "partitions", "system-area", "el-torito", "esp", "views", "shadowing", "kernel-lines",
-    "menu", "machines", "seeds", "md5sum", "base-files", "manifest", "digest",
+    "volume", "descriptors", "directories", "partitions", "system-area", "el-torito", "esp", "views", "shadowing",
+    "kernel-lines", "menu", "machines", "seeds", "md5sum", "base-files", "manifest", "digest",
 ]  # fmt: skip
 NEED_A_MANIFEST = {"machines", "seeds", "manifest", "digest"}
 
@@ -210,7 +210,7 @@ def test_command_gives_8_and_one_line_on_stderr(cli: Cli, noble: Path, tmp_path:
     outcome = cli("verify", iso)
     assert outcome.code == 8
     assert "\n          /autoinstall.yaml is in the root folder" in outcome.out
-    assert outcome.err == ("error: other.iso is not what it should be: 1 of 16 checks failed (shadowing)\n")
+    assert outcome.err == ("error: other.iso: 1 of 17 checks failed (shadowing)\n")
 
 
 def test_command_prints_json(cli: Cli, noble: Path, tmp_path: Path) -> None:

@@ -48,6 +48,8 @@ def directories(case: Case) -> Answer:
         for path, node in tree.items()
         if node.extent + node.size > case.iso.size
     ]
+    faults += [f"{path} {node.problem}" for path, node in tree.items() if node.problem]
+    faults += [f"{path} is incomplete: its last record says that more follows" for path in tree if tree[path].continues]
     return Answer(detail=f"{counted(len(tree), 'file')}, directories and links", faults=shortened(faults))
 
 

@@ -13,12 +13,13 @@ from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.read_once import Other, Reading, read_once
-from isoforge.proof.verify import boot_records, cd_boot, files, kernel_lines, machine_lookup
+from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
 
 STRUCTURE: Mapping[str, Callable[[Case], Answer]] = {
     "volume": boot_records.volume,
+    "descriptors": descriptors.descriptors,
     "directories": files.directories,
     "partitions": boot_records.partitions,
     "system-area": boot_records.system_area,
