@@ -44,11 +44,10 @@ class Volume:
     modified: str
 
 
-def read_volume(image: Path) -> Volume | None:
+def read_volume(image: Path, start: int = 0) -> Volume | None:
     """The primary volume descriptor of ``image``, or None if it is not an ISO 9660 image."""
     with image.open("rb") as file:
-        file.seek(SYSTEM_AREA_BLOCKS * BLOCK)
-        sector = file.read(BLOCK)
+        sector = bytes_at(file, start + SYSTEM_AREA_BLOCKS * BLOCK, BLOCK)
     if len(sector) < BLOCK or sector[:6] != b"\x01CD001":
         return None
     return Volume(
@@ -98,19 +97,22 @@ def read_gpt(image: Path) -> Gpt | None:
             problems += [f"backup {problem}" for problem in backup.problems]
             if backup.partitions != primary.partitions:
                 problems.append("the backup GPT lists other partitions than the primary one")
-            if backup.start + LBA != size and _only_zeros(file, backup.start + LBA):
-                remarks.append("the backup GPT is not at the end of the image, padding comes after it")
-            elif backup.start + LBA != size:
+            end = backup.start + LBA
+            if end < _volume_end(image, primary.partitions):
                 problems.append("the backup GPT is not at the end of the image: the image was grown in place")
+            elif end != size:
+                remarks.append(f"{size - end} bytes follow the backup GPT: padding, or the rest of a larger stick")
         problems += _overlaps(primary.partitions)
         problems += [f"partition {part.number} ends after the image" for part in primary.partitions if part.end > size]
         problems += _in_protective_mbr(file)
     return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems), remarks=tuple(remarks))
 
 
-def _only_zeros(file: BinaryIO, start: int) -> bool:
-    file.seek(start)
-    return not any(any(chunk) for chunk in iter(lambda: file.read(1 << 20), b""))
+def _volume_end(image: Path, partitions: tuple[Partition, ...]) -> int:
+    """The last byte + 1 of the ISO's file systems: the one of a CD, and the one in partition 1 that a stick shows."""
+    starts = {0, *(part.start for part in partitions if part.number == 1)}
+    volumes = [(start, read_volume(image, start)) for start in starts]
+    return max((start + volume.size for start, volume in volumes if volume), default=0)
 
 
 def _in_protective_mbr(file: BinaryIO) -> Iterator[str]:

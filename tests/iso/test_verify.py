@@ -123,6 +123,39 @@ def test_iso_of_something_else_is_no_bug(tmp_path: Path) -> None:
     assert outcomes(bare)["views"] is Outcome.SKIPPED
 
 
+def test_iso_dumped_from_a_larger_stick_has_no_fault(good: Path, noble: Path, tmp_path: Path) -> None:
+    iso = m.with_manifest(good, tmp_path / good.name)
+    with iso.open("ab") as file:
+        file.write(os.urandom(1 << 20))
+    checks = {check.name: check for check in verify(iso, base=noble)}
+    assert [check.name for check in checks.values() if check.faults] == []
+    assert "1048576 bytes follow" in checks["partitions"].remarks[0]
+    assert "1048576 bytes follow" in checks["digest"].remarks[0]
+    m.flip_in(iso, "/casper/initrd", 7)
+    assert any(line.startswith("digest: the SHA-256") for line in faults(iso, noble))
+
+
+def test_seed_iso_has_no_fault(cli: Cli, fleet: Path) -> None:
+    outcome = cli("seed", "--host", "site-a-m710q1", "--render")
+    assert outcome.code == 0, outcome.err
+    assert faults(fleet / outcome.out.strip()) == []
+
+
+@pytest.mark.parametrize("firmware", ["--bios", "--uefi", "--both"])
+def test_iso_of_grub_mkrescue_has_no_fault(tmp_path: Path, firmware: str) -> None:
+    """Others' ISOs may be for one firmware only: that is a remark."""
+    menu, iso = tmp_path / "boot/grub/grub.cfg", tmp_path / "rescue.iso"
+    menu.parent.mkdir(parents=True)
+    menu.write_text('menuentry "x" {\n\ttrue\n}\n')
+    folders = {"--bios": ["-d", "/usr/lib/grub/i386-pc"], "--uefi": ["-d", "/usr/lib/grub/x86_64-efi"], "--both": []}
+    run("grub-mkrescue", *folders[firmware], "-o", iso, tmp_path / "boot/..")
+    checks = {check.name: check for check in verify(iso)}
+    assert [f"{check.name}: {fault}" for check in checks.values() for fault in check.faults] == []
+    other = {"--bios": "UEFI", "--uefi": "BIOS", "--both": None}[firmware]
+    remarks = checks["el-torito"].remarks
+    assert [f"the {other} boot record is missing" in remark for remark in remarks] == ([True] if other else [])
+
+
 def test_whole_is_read_in_one_pass(good: Path) -> None:
     tree = read_tree(good)
     reading = read_once(good, tree)

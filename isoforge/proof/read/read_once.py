@@ -51,9 +51,10 @@ def read_once(
     *,
     other: Other | None = None,
     without_md5: Collection[PurePosixPath] = (),
+    size: int | None = None,
     listen: Callable[[float], object] = lambda _done: None,
 ) -> Reading:
-    """Read ``image`` from its first byte to its last, and ``files`` of it on the way.
+    """Read ``image`` from its first byte to its last (or ``size`` bytes of it), and ``files`` of it on the way.
 
     The digests of the image and of its files are computed on two cores while the next chunk is read. ``without_md5``
     are files whose MD5 is not computed; ``listen`` is called with the share that is done (0 to 1). A file that extends
@@ -64,12 +65,12 @@ def read_once(
     handle = os.open(other.path, os.O_RDONLY | os.O_CLOEXEC) if other else -1
     try:
         with image.open("rb", buffering=0) as stream, ThreadPoolExecutor(max_workers=2) as cores:
-            size = max(1, os.fstat(stream.fileno()).st_size)
+            size = os.fstat(stream.fileno()).st_size if size is None else size
             waiting = sorted(spans.values(), key=lambda span: span.start, reverse=True)
             open_spans: list[_Span] = []
             busy: tuple[Future[Any], ...] = ()
             offset = 0
-            while chunk := stream.read(CHUNK):
+            while chunk := stream.read(min(CHUNK, size - offset)):
                 for work in busy:
                     work.result()
                 busy = (
@@ -77,7 +78,7 @@ def read_once(
                     cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, handle),
                 )
                 offset += len(chunk)
-                listen(offset / size)
+                listen(offset / max(1, size))
             for work in busy:
                 work.result()
     finally:

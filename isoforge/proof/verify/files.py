@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from pathlib import PurePosixPath
 
+from isoforge.image.sectors import read_volume
 from isoforge.image.tree import Node, read_tree
 from isoforge.iso_layout import (
     AUTOINSTALL,
@@ -58,6 +59,8 @@ def views(case: Case) -> Answer:
     first = next((part for part in case.iso.gpt.partitions if part.number == 1), None) if case.iso.gpt else None
     if first is None or first.start == 0:
         raise SkipError("no partition has a file system of its own")
+    if not case.iso.title and case.base is None and read_volume(case.iso.path, first.start) is None:
+        raise SkipError("partition 1 has no file system of its own, and the ISO is not one of Ubuntu's")
     cd, usb = case.iso.tree, case.iso.usb_tree
     faults = [
         *(f"{path} is missing in the USB view" for path in cd if path not in usb),
