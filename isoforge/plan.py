@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
@@ -86,7 +86,7 @@ def make_plan(
         )
     menu = with_build_id(menu, build_id(menu, base, seed_files))
     manifest = replace(
-        describe(menu, base, seed_files, xorriso_version, guarded={seed.host for seed in seeds if seed.guarded}),
+        describe(menu, base, seed_files, xorriso_version, guards={seed.host: seed.match for seed in seeds}),
         guard=order.guard,
         source_date_epoch=source_date_epoch(order),
     )
@@ -225,9 +225,10 @@ def describe(
     seed_files: Mapping[PurePosixPath, bytes],
     xorriso_version: str,
     *,
-    guarded: Collection[str],
+    guards: Mapping[str, tuple[str, ...] | None],
 ) -> Manifest:
-    """The manifest as it goes onto the ISO; ``guarded`` are the hosts whose seeds refuse other machines."""
+    """The manifest as it goes onto the ISO; ``guards`` are the match keys that each host's seed compares, None for one
+    without a guard."""
 
     def digest(host: str, name: str) -> str:
         return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
@@ -256,7 +257,8 @@ def describe(
                 user_data_sha256=digest(entry.host, "user-data"),
                 meta_data_sha256=digest(entry.host, "meta-data"),
                 vendor_data_sha256=digest(entry.host, "vendor-data"),
-                guarded=entry.host in guarded,
+                guarded=guards.get(entry.host) is not None,
+                match=guards.get(entry.host) or (),
                 submenu=tuple(submenu.title for submenu in by_host[entry.host].submenus),
             )
             for entry in menu.entries

@@ -91,6 +91,21 @@ def load(text: str) -> Any:
         loader.dispose()
 
 
+def yaml_fault(content: bytes) -> str:
+    """Why ``content`` is not a YAML document within the limits; empty if it is one. Nothing is built from it."""
+    try:
+        text = content.decode("utf-8")
+        refuse_beyond_limits(text)
+        for _ in yaml.parse(text, Loader=FastLoader):
+            pass
+    except UnicodeDecodeError as failure:
+        return f"byte {failure.start} is not UTF-8"
+    except yaml.YAMLError as failure:
+        mark, problem = getattr(failure, "problem_mark", None), getattr(failure, "problem", None)
+        return f"line {mark.line + 1}: {problem}" if mark and problem else str(failure)
+    return ""
+
+
 def compose(text: str, loader: Any = FastLoader) -> list[Any]:
     """The root nodes of all documents in ``text``, as PyYAML has them; raises ``yaml.YAMLError`` as `load`."""
     refuse_beyond_limits(text)

@@ -56,8 +56,8 @@ SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256"
 class HostFacts:
     """One host on the ISO: its entry's title, its kernel line as in /proc/cmdline, the digests of its seed.
 
-    ``guarded``: its seed refuses a machine that does not have its match keys. ``submenu`` are the titles of the
-    submenus around its entry, outermost first.
+    ``guarded``: its seed refuses a machine that does not have the keys of ``match`` (KEY=VALUE). ``submenu`` are the
+    titles of the submenus around its entry, outermost first.
     """
 
     name: str
@@ -70,6 +70,7 @@ class HostFacts:
     meta_data_sha256: str
     vendor_data_sha256: str
     guarded: bool = False
+    match: tuple[str, ...] = ()
     submenu: tuple[str, ...] = ()
 
     @property

@@ -11,8 +11,10 @@ import pytest
 from isoforge.image.descriptors import read_descriptors
 from isoforge.image.sectors import BLOCK, LBA
 from isoforge.image.tree import View, read_file, read_joliet, read_tree
+from isoforge.proof.read.inspect import inspect
 from isoforge.proof.verify.check import Check
 from isoforge.proof.verify.verify import verify
+from isoforge.run import run
 from tests.iso import mutation as m
 
 SEED = "/nocloud/site-a-m710q1/user-data"
@@ -111,6 +113,16 @@ def another_mode(iso: Path) -> None:
     place = record(iso, "/casper")
     field = m.get(iso, place, 255).index(b"PX")
     m.put(iso, place + field + 4, (0o100555).to_bytes(4, "little") + (0o100555).to_bytes(4, "big"))
+
+
+def in_both_manifests(iso: Path, old: str, new: str) -> None:
+    """Replace ``old`` by ``new`` of the same length, on the ISO and beside it, wherever it stands."""
+    assert len(old) == len(new)
+    file, place = iso.with_name("manifest.json"), m.node(iso, "/isoforge/manifest.json")
+    text = read_file(iso, place).decode()
+    assert old in text
+    m.put(iso, place.extent, text.replace(old, new).encode())
+    file.write_text(file.read_text().replace(old, new))
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
@@ -288,6 +300,22 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         lambda iso: m.flip_in(iso, "/casper/ubuntu-server-minimal.squashfs", 4000),
         {"md5sum", "base-files"}, "ubuntu-server-minimal.squashfs differs from the base ISO's",
     ),
+    "guard that the manifest denies": (
+        lambda iso: in_both_manifests(iso, '"guarded": true', '"guarded":false'),
+        {"seeds", "md5sum", "digest"}, f"{SEED} has one, the manifest states no guard",
+    ),
+    "guard with another key than the manifest's": (
+        lambda iso: in_both_manifests(iso, '"serial=PC0EXMP1"', '"serial=PC0EXMP7"'),
+        {"seeds", "machines", "md5sum", "digest"}, "compares serial=PC0EXMP1, expected serial=PC0EXMP7 (manifest)",
+    ),
+    "table with another key than the manifest's": (
+        lambda iso: m.rewrite(iso, "/isoforge/hosts.tsv", "pc0exmp1", "pc0exmp7"),
+        {"machines", "seeds", "md5sum", "digest"}, "serial of site-a-m710q1 is pc0exmp7, expected pc0exmp1 (manifest)",
+    ),
+    "seed that is not YAML": (
+        lambda iso: m.rewrite(iso, SEED, "autoinstall:\n", "autoinstall'\n"),
+        {"seeds", "kernel-lines", "md5sum", "digest"}, "is not valid YAML, so cloud-init ignores it: line",
+    ),
     "stale md5sum.txt": (stale, {"md5sum"}, "stale"),
     "md5sum.txt that lists what is not there": (
         lambda iso: m.rewrite(iso, "/md5sum.txt", "./casper/vmlinuz\n", "./casper/vmlinux\n"),
@@ -459,6 +487,38 @@ def test_verify_names_the_fault_of_other_peoples_isos(noble: Path, tmp_path: Pat
     checks = verify(m.remaster(noble, tmp_path / "other.iso", files, remove=removed), base=noble)
     assert failed(checks) == names, told(checks)
     assert words in told(checks)
+
+
+def linked_seed(base: Path, folder: Path, target: str) -> Path:
+    """``base`` with an entry for the seed /nocloud/h, which is a link to ``target``; the seed is in /nocloud/data."""
+    tree = folder / "tree"
+    (tree / "data").mkdir(parents=True)
+    (tree / "via").mkdir()
+    (tree / "data/user-data").write_text(HEADED)
+    (tree / "data/real").write_text("")
+    (tree / "data/meta-data").symlink_to("real")
+    (tree / "h").symlink_to(target)
+    menu, iso = folder / "grub.cfg", folder / "other.iso"
+    menu.write_text(BASE_MENU.replace("@", r"autoinstall ds=nocloud\;s=/cdrom/nocloud/h/ ---"))
+    replay = ("-boot_image", "any", "replay", "-map", tree, "/nocloud", "-map", menu, m.MENU)
+    run("xorriso", "-no_rc", "-indev", base, "-outdev", iso, *replay)
+    return iso
+
+
+@pytest.mark.parametrize("target", ["data", "../nocloud/data", "/cdrom/nocloud/data", "via/../data"])
+def test_seed_of_links_is_sound(noble: Path, tmp_path: Path, target: str) -> None:
+    """Linux follows links, of the folder and of the files."""
+    iso = linked_seed(noble, tmp_path, target)
+    assert "kernel-lines" not in failed(verify(iso)), told(verify(iso))
+    seed = next(host for host in inspect(iso).hosts if host.name == "h")
+    assert [file.path for file in seed.files] == ["/nocloud/h/user-data", "/nocloud/h/meta-data"]
+
+
+@pytest.mark.parametrize("target", ["/nocloud/data", "nowhere", "h", "../../data"])
+def test_seed_behind_a_link_that_leads_nowhere_is_missing(noble: Path, tmp_path: Path, target: str) -> None:
+    iso = linked_seed(noble, tmp_path, target)
+    assert "the seed folder /nocloud/h is not on the ISO" in told(verify(iso))
+    assert inspect(iso).hosts
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,12 @@ import yaml
 
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.seed.guard import GUARD, STAMP, guard_command, is_guarded, script, stamp_command
+from isoforge.fleet.seed.guard import guard_command, script, stamp_command
 from isoforge.fleet.seed.render import render_seed
 from isoforge.fleet.smbios import PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.iso_layout import DETECT
 from isoforge.run import run
+from isoforge.seed_format import GUARD, STAMP, guard_keys
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli
 
@@ -462,9 +463,9 @@ SEED = "baremetal/autoinstall/generated/site-a-m710q1/user-data"
 
 def test_a_seed_without_its_guard_is_made_on_request_only(cli: Cli, fleet: Path) -> None:
     assert cli("gen", "--host", "site-a-m710q1", "--no-guard").code == 0
-    assert not is_guarded((fleet / SEED).read_bytes())
+    assert guard_keys((fleet / SEED).read_bytes(), "site-a-m710q1") is None
     assert cli("gen", "--host", "site-a-m710q1").code == 0
-    assert is_guarded((fleet / SEED).read_bytes())
+    assert guard_keys((fleet / SEED).read_bytes(), "site-a-m710q1")
 
 
 def test_a_seed_that_lost_its_guard_is_told_before_it_goes_onto_an_iso(cli: Cli, noble: Path) -> None:

@@ -42,7 +42,7 @@ def detect_seed(*, templates: Sequence[Path]) -> Seed:
         user_data=f"{HEADER}\n{dump({'autoinstall': section})}".encode(),
         meta_data=dump({"instance-id": DETECT}).encode(),
         vendor_data=b"",
-        guarded=True,
+        match=(),
     )
 
 

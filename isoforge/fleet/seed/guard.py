@@ -7,17 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from isoforge.fleet.inventory.host import Host, MatchKeys
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
 from isoforge.iso_layout import TABLE_KEYS
+from isoforge.seed_format import GUARD, STAMP
 from isoforge.templates import render
-from isoforge.yaml_limits import load
-
-GUARD = "isoforge-guard"
-STAMP = "isoforge-stamp"
-"""The names under which scripts run, beside `DETECT`: the word after the script in ``sh -c SCRIPT NAME …``."""
 
 
 def match_pairs(match: MatchKeys) -> list[tuple[str, str]]:
@@ -54,22 +48,6 @@ def script(name: str, subject: str, templates: Sequence[Path]) -> str:
         "fillers": [shlex.quote(text) for text in FILLERS],
     }
     return render(f"guard/{name.removeprefix('isoforge-')}.j2", values, templates=templates, host=subject)
-
-
-def is_guarded(user_data: bytes) -> bool:
-    """Whether the first early-command of ``user_data`` is the guard; False too for what is no seed at all."""
-    try:
-        document = load(user_data.decode("utf-8"))
-    except (UnicodeDecodeError, yaml.YAMLError):
-        return False
-    return leads(document.get("autoinstall") if isinstance(document, dict) else None)
-
-
-def leads(section: Any) -> bool:
-    """Whether the guard is the first early-command of an autoinstall ``section``."""
-    commands = section.get("early-commands") if isinstance(section, dict) else None
-    first = commands[0] if isinstance(commands, list) and commands else None
-    return isinstance(first, list) and first[:2] == ["sh", "-c"] and first[3:4] == [GUARD]
 
 
 def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> dict[str, Any]:

@@ -14,10 +14,11 @@ import yaml
 from isoforge.atomic import locked, replace_together, unwritable
 from isoforge.errors import InventoryError, OutputError, TemplateError
 from isoforge.fleet.inventory.host import Host
-from isoforge.fleet.seed.guard import guard_command, guarded, is_guarded, leads, stamp_command
+from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of
 from isoforge.release import Release
+from isoforge.seed_format import guard_keys
 from isoforge.templates import dump, render
 from isoforge.yaml_limits import load
 
@@ -31,17 +32,22 @@ __all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
 class Seed:
     """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
 
-    ``guarded`` says whether it refuses every machine but the host's. ``source`` says what it was rendered from and
-    ``document`` what its user-data holds; None for a seed that was read back.
+    ``match`` are the match keys that its guard compares (``KEY=VALUE``), None without a guard. ``source`` says what it
+    was rendered from and ``document`` what its user-data holds; None for a seed that was read back.
     """
 
     host: str
     user_data: bytes = field(repr=False)
     meta_data: bytes = field(repr=False)
     vendor_data: bytes = field(repr=False)
-    guarded: bool = False
+    match: tuple[str, ...] | None = field(default=None, repr=False)
     source: Source | None = field(default=None, repr=False, compare=False)
     document: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def guarded(self) -> bool:
+        """Whether it refuses every machine but the host's."""
+        return self.match is not None
 
     @property
     def files(self) -> dict[str, bytes]:
@@ -68,7 +74,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: Release | Non
         user_data=user_data,
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
-        guarded=leads(document["autoinstall"]),
+        match=guard_keys(user_data, host.name),
         source=source_of(host, templates, release),
         document=document,
     )
@@ -189,7 +195,7 @@ def read_seed(generated: Path, host: str) -> Seed:
         user_data=user_data,
         meta_data=meta_data,
         vendor_data=vendor_data,
-        guarded=is_guarded(user_data),
+        match=guard_keys(user_data, host),
     )
 
 

@@ -24,6 +24,15 @@ TEXT_LIMIT = 16 << 20
 """Bytes that are read of a text: no menu and no seed is longer, whatever a broken directory says."""
 
 
+_ROOT = Node(kind="directory")
+
+_MOUNTED = PurePosixPath("/cdrom")
+"""Where the live system mounts the medium (casper)."""
+
+_LINKS = 40
+"""Links that Linux follows to reach one file (include/linux/namei.h, MAXSYMLINKS)."""
+
+
 class UnreadableError(Exception):
     """The directories of an ISO cannot be read, nor anything that depends on them; the reason is the cause."""
 
@@ -117,9 +126,41 @@ class Image:
             return b""  # an address on a broken ISO may be larger than any file
         return os.pread(self._handle, min(size, self.size - start), start)
 
+    def find(self, path: PurePosixPath, *, grub: bool = False) -> Node | None:
+        """What is at ``path``, links on the way and at its end followed; None if nothing is.
+
+        An absolute link leads into the ISO for ``grub``. In the live system it leads off the medium, which is mounted
+        at /cdrom.
+        """
+        if (node := self.tree.get(path)) is not None and node.kind != "link":
+            return node
+        parts, here, links = list(reversed(path.parts[1:])), PurePosixPath("/"), 0
+        while parts:
+            step = parts.pop()
+            here = here.parent if step == ".." else here / step
+            node = self._at(here)
+            if node is None or node.kind != "link":
+                if node is None:
+                    return None
+                continue
+            links += 1
+            target = PurePosixPath(node.target)
+            if target.is_absolute() and not grub:
+                if not target.is_relative_to(_MOUNTED):
+                    return None
+                target = PurePosixPath("/", target.relative_to(_MOUNTED))
+            if links > _LINKS:
+                return None
+            here = PurePosixPath("/") if target.is_absolute() else here.parent
+            parts += [part for part in reversed(target.parts) if part != "/"]
+        return self._at(here)
+
+    def _at(self, path: PurePosixPath) -> Node | None:
+        return _ROOT if path == PurePosixPath("/") else self.tree.get(path)
+
     def content(self, path: PurePosixPath) -> bytes:
         """The content of the small file at ``path``; ``BaseIsoError`` if it is missing, too large or not a file."""
-        node = self.tree.get(path)
+        node = self.find(path)
         if node is None or node.kind != "file":
             raise BaseIsoError(f"{path} is missing")
         if node.extent + node.size > self.size:
@@ -130,6 +171,6 @@ class Image:
 
     def text(self, path: PurePosixPath) -> str:
         """The text of the file at ``path``, undecodable bytes escaped; empty if there is none."""
-        if path not in self.tree:
+        if self.find(path) is None:
             return ""
         return self.content(path).decode("utf-8", errors="surrogateescape")

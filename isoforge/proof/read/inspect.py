@@ -166,7 +166,7 @@ def _hosts(image: Image) -> Iterator[HostSeed]:
         if path.parent == SEEDS_FOLDER and node.kind == "directory":
             titles.setdefault(path, [])
     for folder, entries in titles.items():
-        files = [folder / name for name in NOCLOUD_FILES if folder / name in image.tree]
+        files = [file for name in NOCLOUD_FILES if _is_file(image, file := folder / name)]
         contents_of = [(file, image.content(file)) for file in files]
         yield HostSeed(
             name=folder.name or "/",
@@ -174,6 +174,11 @@ def _hosts(image: Image) -> Iterator[HostSeed]:
             entries=tuple(entries),
             files=tuple(SeedFile(path=str(file), size=len(text), sha256=sha256(text)) for file, text in contents_of),
         )
+
+
+def _is_file(image: Image, path: PurePosixPath) -> bool:
+    node = image.find(path)
+    return node is not None and node.kind == "file"
 
 
 def manifest_inside(image: Image) -> Manifest | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from isoforge.image.sectors import read_volume
@@ -22,11 +22,12 @@ from isoforge.iso_layout import (
     SHADOWING_MENU,
     is_reserved,
 )
-from isoforge.proof.manifest import Manifest, sha256
+from isoforge.proof.manifest import HostFacts, Manifest, sha256
 from isoforge.proof.read.boot_parts import REWRITTEN
 from isoforge.proof.read.image import UnreadableError
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
+from isoforge.seed_format import guard_keys
 
 _TEXTS = re.compile(r"/md5sum\.txt|/boot/grub/.*\.cfg|/isolinux/.*|/\.disk/casper-uuid-.*|/boot/boot\.cat")
 """What remasters of other makers change with good reason."""
@@ -159,6 +160,7 @@ def seeds(case: Case) -> Answer:
             faults.append(f"{path} is missing")
         elif sha256(case.iso.content(path)) != digest:
             faults.append(f"{path} differs from the manifest's")
+    faults += [fault for host in case.the_manifest.hosts for fault in _in_guard(case, host)]
     ours = _seed_paths(case.the_manifest)
     faults += [
         f"unexpected seed file: {path} belongs to no host of the manifest"
@@ -169,6 +171,21 @@ def seeds(case: Case) -> Answer:
     return Answer(
         detail=f"{counted(len(digests), 'file')} of {hosts}, SHA-256 as in the manifest", faults=shortened(faults)
     )
+
+
+def _in_guard(case: Case, host: HostFacts) -> Iterator[str]:
+    """What the manifest states of the guard is in the seed itself: nothing else stops another machine."""
+    path = PurePosixPath(host.seed) / "user-data"
+    node = case.iso.find(path)
+    if node is None or node.kind != "file":
+        return
+    keys = guard_keys(case.iso.content(path), host.name)
+    if host.guarded != (keys is not None):
+        stated, real = ("a guard", "none") if host.guarded else ("no guard", "one")
+        yield f"{path} has {real}, the manifest states {stated}"
+    elif keys is not None and host.match and keys != host.match:
+        expected = ", ".join(host.match)
+        yield f"the guard in {path} compares {', '.join(keys) or 'nothing'}, expected {expected} (manifest)"
 
 
 def staged(case: Case) -> Answer:

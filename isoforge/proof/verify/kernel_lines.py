@@ -23,9 +23,11 @@ from isoforge.proof.read.kernel_args import seed_address, seed_folder
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.cd_boot import is_seed_iso
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
+from isoforge.yaml_limits import yaml_fault
 
 _DEVICE = re.compile(r"^\([^)]*\)")
 _FLAVOUR = re.compile(r"(vmlinuz|initrd)|\.(efi|signed|gz|lz|lz4|xz|zst)$|\.(efi)\.signed$")
+_QUOTES = re.compile(r"[\\'\"]")
 _HEADERS = (
     *(b"#cloud-config", b"#cloud-boothook", b"#include", b"#!", b"#part-handler", b"## template"),
     *(b"content-type", b"mime-version", b"\x1f\x8b"),
@@ -40,20 +42,22 @@ def kernel_lines(case: Case) -> Answer:
     if GRUB_CFG not in case.iso.tree and not case.iso.menus:
         return Answer(detail="no menu", faults=(f"{GRUB_CFG} is missing: GRUB has no menu to show",))
     faults, count = [], 0
+    seeds: dict[str, tuple[str, ...]] = {}
     for path, menu in case.iso.menus.items():
         faults += [f"{path}: {problem}" for problem in menu.problems]
         for entry in menu.entries:
             if entry.linux:
                 count += 1
                 where = f"{entry.file or path}:{entry.line}" + (f" {entry.title!r}" if entry.title else "")
-                faults += [f"{where}: {fault}" for fault in _in_entry(case.iso, path, entry)]
+                faults += [f"{where}: {fault}" for fault in _in_entry(case.iso, path, entry, seeds)]
     names = ", ".join(path.name for path in case.iso.menus)
     return Answer(detail=f"{counted(count, 'kernel line')} in {names}", faults=shortened(faults))
 
 
-def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry) -> Iterator[str]:
+def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry, seeds: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    """``seeds`` keeps what is wrong with the seed of each word: several menus name the same."""
     kernel = _file(entry.linux[0])
-    if kernel is not None and kernel not in iso.tree:
+    if kernel is not None and iso.find(kernel, grub=True) is None:
         yield f"the kernel {kernel} is not on the ISO"
     if not is_live(entry):
         return
@@ -71,7 +75,12 @@ def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry) -> Iterator[st
     if menu_file == LOOPBACK_CFG and not any(word.startswith(ISO_SCAN) for word in before):
         yield f"{ISO_SCAN} is missing: started from a file, casper finds no medium"
     yield from _in_uuid(iso, before)
-    yield from _in_words(iso, before, words[len(before) :], literal=menu_file.parent.name == "isolinux")
+    yield from _in_words(before, words[len(before) :], literal=menu_file.parent.name == "isolinux")
+    for word in words:
+        if word.startswith("ds=nocloud") and not (menu_file.parent.name == "isolinux" and _QUOTES.search(word)):
+            if word not in seeds:
+                seeds[word] = tuple(_in_seed(iso, word))
+            yield from seeds[word]
 
 
 def is_live(entry: Entry) -> bool:
@@ -89,7 +98,7 @@ def _in_initrd(iso: Image, entry: Entry, kernel: PurePosixPath | None) -> Iterat
         file = _file(word)
         if file is None:
             continue
-        if file not in iso.tree:
+        if iso.find(file, grub=True) is None:
             yield f"the initrd {file} is not on the ISO"
         elif kernel and file.parent == kernel.parent and "initrd" in file.name and _flavour(file) != _flavour(kernel):
             yield f"{kernel} and {file} do not belong together: they are of different flavours"
@@ -114,7 +123,7 @@ def _file(word: str) -> PurePosixPath | None:
     return PurePosixPath("/", _DEVICE.sub("", word).lstrip("/"))
 
 
-def _in_words(iso: Image, before: tuple[str, ...], after: tuple[str, ...], *, literal: bool) -> Iterator[str]:
+def _in_words(before: tuple[str, ...], after: tuple[str, ...], *, literal: bool) -> Iterator[str]:
     """What is wrong with the installer's arguments ``before`` the dashes and with those ``after`` them."""
     for word in after:
         if word == "autoinstall" or word.startswith("ds="):
@@ -122,10 +131,8 @@ def _in_words(iso: Image, before: tuple[str, ...], after: tuple[str, ...], *, li
     for word in (*before, *after):
         if word.startswith("autoinstall="):
             yield f"{word} must be autoinstall without a value: the installer asks before it installs"
-        if literal and re.search(r"[\\'\"]", word):
+        if literal and _QUOTES.search(word):
             yield f"isolinux passes on {word} with its quotes or backslashes, which cloud-init does not accept"
-        elif word.startswith("ds=nocloud"):
-            yield from _in_seed(iso, word)
 
 
 def _in_seed(iso: Image, word: str) -> Iterator[str]:
@@ -137,16 +144,24 @@ def _in_seed(iso: Image, word: str) -> Iterator[str]:
         return
     if not address.endswith("/"):
         yield f"the seed {address} has no slash at its end: cloud-init before 23.1 looks for {address}user-data"
-    if folder not in iso.tree and folder != PurePosixPath("/"):
+    if iso.find(folder) is None:
         yield f"the seed folder {folder} is not on the ISO"
         return
     for name in ("user-data", "meta-data"):
-        if folder / name not in iso.tree:
+        node = iso.find(folder / name)
+        if node is None or node.kind != "file":
             yield f"the seed has no {folder / name}: the installer would ask for everything"
-    if folder / "user-data" in iso.tree:
-        head = iso.content(folder / "user-data")[:64].lstrip().lower()
-        if not head.startswith(_HEADERS):
-            yield f"{folder / 'user-data'} does not begin with #cloud-config: cloud-init ignores it"
+        elif name == "user-data":
+            yield from _in_user_data(iso, folder / name)
+
+
+def _in_user_data(iso: Image, path: PurePosixPath) -> Iterator[str]:
+    content = iso.content(path)
+    head = content[:64].lstrip().lower()
+    if not head.startswith(_HEADERS):
+        yield f"{path} does not begin with #cloud-config: cloud-init ignores it"
+    elif head.startswith(b"#cloud-config") and (reason := yaml_fault(content)):
+        yield f"{path} is not valid YAML, so cloud-init ignores it: {reason}"
 
 
 def menu(case: Case) -> Answer:

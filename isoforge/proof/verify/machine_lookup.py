@@ -60,12 +60,24 @@ def machines(case: Case) -> Answer:
                 faults += [f"{where}: {fault}" for fault in _in_host(condition, hosts.get(name), numbers, entries)]
                 faults += [f"{where}: {fault}" for fault in _in_values(condition.values, name, table)]
             covered.add((key, condition.values.get(key, "")))
+    faults += [f"{HOSTS_TABLE}: {fault}" for host in hosts.values() for fault in _in_table(host, table)]
     for name, texts in table.items():
         key = next((key for key in LOOKUP_KEYS if key in texts), "")
         for value in sorted(_spellings(key, texts.get(key, ""))):
             if key and len(value) <= MATCH_KEY_LIMIT and (key, value) not in covered:
                 faults.append(f"the menu does not recognize the machine of {name} by its {key} {value}")
     return Answer(detail=f"{counted(len(table), 'host')} in {counted(len(files), 'file')}", faults=shortened(faults))
+
+
+def _in_table(host: HostFacts, table: Mapping[str, Mapping[str, str]]) -> Iterator[str]:
+    """Whether "Detect this machine" compares the same keys as the host's guard: what the manifest names."""
+    pairs = dict(text.partition("=")[::2] for text in host.match if text.partition("=")[0] in TABLE_KEYS)
+    expected = {key: value.strip(" ").lower() for key, value in pairs.items()}
+    own = table.get(host.name, {})
+    for key in sorted(expected.keys() | own.keys()) if host.match else ():
+        if expected.get(key) != own.get(key):
+            value, stated = own.get(key, "missing"), expected.get(key, "none")
+            yield f"the {key} of {host.name} is {value}, expected {stated} (manifest)"
 
 
 def read_conditions(text: str) -> Iterator[Condition]:

@@ -16,10 +16,10 @@ from isoforge.fleet.check.engine import check_meta_data, check_user_data
 from isoforge.fleet.inventory.host import MatchKeys
 from isoforge.fleet.inventory.load import Host, survey
 from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.seed.guard import GUARD, STAMP, is_guarded
 from isoforge.fleet.seed.render import Seed, read_seed, render_seed, write_seed
 from isoforge.fleet.smbios import PLACEHOLDER_PATTERNS, PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.iso_layout import DETECT
+from isoforge.seed_format import GUARD, STAMP, guard_keys
 from tests.unit.fleet.conftest import Write, reviewed
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -51,7 +51,7 @@ def test_the_guard_is_the_first_early_command_and_its_values_are_words(one_host:
     ]
     assert own == "echo first"
     assert seed.guarded
-    assert is_guarded(seed.user_data)
+    assert guard_keys(seed.user_data, "web-1") is not None
 
 
 @pytest.mark.parametrize("raw", ["early-commands: [echo mine]", "late-commands: [echo mine]", "version: 1"])
@@ -108,7 +108,7 @@ def test_a_seed_read_back_knows_whether_it_is_guarded(
     ],
 )
 def test_only_a_guard_that_comes_first_counts(user_data: bytes) -> None:
-    assert not is_guarded(user_data)
+    assert guard_keys(user_data, "web-1") is None
 
 
 @pytest.mark.parametrize(

@@ -109,7 +109,7 @@ def test_an_empty_user_data_or_a_directory_in_its_place_is_refused(tmp_path: Pat
 
 
 def test_the_repr_of_a_seed_shows_nothing_of_it() -> None:
-    assert repr(seed(user_data=b"hunter2")) == "Seed(host='web-1', guarded=False)"
+    assert repr(seed(user_data=b"hunter2")) == "Seed(host='web-1')"
 
 
 @pytest.fixture
