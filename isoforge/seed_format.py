@@ -28,8 +28,8 @@ def guard_keys(user_data: bytes, host: str) -> tuple[str, ...] | None:
 
 
 def _first_early_command(events: Iterator[Any]) -> list[str]:
-    """The words of the first early-command of a document, which is given as the parser's events; empty if it is none,
-    or a text."""
+    """The words of the first early-command of a document, which is given as the parser's events; empty if it has no
+    such list of words."""
     while not isinstance(next(events), yaml.DocumentStartEvent):
         pass
     for wanted in ("autoinstall", "early-commands"):

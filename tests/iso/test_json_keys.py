@@ -19,7 +19,7 @@ MANIFEST = """
     iso iso.file iso.size iso.sha256
     base_iso base_iso.title base_iso.release base_iso.arch base_iso.volume_id base_iso.modified base_iso.file
     base_iso.size base_iso.sha256
-    hosts hosts.name hosts.title hosts.submenu hosts.kernel hosts.initrd hosts.kernel_line hosts.seed hosts.guarded
+    hosts hosts.name hosts.title hosts.submenu hosts.kernel hosts.initrd hosts.kernel_line hosts.seed hosts.guarded hosts.match
     hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
     detect_files detect_files.path detect_files.sha256
 """
@@ -37,7 +37,7 @@ KEYS = {
         file size volume_id modified title release arch manifest
         kernels kernels.vmlinuz kernels.initrd
         partitions partitions.number partitions.type partitions.start partitions.size
-        boot_records boot_records.platform boot_records.start boot_records.size boot_records.media
+        boot_records boot_records.platform boot_records.start boot_records.size boot_records.media boot_records.segment
         menu menu.menu menu.title menu.submenu menu.kernel menu.initrd menu.kernel_line
         hosts hosts.name hosts.folder hosts.entries hosts.files hosts.files.path hosts.files.size hosts.files.sha256
     """,

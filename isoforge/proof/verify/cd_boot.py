@@ -82,7 +82,7 @@ def _in_bios_image(case: Case, image: BootImage) -> Iterator[str]:
     elif checksum != _checksum(content):
         yield "the BIOS boot image has a wrong checksum"
     elif case.iso.bytes_at(volume * BLOCK, 6) != b"\x01CD001":
-        yield f"the BIOS boot image looks for the volume descriptor in block {volume}, but it is not there"
+        yield f"the BIOS boot image looks for the volume descriptor in block {volume}, which has none"
     yield from _in_block_list(case.iso, image.start + BLOCK, content)
     before = case.base.boot_catalog.image("BIOS") if case.base and case.base.boot_catalog else None
     if case.base and before:
@@ -128,6 +128,6 @@ def in_grub_pointer(iso: Image) -> Iterator[str]:
     pointer = int.from_bytes(iso.system_area[slice(*GRUB_POINTER)], "little") * LBA
     content = iso.bytes_at(pointer, GRUB_BOOT_INFO[0] - BLOCK)
     if content != iso.bytes_at(image.start + BLOCK, GRUB_BOOT_INFO[0] - BLOCK):
-        yield f"the MBR looks for the BIOS boot image at byte {pointer}, but it is not there"
+        yield f"the MBR looks for the BIOS boot image at byte {pointer}, but it is elsewhere"
     elif pointer != image.start + BLOCK and (whole := bios_boot_image(iso, image)):
         yield from _in_block_list(iso, pointer, whole)
