@@ -18,7 +18,8 @@ from tests.conftest import ROOT, Once
 
 HOSTS = ("site-a-m710q1", "site-a-m710q2")
 BOTH = Selection(hosts=HOSTS)
-TIMEOUT_S = 5
+TIMEOUT_S = 10
+"""Seconds of the countdown: enough for a busy machine to press a key in them."""
 
 
 def built(

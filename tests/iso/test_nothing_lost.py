@@ -101,10 +101,8 @@ def test_a_signal_at_any_moment_loses_nothing(
         time.sleep(moment)
         if build.is_alive():
             build.signal(number)
-        sent = time.monotonic()
-        build.wait()
+        build.wait(timeout=60)
         told = f"moment {count} of {moments}: {moment} s: {build.stderr.decode()}"
-        assert time.monotonic() - sent < 10, told
         assert after(number, build.exit_code), told
         assert at_work_in(fleet) == [], told
         if number == signal.SIGKILL:

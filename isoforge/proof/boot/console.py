@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import socket
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -23,7 +25,13 @@ from isoforge.run import exit_error, running
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
 
 STILL_S = 0.4
-"""A menu without a countdown counts as drawn when the screen has been still for so long, in seconds."""
+"""A menu without a countdown counts as drawn when the machine has run for so long without a change of the screen.
+
+Seconds of QEMU's processor time: on a busy machine, QEMU may not run at all for longer than that.
+"""
+
+IDLE_FACTOR = 10
+"""After so many times as much real time without a change, the screen counts as still: the machine idles."""
 
 LISTEN_S = 0.05
 """How often the output of the serial port is read, in seconds."""
@@ -32,7 +40,7 @@ KEY_S = 8.0
 """How long GRUB may take to react to a key, in seconds, before the key counts as without effect."""
 
 ROW_S = 0.1
-"""How long the screen has to be still after a key, in seconds: rows are drawn letter by letter."""
+"""How long the screen has to be still after a key, in seconds as for `STILL_S`: rows are drawn letter by letter."""
 
 END_S = 5.0
 """How long QEMU may take to exit after it closed its control connection, in seconds."""
@@ -128,8 +136,21 @@ class Console:
         return [line.strip() for line in self._screen.lines() if line.strip()]
 
     async def _still(self, seconds: float) -> bool:
-        await asyncio.sleep(seconds)
+        """Whether the screen does not change while the machine runs for ``seconds``; False at the first change."""
+        end_s, before_s = time.monotonic() + IDLE_FACTOR * seconds, self._processor_time_s()
+        while self._processor_time_s() - before_s < seconds and time.monotonic() < end_s:
+            await asyncio.sleep(LISTEN_S)
+            if self.listen():
+                return False
         return not self.listen()
+
+    def _processor_time_s(self) -> float:
+        """The processor time that QEMU has used so far, in seconds; 0 if it has ended."""
+        try:
+            fields = Path(f"/proc/{self._machine.pid}/stat").read_text().rpartition(")")[2].split()
+        except OSError:
+            return 0
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")  # utime and stime (proc_pid_stat(5))
 
 
 @contextlib.contextmanager
