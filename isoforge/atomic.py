@@ -15,7 +15,7 @@ from isoforge.errors import ForgeError, OutputError
 from isoforge.signals import hold_signals
 
 STAGING_SUFFIX = ".isoforge"
-"""How the name of every staging directory ends; by it the next build finds what a killed one left."""
+"""The ending of the names of staging directories, by which the next build finds those of a killed one."""
 
 READY = "ready"
 """The subfolder of a staging directory whose files only lack their names: if it exists, the build has happened."""
@@ -31,7 +31,7 @@ RESERVE = 32 << 20
 
 @contextlib.contextmanager
 def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
-    """Hold the lock on ``folder`` (flock) in the block; the kernel releases it when the process ends in whatever way.
+    """Hold the lock on ``folder`` (flock) in the block; the kernel releases it when the process ends.
 
     If another process holds it, ``wait`` for that process; else raise ``OutputError``. ``OutputError`` too if the file
     system has no locks or the folder was replaced, ``OSError`` if it cannot be opened.

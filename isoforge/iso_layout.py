@@ -109,10 +109,10 @@ LOCAL_DISK = "local-disk"
 """The id of the entry that boots the machine's own disk."""
 
 THIS_MACHINE, BY_ITSELF = " (this machine)", " (starts by itself)"
-"""What the menu shows behind a title: the machine is known to be that host's, or the timeout starts the entry."""
+"""Marks after a title in the menu: this machine is that host's, or the timeout starts the entry."""
 
 TITLE_SUFFIX = re.compile(r"\$\{isoforge_here_\d+\}")
-"""The variable behind a title in grub.cfg whose value is one of the two above, or empty."""
+"""The variable after a title in grub.cfg; its value is one of the two marks above, or empty."""
 
 KERNEL_LINE_LIMIT = 900
 """Bytes of a kernel line: casper-md5check reads only the first 1023 of /proc/cmdline, the kernel's own parameters
@@ -133,17 +133,18 @@ def entry_id(host: str) -> str:
 
 
 def lookup_file(key: str, value: str) -> PurePosixPath:
-    """Where the menu looks up a machine whose ``key`` has that normalised ``value``.
+    """The file in which the menu looks up a machine whose ``key`` has that normalised ``value``.
 
-    The file is named after the last two characters of the value, or "other" if they are not small letters or digits.
-    No more of a value gets into a path, and the menu does the same to what SMBIOS says (with an x in front).
+    The file is named after the last two characters of the value, or "other" if they are not lower-case letters or
+    digits. Nothing else of a value becomes part of a path. The menu does the same with the SMBIOS value, with an x
+    before it.
     """
     ending = f"x{value}"[-2:]
     return MACHINES_FOLDER / key / f"{ending if re.fullmatch('[a-z0-9]{2}', ending) else 'other'}.cfg"
 
 
 def build_marker(build_id: str) -> PurePosixPath:
-    """The empty file whose name tells the menu that it runs on the medium of its own build."""
+    """The empty file by whose name the menu recognises the medium of its own build."""
     return ISOFORGE_FOLDER / f"build-{build_id}"
 
 

@@ -41,8 +41,8 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     SOURCE_DATE_EPOCH and user settings stay outside, so that the same call gives the same bytes everywhere.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {"PATH": os.defpath, **kept, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
+    return {"PATH": os.defpath, **inherited, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
 
 
 def command(program: str) -> sh.Command:

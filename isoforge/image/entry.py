@@ -30,7 +30,7 @@ class MenuEntry:
 
     @property
     def title(self) -> str:
-        """The title in the menu: one line of limited length, whatever the inventory contains."""
+        """The title in the menu: one line of limited length for any description."""
         about = one_line(self.description)
         title = self.fixed_title or f"Install {self.host}" + (f" - {about}" if about else "")
         return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 3] + "..."

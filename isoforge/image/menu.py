@@ -39,7 +39,7 @@ class Menu:
     """The contents of the menu, from which grub.cfg is rendered.
 
     ``entries`` are in the order of the menu (`in_menu_order`). ``default_host`` is what the timeout starts on a machine
-    that no entry matches; None stands for the local disk, which installs nothing. ``timeout_s`` is in seconds; ``name``
+    that no entry matches; None is the local disk, which installs nothing. ``timeout_s`` is in seconds; ``name``
     and ``build_id`` distinguish this medium from others. ``detect`` is the entry that detects the machine and installs
     the matching host, with ``auto`` the default. Where no value was set, firmware has one of the ``placeholders`` or a
     text that matches one of ``placeholder_patterns`` (POSIX extended regular expressions for a whole text). With

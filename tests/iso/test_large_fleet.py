@@ -121,7 +121,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "machine taken for another host": (
         lambda iso: m.rewrite(iso, KNOWN, "isoforge_fits site-a-00007 7 ", "isoforge_fits site-a-00008 8 "),
         {"machines"},
-        f"{KNOWN}:2: takes the machine with the serial 'pc00007' for site-a-00008: that serial belongs to site-a-00007",
+        "serial 'pc00007' as site-a-00008: that serial belongs to site-a-00007",
     ),
     "machine known by another's serial number": (
         lambda iso: m.rewrite(iso, KNOWN, "'xpc00007'", "'xpc00107'"),

@@ -62,7 +62,7 @@ class Screen:
         return text
 
     def _decoded(self, chunk: bytes) -> str:
-        """``chunk`` as text. The first character that is not ASCII tells the encoding: it belongs to GRUB's frame."""
+        """``chunk`` as text. The first non-ASCII character determines the encoding: it belongs to GRUB's frame."""
         if self._decoder is None:
             foreign = next((byte for byte in chunk if byte > MAX_ASCII), None)
             if foreign is None:
@@ -101,7 +101,7 @@ def read_menu(lines: list[str]) -> Menu | None:
 
 
 def is_entry(title: str, row: str) -> bool:
-    """Whether ``row`` of the menu is the entry ``title``, with or without a mark behind it.
+    """Whether ``row`` of the menu is the entry ``title``, with or without a mark after it.
 
     GRUB ends a row that is too long with ``..`` or an arrow.
     """

@@ -42,7 +42,7 @@ LAYERS = (
 
 
 class Release(enum.Enum):
-    """The Ubuntu releases whose layout can be made: version, code name, day of the first ISO."""
+    """The Ubuntu releases whose layout can be synthesised: version, code name, day of the first ISO."""
 
     JAMMY = ("22.04", "Jammy Jellyfish", datetime.date(2022, 4, 21))
     NOBLE = ("24.04", "Noble Numbat", datetime.date(2024, 4, 23))
@@ -65,12 +65,12 @@ class Release(enum.Enum):
 
     @property
     def memtest(self) -> str:
-        """Where the memory test lies on the ISO; empty where there is none (26.04)."""
+        """The path of the memory test on the ISO; empty for a release without one (26.04)."""
         return {"22.04": "boot/memtest86+.bin", "24.04": "boot/memtest86+x64.bin"}.get(self.version, "")
 
     @property
     def unlisted(self) -> frozenset[str]:
-        """Names of files that md5sum.txt leaves out."""
+        """Names of files that md5sum.txt does not list."""
         always = {"eltorito.img", "boot.catalog", "md5sum.txt"}
         return frozenset(always | {"grub.cfg"} if self is Release.RESOLUTE else always)
 
@@ -87,8 +87,8 @@ def make_base(
     """Write ``iso``, an ISO with the layout of ``release``'s live-server for amd64; the same bytes every time.
 
     With ``hwe`` it has a second pair of kernel and initrd, as the point releases have. Without a ``guest`` the kernels
-    are a few bytes of text, made in under a second; with one they boot and start the probe, or what ``initrd`` has in
-    place of it. ``filler_bytes`` is added to the largest squashfs file, for the size of a real ISO (below 1 GiB
+    are a few bytes of text, written in under a second; with one they boot and start the probe, or ``initrd`` in its
+    place. ``filler_bytes`` is added to the largest squashfs file, for the size of a real ISO (below 1 GiB
     xorriso's report names a disk geometry too). Raises ``ToolError`` if a program or a GRUB file is missing.
     """
     iso.parent.mkdir(parents=True, exist_ok=True)

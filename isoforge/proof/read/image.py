@@ -21,7 +21,7 @@ GRUB_MENUS = (GRUB_CFG, LOOPBACK_CFG)
 """The menus that GRUB shows."""
 
 TEXT_LIMIT = 16 << 20
-"""Bytes that are read of a text: no menu and no seed is longer, whatever a broken directory says."""
+"""Bytes that are read of a text: no menu and no seed is longer, unless its directory record is broken."""
 
 
 _ROOT = Node(kind="directory")

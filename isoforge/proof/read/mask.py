@@ -61,7 +61,7 @@ def masked(text: str) -> str:
     """``text`` of a seed with everything secret in it replaced by `MASK`; layout and comments stay.
 
     Masked are values whose key names a secret and everything below such a key, the content of files that are not
-    world-readable, and whatever has the shape of a secret: password hashes, private keys, tokens, passwords in
+    world-readable, and everything that looks like a secret: password hashes, private keys, tokens, passwords in
     commands and addresses. A text that is not a YAML mapping is not shown at all.
     """
     if not text.strip():

@@ -31,7 +31,7 @@ def volume(case: Case) -> Answer:
     if end > size:
         faults.append(f"the image is truncated: {end - size} of {end} bytes are missing at its end")
     if descriptor.volume_id.upper() == CIDATA and not is_seed_iso(case.iso):
-        faults.append(f"the volume id is {CIDATA}: cloud-init takes the medium itself for a seed")
+        faults.append(f"the volume id is {CIDATA}: cloud-init would read the medium itself as a seed")
     expected = case.manifest.base_iso.volume_id if case.manifest else descriptor.volume_id
     if descriptor.volume_id != expected:
         faults.append(f"the volume id is {descriptor.volume_id!r}, expected {expected!r} (manifest)")

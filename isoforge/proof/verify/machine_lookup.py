@@ -137,7 +137,7 @@ def _in_values(values: Mapping[str, str], name: str, table: Mapping[str, Mapping
     if foreign := [key for key, value in values.items() if value not in _spellings(key, own.get(key, ""))]:
         key = foreign[0]
         owner = next((other for other, texts in table.items() if texts.get(key) == values[key]), "no host")
-        yield f"takes the machine with the {key} {values[key]!r} for {name}: that {key} belongs to {owner}"
+        yield f"identifies the machine with the {key} {values[key]!r} as {name}: that {key} belongs to {owner}"
     if missing := own.keys() - values.keys():
         yield f"does not compare the {', '.join(sorted(missing))} of {name}"
 
