@@ -20,7 +20,7 @@ from scripts.large_fleet import large_fleet
 from tests.conftest import Once
 from tests.iso import mutation as m
 
-SHELF = "/isoforge/menu/site-a-00001.cfg"
+SUBMENU_FILE = "/isoforge/menu/site-a-00001.cfg"
 SEED = "/cdrom/nocloud/site-a-00007/"
 KNOWN = "/isoforge/machines/serial/07.cfg"
 DEFAULT = "site-a-00142"
@@ -89,26 +89,26 @@ def test_the_memo_tells_in_which_submenu_an_entry_is(large: Path) -> None:
 
 def test_what_grub_reads_is_extracted_too(large: Path, tmp_path: Path) -> None:
     extract(large, tmp_path / "out")
-    for place in (SHELF, KNOWN, "/isoforge/loopback/site-a-00001.cfg"):
+    for place in (SUBMENU_FILE, KNOWN, "/isoforge/loopback/site-a-00001.cfg"):
         assert (tmp_path / "out" / place.lstrip("/")).read_text() == text_of(large, place)
 
 
 BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "submenu whose file is missing": (
-        lambda iso: m.menu(iso, f"source {SHELF}", f"source {SHELF.replace('00001', '00099')}"),
+        lambda iso: m.menu(iso, f"source {SUBMENU_FILE}", f"source {SUBMENU_FILE.replace('00001', '00099')}"),
         {"kernel-lines", "menu", "machines"}, "/isoforge/menu/site-a-00099.cfg is not on the ISO",
     ),
     "submenu with the entries of another": (
-        lambda iso: m.menu(iso, f"source {SHELF}", f"source {SHELF.replace('00001', '00131')}"),
+        lambda iso: m.menu(iso, f"source {SUBMENU_FILE}", f"source {SUBMENU_FILE.replace('00001', '00131')}"),
         {"kernel-lines", "menu", "machines"}, "0 entries have the manifest's kernel line of site-a-00001",
     ),
     "another host's seed in a submenu": (
-        lambda iso: m.rewrite(iso, SHELF, "nocloud/site-a-00007/", "nocloud/site-a-00008/"),
+        lambda iso: m.rewrite(iso, SUBMENU_FILE, "nocloud/site-a-00007/", "nocloud/site-a-00008/"),
         {"menu"}, "0 entries have the manifest's kernel line of site-a-00007",
     ),
     "bare ; in a submenu": (
-        lambda iso: m.rewrite(iso, SHELF, f"nocloud\\;s={SEED}", f"nocloud;s={SEED}"),
-        {"kernel-lines", "menu"}, f"{SHELF}:34 'Install site-a-00007 - Site A, number 7': an unquoted ; cuts",
+        lambda iso: m.rewrite(iso, SUBMENU_FILE, f"nocloud\\;s={SEED}", f"nocloud;s={SEED}"),
+        {"kernel-lines", "menu"}, f"{SUBMENU_FILE}:34 'Install site-a-00007 - Site A, number 7': an unquoted ; cuts",
     ),
     "entry in another submenu than the manifest says": (
         lambda iso: m.menu(iso, "site-a-00001 to site-a-00065: 65 hosts", "site-a-00001 to site-a-00064: 65 hosts"),
@@ -133,7 +133,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "machine whose entry is somewhere else": (
         lambda iso: m.rewrite(iso, KNOWN, " 7 site-a-00001 ", " 7 site-a-00066 "),
-        {"machines"}, f"the entry of site-a-00007 is looked for in site-a-00066, but is in {SHELF}",
+        {"machines"}, f"the entry of site-a-00007 is looked for in site-a-00066, but is in {SUBMENU_FILE}",
     ),
     "machine of a host that is none": (
         lambda iso: m.rewrite(iso, KNOWN, "isoforge_fits site-a-00007 ", "isoforge_fits site-a-00907 "),
