@@ -191,6 +191,11 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent or line[mark.column : mark.column + 1] == "\t":
         return Fault(id="yaml-tab", line=mark.line + 1, message="a tab is used for indentation: YAML needs spaces")
+    context = getattr(error, "context_mark", None)
+    if context is not None and re.search(
+        "unexpected end|could not find expected ':'", str(getattr(error, "problem", ""))
+    ):
+        mark, line = context, text.split("\n")[context.line]  # where it began is where the mistake is
     reason = re.sub(r"'[^']{3,}'", "…", str(getattr(error, "problem", "") or error))  # what it quotes may be secret
     message = f"not valid YAML: {reason}{''.join(_cures(reason, line))}"
     return Fault(id="yaml-syntax", line=mark.line + 1, message=message)
@@ -201,6 +206,11 @@ def _cures(reason: str, line: str) -> Iterator[str]:
     if value[:1] in set("*%@`&!|>") - {""}:
         yield f" (a value that begins with {value[0]} must be quoted)"
     elif "mapping values" in reason:
-        yield " (text with ': ' in it must be quoted; or the line is indented too far)"
+        yield " (text with ': ' in it must be quoted; or the line is indented too far, or the one above lacks a space"
+        yield " behind its colon)"
+    elif "unexpected end" in reason:
+        yield " (a quote is opened here and not closed)"
+    elif "could not find expected ':'" in reason:
+        yield " (the line lacks a colon)"
     elif "expected <block end>" in reason or "did not find expected" in reason:
-        yield " (check the indentation of this line and the one above)"
+        yield " (check the indentation of this line and the one above, and quotes inside quotes)"

@@ -134,6 +134,9 @@ def check_public_key(findings: Findings, key: str, path: KeyPath) -> None:
         findings.warning("ssh-key-example", path, message)
     elif at is None and "ssh-dss" in words:
         findings.error("ssh-key-dsa", path, "is a DSA key, which sshd refuses; ed25519 is the usual choice")
+    elif at is None and re.match(r"~?/|\./|\S+\.pub$", key):
+        message = "is the name of a file: write the line that the file holds"
+        findings.error("ssh-key-invalid", path, message)
     elif at is None:
         message = "not a valid SSH public key (expected `ssh-ed25519 AAAA… comment`)"
         findings.error("ssh-key-invalid", path, message)

@@ -94,7 +94,7 @@ def _check_pattern(findings: Findings, key: str, value: str, path: KeyPath) -> b
         message = "is a placeholder for a serial number: no disk matches, and nothing can be installed"
         findings.warning("disk-serial-placeholder", path, message)
     elif key in {"serial", "model"} and " " in value:
-        message = f"never matches: udev writes spaces as underscores ({value.replace(' ', '_')!r})"
+        message = "never matches: udev writes spaces as underscores; do the same"
         findings.error("disk-never-matches", path, message)
     elif key == "serial" and not wild and "_" not in value and not _WHOLE_ID.fullmatch(value):
         message = f"must equal the whole ID_SERIAL, mostly MODEL_SERIAL: write '*{value}*' for the serial number alone"
@@ -125,7 +125,7 @@ def check_disk(findings: Findings, disk: Mapping[str, Any], path: KeyPath) -> No
             message = "is compared literally: a pattern belongs into `match: {serial: …}`"
             findings.error("disk-never-matches", (*path, "serial"), message)
         elif " " in serial:
-            message = f"never matches: udev writes spaces as underscores ({serial.replace(' ', '_')!r})"
+            message = "never matches: udev writes spaces as underscores; do the same"
             findings.error("disk-never-matches", (*path, "serial"), message)
     elif device:
         if _WILD.search(device):

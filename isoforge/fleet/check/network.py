@@ -150,7 +150,7 @@ def _check_named(findings: Findings, name: Any, path: KeyPath, known: set[str]) 
         findings.error("device-in-itself", path, f"{name!r} cannot be built on itself")
     elif name not in known:
         near = did_you_mean(name, known)
-        message = f"no device called {name!r} under network{near}; it must be there, if only as {{}}"
+        message = f"no device called {name!r} under network, where it must be, if only as {{}}{near}"
         findings.error("device-unknown", path, message)
     return name in known and name not in path[:-1]
 

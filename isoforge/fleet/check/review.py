@@ -27,6 +27,11 @@ from isoforge.yaml_tree import without as without_value
 
 TEMPLATE_FAILED = "template-failed"
 
+_UNUSABLE = (WRONG_TYPE, "invalid-choice")
+
+_DECISIVE = {("storage", "layout"), ("storage", "firmware")}
+"""Values on which it depends what may be written beside them."""
+
 _ABSENCE = ("-missing", "-empty", "-mounted", "-impossible", "disk-any-of-machine", WRONG_TYPE)
 """How the ids of problems end that report something missing, which may be missing because it was invalid."""
 
@@ -214,12 +219,12 @@ def review_host(host: Host, *, templates: Sequence[Path]) -> list[Problem]:
 
 
 def _usable(host: Host, wrong: Sequence[Problem]) -> Host:
-    """``host`` without the values whose type is wrong: no rule and no template could make anything of them."""
-    if not any(one.id == WRONG_TYPE for one in wrong):
+    """``host`` without the values whose type is wrong, or that no choice has: no template could make use of them."""
+    if not any(one.id in _UNUSABLE for one in wrong):
         return host
     node = host.node
     for one in check_values(node, ""):
-        if one.id == WRONG_TYPE:
+        if one.id in _UNUSABLE:
             node = without_value(node, undotted(one.key))
     return assembled(replace(host, node=node))
 
@@ -233,6 +238,8 @@ def _follows(id_: str, path: KeyPath, spoilt: Collection[KeyPath]) -> bool:
     """Whether a problem at ``path`` may follow from values that are wrong, or hidden, already: these come first."""
     if any(one and path[: len(one)] == one for one in spoilt):
         return True
+    if path[:1] == ("storage",) and len(path) <= 2 and _DECISIVE.intersection(spoilt):
+        return not id_.startswith(("secret-", "passphrase-"))
     if id_ in ("login-missing", "login-impossible", "ssh-login-impossible") and any(
         one[:1] == ("ssh",) for one in spoilt
     ):

@@ -91,7 +91,9 @@ def time_zones() -> frozenset[str]:
 def _check_words(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     zone, zones = text(autoinstall.get("timezone")), time_zones()
     if zone not in {"", "geoip"} and zones and zone not in zones:
-        message = f"unknown time zone {zone!r}{did_you_mean(zone, zones)}"
+        city = [one for one in zones if one.casefold().rpartition("/")[2] == zone.casefold()]
+        near = f"; did you mean {min(city)!r}?" if city else did_you_mean(zone, zones)
+        message = f"unknown time zone {zone!r}{near}"
         findings.error("time-zone-unknown", ("autoinstall", "timezone"), message)
     locale = text(autoinstall.get("locale"))
     if locale and not _LOCALE.fullmatch(locale):

@@ -121,7 +121,7 @@ class _Group:
     def enter(self, name: str, node: Node, parent: str) -> None:
         scope = f"groups.{name}"
         if not re.fullmatch(GROUP_NAME, name):
-            message = f"invalid group name {name!r}: use letters, digits and underscores"
+            message = f"invalid group name {name!r}: use letters, digits, '_', '-' and '.', a letter or '_' first"
             self.problems.append(problem(node, scope, (), "group-name-invalid", message))
             return
         self.roster.groups.setdefault(name, node.origin)
@@ -139,7 +139,7 @@ class _Group:
                 for inner, group in self.entries(child, f"{scope}.children"):
                     self.enter(inner, group, name)
             else:
-                message = f"unknown key{did_you_mean(part, _PARTS)}; a group has hosts, vars and children"
+                message = f"unknown key: a group has hosts, vars and children{did_you_mean(part, _PARTS)}"
                 self.problems.append(problem(child, scope, (part,), "key-unknown", message))
 
     def host(self, group: str, name: str, node: Node) -> None:

@@ -239,7 +239,11 @@ class _Reader:
                 for name, path in tree.names(kind).items():
                     if name not in names and path.name != ".gitkeep":
                         what = kind.removesuffix("_vars")
-                        message = f"hosts.yml has no {what} {name}{did_you_mean(name, names)}"
+                        other = "group" if what == "host" else "host"
+                        cure = did_you_mean(name, names)
+                        if name in known[f"{other}_vars"]:
+                            cure = f"; it is a {other}: move the file to {other}_vars"
+                        message = f"hosts.yml has no {what} {name}{cure}"
                         yield Problem(
                             id=f"{what}-unlisted", file=str(path), scope=f"{what}s.{name}", message=message,
                             severity=Severity.WARNING,

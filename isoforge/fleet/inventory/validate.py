@@ -16,6 +16,24 @@ SIZE = r"[0-9]+(\.[0-9]+)?[KMGT]B?"
 WRONG_TYPE = "wrong-type"
 """The id of a value that is of another type than its key takes: no rule and no template can make use of it."""
 
+LEAST_BYTES = 1024**2
+"""A size below this is not meant as bytes: no partition and no swap file is so small."""
+
+_ELSEWHERE = {
+    "network.version": "remove it, version 2 is written by itself",
+    "network.network": "write what is in it one level up",
+    "network.wifis": "write it under `autoinstall: {network: …}`",
+    "users": "write them under `user_data: {users: …}`, the first user under `identity:`",
+    "runcmd": "write it under `user_data:`",
+    "write_files": "write it under `user_data:`",
+    "ssh_keys": "write them under `ssh: {authorized_keys: […]}`",
+    "ssh_authorized_keys": "write them under `ssh: {authorized_keys: […]}`",
+    "disk": "write it under `storage:`",
+    "username": "write it under `identity:`",
+    "password": "write a hash under `identity: {password_hash: …}`",
+}
+"""Keys that netplan and cloud-init have, and where the same is written in an inventory."""
+
 _TYPES = {bool: "true or false", int: "a number", float: "a number", str: "text", dict: "a mapping", list: "a list"}
 
 
@@ -48,13 +66,14 @@ def _check_mapping(node: Node, at: Shape, scope: str, path: KeyPath) -> Iterator
     if node.value is HIDDEN:
         return
     if not isinstance(node.value, dict):
-        yield _wrong_type(node, scope, path, "a mapping")
+        names = ", ".join(_names(at))
+        yield _wrong_type(node, scope, path, f"a mapping{f' (with {names})' if 0 < len(names) <= 80 else ''}")
         return
     for name, child in node.value.items():
         below = at.children.get(name) if name not in ("*", "[]") else None
         below = below or at.any_name
         if below is None:
-            yield problem(child, scope, (*path, name), "key-unknown", f"unknown key{_suggestion(name, at)}")
+            yield problem(child, scope, (*path, name), "key-unknown", f"unknown key{_suggestion(name, at, path)}")
         else:
             yield from _check(child, below, scope, (*path, name))
     for name, below in at.children.items():
@@ -62,8 +81,17 @@ def _check_mapping(node: Node, at: Shape, scope: str, path: KeyPath) -> Iterator
             yield problem(node, scope, (*path, name), "key-missing", "is required")
 
 
-def _suggestion(name: str, at: Shape) -> str:
-    known = [key for key in at.children if key not in ("*", "[]")]
+def _names(at: Shape) -> list[str]:
+    return [key for key in at.children if key not in ("*", "[]")]
+
+
+def _suggestion(name: str, at: Shape, path: KeyPath) -> str:
+    if name.startswith("ansible_"):
+        return ": Ansible's own variables have no meaning here; remove it"
+    elsewhere = _ELSEWHERE.get(dotted((*path, name)))
+    if elsewhere:
+        return f": {elsewhere}"
+    known = _names(at)
     near = did_you_mean(name, known)
     return near or (f"; known here: {', '.join(known)}" if 0 < len(known) <= 8 else "")
 
@@ -109,7 +137,7 @@ def _check_text(node: Node, key: Key, scope: str, path: KeyPath) -> Iterator[Pro
     if node.value is HIDDEN:
         return
     if not isinstance(node.value, str):
-        yield _wrong_type(node, scope, path, "text")
+        yield _wrong_type(node, scope, path, f"one of {', '.join(key.choices)}" if key.choices else "text")
     elif key.choices and node.value not in key.choices:
         value = "the value" if node.secret or key.secret else repr(node.value)
         near = "" if node.secret or key.secret else did_you_mean(node.value, key.choices)
@@ -143,6 +171,9 @@ def _check_size(node: Node, scope: str, path: KeyPath) -> Iterator[Problem]:
         if value < 0:
             message = "a size cannot be negative; omit it to take all remaining space"
             yield problem(node, scope, path, "size-invalid", message)
+        elif 0 < value < LEAST_BYTES:
+            message = f"{value} is a number of bytes: write a unit, such as {value}G"
+            yield problem(node, scope, path, "size-invalid", message)
     elif not isinstance(value, str):
         yield _wrong_type(node, scope, path, "a size")
     elif not re.fullmatch(SIZE, value):
@@ -160,6 +191,8 @@ def _wrong_type(node: Node, scope: str, path: KeyPath, wanted: str) -> Problem:
     kind = _TYPES.get(type(value), "a date or another type of YAML")
     text = f" ({node.bare or value})" if isinstance(value, bool | int | float) and not node.secret else ""
     fix = "; put it in quotes" if wanted.startswith("text") and not isinstance(value, dict | list) else ""
+    if wanted == "text" and isinstance(value, dict):
+        fix = ": a colon with a space behind it makes it one; put the whole text in quotes"
     if wanted == "a list" and isinstance(value, str):
         fix = ": write each item on its own line after a hyphen"
     return problem(node, scope, path, WRONG_TYPE, f"must be {wanted}, not {kind}{text}{fix}")

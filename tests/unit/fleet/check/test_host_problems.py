@@ -33,6 +33,15 @@ WRONG: list[tuple[str, list[str]]] = [
     ("hostnme: a", ["key-unknown hostnme:1"]),
     ("ssh: {authorized-keys: [a]}", ["key-unknown ssh.authorized-keys:1"]),
     ("autoinstall: {reporting: {a: {type: webhook}}}", ["key-missing autoinstall.reporting.a.endpoint:1"]),
+    ("storage: {layout: btrfs, disk: {serial: S4TEST01}}", ["invalid-choice storage.layout:1"]),
+    ("storage: {layout: raid5, disks: [{serial: S4TEST01}]}", ["invalid-choice storage.layout:1"]),
+    (
+        "storage: {firmware: legacy, layout: partitions, disk: {serial: S4TEST01}}",
+        ["invalid-choice storage.firmware:1"],
+    ),
+    ("storage: {swap: 4, disk: {serial: S4TEST01}}", ["size-invalid storage.swap:1"]),
+    ("ansible_host: 192.0.2.1", ["key-unknown ansible_host:1"]),
+    ("ssh: {authorized_keys: [/root/.ssh/id_ed25519.pub]}", ["ssh-key-invalid ssh.authorized_keys[0]:1"]),
     ("snaps: [{name: 'lxd, hello'}]", ["snap-name-invalid snaps[0].name:1"]),
     (
         "storage: {layout: partitions, disk: {serial: S4TEST01}, partitions: [{mount: /srv/, size: 9G}, {mount: /}]}",
@@ -346,6 +355,7 @@ def test_a_template_that_fails_hides_nothing_else(one_host: Write) -> None:
     [
         ("identity:\n\tusername: ops\n", "yaml-tab"),
         ("identity: [ops\n", "yaml-syntax"),
+        ("description: 'the web server\nhostname: web-1\n", "yaml-syntax"),
         ("$ANSIBLE_VAULT;1.1;AES256\n6261\n6262\n", "ansible-vault"),
         ("ops\n", "wrong-type"),
     ],
