@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from isoforge.fleet.check import disks, firmware, schema, volumes
+from isoforge.fleet.check import disks, firmware, plans, schema, volumes
 from isoforge.fleet.check.findings import Findings, mapping, text
 from isoforge.problems import did_you_mean
 from isoforge.yaml_limits import KeyPath
@@ -118,6 +118,7 @@ def _check_config(findings: Findings, config: list[Any]) -> None:
     disks.check_same_disk(findings, seen_disks)
     _check_sizes(findings, config)
     volumes.check(findings, config, CONFIG)
+    plans.check(findings, config, CONFIG)
 
 
 def _check_id(
