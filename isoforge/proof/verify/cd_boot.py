@@ -113,7 +113,7 @@ def _in_block_list(iso: Image, start: int, content: bytes) -> Iterator[str]:
 
 
 def _checksum(content: bytes) -> int:
-    """The sum of all 32-bit words behind the boot information (mkisofs(8), EL TORITO BOOT INFORMATION TABLE)."""
+    """The sum of all 32-bit words after the boot information (mkisofs(8), EL TORITO BOOT INFORMATION TABLE)."""
     padded = content[BOOT_INFO[1] :] + bytes(-len(content) % 4)
     words: tuple[int, ...] = struct.unpack(f"<{len(padded) // 4}I", padded)
     return sum(words) & 0xFFFFFFFF
