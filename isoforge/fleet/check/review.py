@@ -18,6 +18,7 @@ from isoforge.fleet.inventory.load import Inventory, revealed
 from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
 from isoforge.fleet.seed.origins import Origins, origins_of, same_key
 from isoforge.fleet.seed.render import Seed, render_seed
+from isoforge.fleet.seed.staleness import templates_digest
 from isoforge.problems import HOST, Problem, Severity, folded, without
 from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath, load
@@ -66,10 +67,14 @@ class _Reviewer:
     guard: bool
     ignored: Collection[str]
     problems: list[Problem]
+    templates_sha256: str = field(init=False)
     seeds: list[Seed] = field(default_factory=list)
     failures: list[TemplateError] = field(default_factory=list)
     entries: dict[str, FleetEntry] = field(default_factory=dict)
     places: dict[str, Callable[[Finding], Problem]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.templates_sha256 = templates_digest(self.templates)
 
     def review(self, host: Host, wrong: Sequence[Problem]) -> None:
         """Review ``host``, of whose values ``wrong`` is known already."""
@@ -81,7 +86,13 @@ class _Reviewer:
         spoilt |= {path for path, leaf in host.node.leaves() if leaf.value is HIDDEN}
         found = [_at(host, one) for one in check_host(host) if not _follows(one.id, one.path, spoilt)]
         try:
-            seed = render_seed(host, templates=self.templates, release=self.release, guard=self.guard)
+            seed = render_seed(
+                host,
+                templates=self.templates,
+                release=self.release,
+                guard=self.guard,
+                templates_sha256=self.templates_sha256,
+            )
         except TemplateError as failure:
             self.failures.append(failure)
             message = failure.message

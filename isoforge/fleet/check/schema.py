@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.resources
+import marshal
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any, Protocol
@@ -45,6 +46,10 @@ _IDS = {
 
 _OWN_WORDS = frozenset({"additionalProperties", "required", "dependentRequired"})
 """Rules with a sentence of our own even where the schema has one (``says``) for the value."""
+
+
+_REMEMBERED, _REMEMBERED_BYTES = 4096, 2048
+"""How many values without an error are remembered, and how long each may be."""
 
 
 class Validator(Protocol):
@@ -99,13 +104,42 @@ def validator(name: str) -> Validator:
 
 
 def make(schema: Mapping[str, Any]) -> Validator:
-    """A validator of ``schema`` (Draft 2020-12) for which 1.0 is not an integer: the installer would not take it."""
+    """A validator of ``schema`` (Draft 2020-12) for which 1.0 is not an integer: the installer would not take it.
+
+    It remembers the values that had no error: most hosts of a fleet share most of them.
+    """
     import jsonschema  # here: it takes a tenth of a second, which only a check should cost
 
-    types = jsonschema.Draft202012Validator.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
-    kind: Any = jsonschema.validators.extend(jsonschema.Draft202012Validator, type_checker=types)  # type: ignore[no-untyped-call]
+    draft: Any = jsonschema.Draft202012Validator
+    types = draft.TYPE_CHECKER.redefine("integer", lambda _, value: type(value) is int)
+    sound: set[tuple[int, bytes]] = set()
+
+    def properties(validator: Any, known: Mapping[str, Any], value: Any, _: object) -> Iterator[Any]:
+        for name, below in known.items() if isinstance(value, dict) else ():
+            if name in value:
+                yield from _remembered(sound, below, value[name], validator.descend(value[name], below, name, name))
+
+    kind: Any = jsonschema.validators.extend(draft, {"properties": properties}, type_checker=types)  # type: ignore[no-untyped-call]
     made: Validator = kind(schema)
     return made
+
+
+def _remembered(sound: set[tuple[int, bytes]], schema: Any, value: Any, errors: Iterator[Any]) -> Iterator[Any]:
+    """``errors`` of ``value`` against ``schema``, unless there were none the last time."""
+    try:
+        content = marshal.dumps(value, 2)  # version 2: equal values give equal bytes, and 1, 1.0 and True do not
+    except ValueError:  # a date, for example
+        yield from errors
+        return
+    if (id(schema), content) in sound:
+        return
+    count = 0
+    for count, error in enumerate(errors, start=1):  # noqa: B007
+        yield error
+    if not count and len(content) <= _REMEMBERED_BYTES:
+        if len(sound) >= _REMEMBERED:
+            sound.clear()
+        sound.add((id(schema), content))
 
 
 def check(findings: Findings, value: Any, path: KeyPath, against: Validator) -> None:

@@ -16,7 +16,7 @@ from isoforge.errors import InventoryError, OutputError, TemplateError
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
-from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of
+from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
 from isoforge.release import Release
 from isoforge.seed_format import guard_keys
 from isoforge.templates import dump, render
@@ -55,13 +55,20 @@ class Seed:
         return {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
 
 
-def render_seed(host: Host, *, templates: Sequence[Path], release: Release | None = None, guard: bool = True) -> Seed:
+def render_seed(
+    host: Host,
+    *,
+    templates: Sequence[Path],
+    release: Release | None = None,
+    guard: bool = True,
+    templates_sha256: str | None = None,
+) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
 
     ``release`` is the base ISO's; None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed of a host
     with match keys refuses every other machine. Same arguments: same bytes. A host that is not `revealed` is rendered
-    with placeholders for its secrets. Raises ``TemplateError`` for a template that fails or gives something else than
-    a seed.
+    with placeholders for its secrets. ``templates_sha256`` is `templates_digest`, if it is known already. Raises
+    ``TemplateError`` for a template that fails or gives something else than a seed.
     """
     values = template_values(host, host.values, release)
     text, document = render_document(host, values, templates=templates, guard=guard)
@@ -75,7 +82,7 @@ def render_seed(host: Host, *, templates: Sequence[Path], release: Release | Non
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
         match=guard_keys(user_data, host.name),
-        source=source_of(host, templates, release),
+        source=source_of(host, templates_sha256 or templates_digest(templates), release),
         document=document,
     )
 

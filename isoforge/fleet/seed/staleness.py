@@ -31,14 +31,14 @@ class Source:
     release: str
 
 
-def source_of(host: Host, templates: Sequence[Path], release: Release | None) -> Source:
-    """What a seed of ``host`` would be rendered from now."""
+def source_of(host: Host, templates_sha256: str, release: Release | None) -> Source:
+    """What a seed of ``host`` would be rendered from now; ``templates_sha256`` is `templates_digest`."""
     written = [[dotted(path), "" if leaf.secret else repr(leaf.value)] for path, leaf in host.node.leaves()]
     secrets = [digest(path.read_bytes()) for path in host.secret_files if path.is_file()]
     return Source(
         values=digest(json.dumps([host.name, host.groups, sorted(written)]).encode()),
         secrets=digest(json.dumps(secrets).encode()),
-        templates=_templates_digest(_template_files(templates)),
+        templates=templates_sha256,
         release=release.series if release else "",
     )
 
@@ -72,7 +72,7 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
         path = folder / name
         if not path.is_file() or digest(path.read_bytes()) != expected:
             return f"{path} was changed after it was rendered"
-    now = source_of(host, templates, release)
+    now = source_of(host, templates_digest(templates), release)
     if was.values != now.values:
         return "the inventory has changed since the seed was rendered"
     if was.secrets != now.secrets:
@@ -87,6 +87,11 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
 def digest(body: bytes) -> str:
     """SHA-256 in hexadecimal."""
     return hashlib.sha256(body).hexdigest()
+
+
+def templates_digest(templates: Sequence[Path]) -> str:
+    """SHA-256 of all templates that a seed may use, with their names."""
+    return _digest_of(_template_files(templates))
 
 
 def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ...]:
@@ -117,5 +122,5 @@ def _below(folder: str) -> Iterator[tuple[str, int]]:
 
 
 @lru_cache(maxsize=16)
-def _templates_digest(files: tuple[tuple[str, str, int], ...]) -> str:
+def _digest_of(files: tuple[tuple[str, str, int], ...]) -> str:
     return digest(json.dumps([[name, digest(Path(path).read_bytes())] for name, path, _ in files]).encode())
