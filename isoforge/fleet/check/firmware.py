@@ -11,16 +11,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from isoforge.fleet.check.findings import Findings, mapping, text
+from isoforge.fleet.check.plan.actions import Plan
 from isoforge.yaml_limits import KeyPath
 
 _FAT = frozenset({"fat32", "vfat", "fat", "fat16"})
 
 
-def check(findings: Findings, config: list[Any], path: KeyPath) -> None:
-    """Check the actions at ``path`` for the host's firmware, if it is known."""
+def check(findings: Findings, config: list[Any], plan: Plan) -> None:
+    """Check the actions of ``config``, which make the ``plan``, for the host's firmware, if it is known."""
     actions = [action for action in config if isinstance(action, dict)]
-    if not _root_is_mounted(actions):
-        findings.error("root-not-mounted", path, "nothing is mounted at /, where the system goes")
+    path = plan.path
+    _check_root(findings, plan)
     _check_tables(findings, config, path)
     if any(action.get("type") == "dasd" or action.get("flag") == "prep" for action in actions):
         return  # s390x and ppc64el boot by other rules
@@ -42,12 +43,17 @@ def _of(actions: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
     return [action for action in actions if action.get("type") == kind]
 
 
-def _root_is_mounted(actions: list[dict[str, Any]]) -> bool:
-    if any(action.get("path") == "/" for action in _of(actions, "mount")):
-        return True
-    if any(action.get("mountpoint") == "/" for action in _of(actions, "zpool")):
-        return True
-    return any(mapping(action.get("properties")).get("mountpoint") == "/" for action in _of(actions, "zfs"))
+def _check_root(findings: Findings, plan: Plan) -> None:
+    if "/" in plan.mounts:
+        return
+    for one in plan.of("zfs", "zpool"):
+        keys = ("properties", "mountpoint") if one.kind == "zfs" else ("mountpoint",)
+        holder = mapping(one.fields.get("properties")) if one.kind == "zfs" else one.fields
+        if holder.get("mountpoint") == "/":
+            message = "is not mounted: the installer counts only `canmount: on` (the default is off)"
+            findings.error("root-not-mounted", one.at(*keys), message)
+            return
+    findings.error("root-not-mounted", plan.path, "nothing is mounted at /, where the system goes")
 
 
 def _esps(actions: list[dict[str, Any]]) -> list[dict[str, Any]]:

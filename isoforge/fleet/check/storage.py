@@ -7,8 +7,12 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from isoforge.fleet.check import disks, firmware, plans, schema, volumes
+from isoforge.fleet.check import disks, firmware, schema
 from isoforge.fleet.check.findings import Findings, mapping, text
+from isoforge.fleet.check.plan import play, sizes
+from isoforge.fleet.check.plan.actions import read
+from isoforge.fleet.check.plan.capacity import LARGEST_DISK
+from isoforge.fleet.check.plan.sizes import SIZE
 from isoforge.problems import did_you_mean
 from isoforge.yaml_limits import KeyPath
 
@@ -37,9 +41,6 @@ REFERRED_TYPES = {
 }
 """Where only actions of some types can be meant."""
 
-SIZE = re.compile(r"(\d+(\.\d+)?|\.\d+)[KMGT]?B?|\d+(\.\d+)?%")
-"""curtin's human2bytes, and the installer's percentages; all units are binary (1GB is 2^30 bytes)."""
-
 
 def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about storage."""
@@ -53,12 +54,18 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     elif storage and storage.keys() <= {"swap", "grub"}:
         message = "has neither `layout` nor `config`: the installer takes the largest disk, with lvm"
         findings.warning("storage-by-default", STORAGE, message)
+    swap = sizes.parsed(mapping(storage.get("swap")).get("size"))
+    if swap is not None and (swap.bytes or 0) >= LARGEST_DISK:
+        message = f"{sizes.readable(swap.bytes or 0)} is larger than any disk"
+        findings.error("size-too-large", (*STORAGE, "swap", "size"), message)
     if isinstance(storage.get("layout"), dict):
         _check_layout(findings, storage)
     elif isinstance(storage.get("config"), list):
         _check_config(findings, storage["config"])
         if storage["config"]:
-            firmware.check(findings, storage["config"], CONFIG)
+            plan = read(storage["config"], CONFIG, version=2 if storage.get("version") == 2 else 1)
+            firmware.check(findings, storage["config"], plan)
+            play.check(findings, plan)
 
 
 def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:
@@ -117,8 +124,6 @@ def _check_config(findings: Findings, config: list[Any]) -> None:
         _check_id(findings, action, path, known)
     disks.check_same_disk(findings, seen_disks)
     _check_sizes(findings, config)
-    volumes.check(findings, config, CONFIG)
-    plans.check(findings, config, CONFIG)
 
 
 def _check_id(
@@ -184,37 +189,61 @@ def _check_references(
 
 
 def _check_sizes(findings: Findings, config: list[Any]) -> None:
-    last: dict[str, int] = {}
+    holders = {"partition": "device", "lvm_partition": "volgroup"}
+    last: dict[tuple[str, str], int] = {}
     for index, action in enumerate(config):
-        if mapping(action).get("type") == "partition" and text(action.get("device")):
-            last[action["device"]] = index
+        kind = text(mapping(action).get("type"))
+        if kind in holders and action.get("flag") != "logical":
+            last[kind, text(action.get(holders[kind]))] = index
     for index, action in enumerate(config):
-        sized = text(mapping(action).get("type")) in {"partition", "lvm_partition"}
-        if sized and action.get("size") is not None:
-            is_last = last.get(text(action.get("device"))) == index
-            if flaw := _size_flaw(action, is_last=is_last):
-                findings.error(flaw[0], (*CONFIG, index, "size"), flaw[1])
+        kind = text(mapping(action).get("type"))
+        if kind not in holders:
+            continue
+        holder = text(action.get(holders[kind]))
+        is_last = last.get((kind, holder)) in (index, None) or not holder or action.get("flag") == "logical"
+        if flaw := _size_flaw(action, is_last=is_last):
+            findings.error(flaw[0], (*CONFIG, index, *(["size"] if "size" in action else [])), flaw[1])
 
 
 def _size_flaw(action: Mapping[str, Any], *, is_last: bool) -> tuple[str, str] | None:
     """The id and the sentence of what is wrong with the size of a partition or a logical volume."""
-    size = action["size"]
+    size = action.get("size")
+    if size is None and action["type"] == "lvm_partition":
+        message = "has no size and would take all remaining space, but another volume follows"
+        return None if is_last else ("size-rest-not-last", message)
+    if size is None:
+        return ("size-invalid", "is empty: write 512M, 20G or -1 for all remaining space") if "size" in action else None
     if isinstance(size, str):
-        return None if SIZE.fullmatch(size) else ("size-invalid", _bad_size(size))
+        return _size_text_flaw(size)
+    if sizes.has_no_unit(size):
+        return "size-invalid", f"{size} is a number of bytes: write a unit, such as {size}G"
     whole = isinstance(size, int | float) and not isinstance(size, bool) and float(size).is_integer()
     if not whole:
         return "size-invalid", "must be a whole number of bytes, or text such as 512M or 20G"
-    if size < 0 and size != -1:
-        return "size-invalid", "is negative: only -1 is accepted, for all remaining space"
-    ends = is_last or action["type"] != "partition" or action.get("flag") == "extended" or not action.get("device")
-    if size == -1 and not ends:
-        return "size-rest-not-last", "-1 (all remaining space) is for the last partition of a disk; another one follows"
+    if size == 0 or (size < 0 and size != -1):
+        what = "is 0" if size == 0 else "is negative"
+        return "size-invalid", f"{what}: write 512M or 20G, or -1 for all remaining space"
+    if size == -1 and not is_last and action.get("flag") != "extended":
+        holder = "partition of a disk" if action["type"] == "partition" else "volume of a group"
+        return "size-rest-not-last", f"-1 (all remaining space) is for the last {holder}; another one follows"
+    return None
+
+
+def _size_text_flaw(size: str) -> tuple[str, str] | None:
+    if not SIZE.fullmatch(size):
+        return "size-invalid", _bad_size(size)
+    if sizes.has_no_unit(size):
+        return "size-invalid", f"{size} is a number of bytes: write a unit, such as {size.rstrip('B')}G"
+    if sizes.parsed(size) is None:
+        return "size-invalid", f"{size!r} is 0: write 512M or 20G, or the number -1 for all remaining space"
     return None
 
 
 def _bad_size(size: str) -> str:
     if size.strip() == "-1":
         return "must be the number -1, without quotes"
+    if re.fullmatch(r"\d*\.\d+%", size):
+        return f"{size!r} is not a size: a percentage is a whole number, such as 12%"
     bare = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([KMGT])I?B?\s*", size.upper())
     if bare:
         return f"{size!r} is not a size: write {bare[1]}{bare[2]} (all units are binary)"

@@ -89,6 +89,8 @@ class Origins:
             return self.texts[path]
         if path[:1] == ("autoinstall",) and len(path) > 1 and self.host.node.at(path) is not None:
             return path
+        if (size := self._by_size(path)) is not None:
+            return size
         name = self._by_name(path)
         if path in self.shared:
             is_right = name is not None and self.shared[path][: len(name)] == name
@@ -107,6 +109,20 @@ class Origins:
             if name and (is_known or self.host.node.at(candidate) is not None):
                 return candidate
         return None
+
+    def _by_size(self, path: KeyPath) -> KeyPath | None:
+        """The one size of the host that is the number at ``path``: a number cannot carry its path along."""
+        if path[-1:] != ("size",):
+            return None
+        value = _at(self.document, path)
+        if not isinstance(value, int) or isinstance(value, bool):
+            return None
+        matches = [
+            where
+            for where, leaf in self.host.node.leaves()
+            if leaf.value == value and (key := find(where)) is not None and key.key.kind is Kind.SIZE
+        ]
+        return matches[0] if len(matches) == 1 else None
 
     def _parent(self, path: KeyPath) -> KeyPath:
         return () if len(path) <= 2 else self.of(path[:-1]) or ()
