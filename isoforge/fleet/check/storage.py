@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from isoforge.fleet.check import disks, firmware, schema
+from isoforge.fleet.check import disks, schema
 from isoforge.fleet.check.findings import Findings, mapping, text
 from isoforge.fleet.check.plan import play, sizes
-from isoforge.fleet.check.plan.actions import read
 from isoforge.fleet.check.plan.capacity import LARGEST_DISK
 from isoforge.fleet.check.plan.sizes import SIZE
 from isoforge.problems import did_you_mean
@@ -63,9 +62,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     elif isinstance(storage.get("config"), list):
         _check_config(findings, storage["config"])
         if storage["config"]:
-            plan = read(storage["config"], CONFIG, version=2 if storage.get("version") == 2 else 1)
-            firmware.check(findings, storage["config"], plan)
-            play.check(findings, plan)
+            play.check(findings, storage["config"], CONFIG, version=2 if storage.get("version") == 2 else 1)
 
 
 def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:

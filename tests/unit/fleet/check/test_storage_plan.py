@@ -16,6 +16,7 @@ from isoforge.fleet.check.findings import Findings
 from isoforge.fleet.check.plan.actions import read
 from isoforge.fleet.check.plan.capacity import Capacity
 from isoforge.fleet.check.plan.sizes import GIB, MIB, Size, parsed, readable
+from isoforge.release import Release
 from isoforge.yaml_reader import Document
 from tests.unit.fleet.conftest import Write, reviewed
 
@@ -184,3 +185,14 @@ def test_of_many_volumes_that_do_not_fit_the_first_one_is_reported() -> None:
     actions = [DISKS[0], MEMBERS[0], "{type: lvm_volgroup, id: vg, name: vg, devices: [p0]}", *volumes]
     Capacity(findings=findings, plan=read([yaml.safe_load(action) for action in actions], ("config",))).play()
     assert [one.path for one in findings.all] == [("config", 12, "size")]
+
+
+@pytest.mark.parametrize("name", ["plan-esp-of-one-megabyte", "plan-root-on-btrfs-for-26-10"])
+def test_a_plan_is_judged_again_where_it_matters_and_not_for_another_disk(name: str) -> None:
+    bad = (CORPUS / "bad" / f"{name}.user-data").read_bytes()
+    for _ in range(2):
+        ids = [one.id for one in check_user_data(bad, file="x", release=Release.of("26.10"), firmware="uefi")]
+        assert ids in (["esp-too-small"], ["boot-not-ext4"])
+        sound = bad.replace(b"1M", b"1G").replace(b"btrfs", b"ext4")
+        for text in (sound, sound.replace(b"S4EXAMPLE0001", b"S4EXAMPLE0002")):
+            assert check_user_data(text, file="x", release=Release.of("26.10"), firmware="uefi") == []
