@@ -16,6 +16,7 @@ from typing import Any
 import sh
 
 from isoforge.errors import ToolError
+from isoforge.masking.text import mask, mask_certain
 from isoforge.packages import install_hint
 from isoforge.signals import hold_signals
 
@@ -109,8 +110,8 @@ def running(
     log.debug("running: %s", shlex.join([program, *words]))
 
     def on_stderr(line: str) -> None:
-        if log_output:
-            log.debug("%s: %s", Path(program).name, line.rstrip())
+        if log_output and log.isEnabledFor(logging.DEBUG):
+            log.debug("%s: %s", Path(program).name, mask(line.rstrip()))
         if on_line is not None:
             on_line(line)
 
@@ -208,4 +209,4 @@ def exit_error(name: str, failure: sh.ErrorReturnCode, error_pattern: re.Pattern
     output = [line.strip() for line in failure.stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in output if error_pattern and error_pattern.search(line)]
     tail = "\n".join((errors or output)[-TAIL_LINES:])
-    return ExitError(f"{name} {ending}: {tail}" if tail else f"{name} {ending} (no output)", output=tail)
+    return ExitError(f"{name} {ending}: {mask_certain(tail)}" if tail else f"{name} {ending} (no output)", output=tail)

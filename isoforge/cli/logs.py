@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TextIO
+from typing import TextIO, TypeVar
 
 from isoforge.errors import OutputError
 
@@ -24,6 +24,8 @@ NOTICE = logging.WARNING + 5
 
 _TIME = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ ")
 """How every line of a log begins."""
+
+_Facts = TypeVar("_Facts", str, dict[str, object])
 
 _log = logging.getLogger("isoforge")
 
@@ -41,7 +43,7 @@ class _Text(logging.Handler):
             self.handleError(record)
 
     def text_of(self, record: logging.LogRecord) -> str:
-        return record.getMessage()
+        return _masked(record.getMessage())
 
 
 class _JsonLines(_Text):
@@ -50,7 +52,7 @@ class _JsonLines(_Text):
     def text_of(self, record: logging.LogRecord) -> str:
         kind = "warning" if record.levelno >= logging.WARNING else "story"
         event = getattr(record, "event", None) or {"event": kind, "message": record.getMessage()}
-        return json.dumps({"schema_version": SCHEMA_VERSION, **event}, ensure_ascii=False)
+        return json.dumps({"schema_version": SCHEMA_VERSION, **_masked(event)}, ensure_ascii=False)
 
 
 class _File(logging.StreamHandler[TextIO]):
@@ -71,6 +73,10 @@ class _File(logging.StreamHandler[TextIO]):
         form.converter = time.gmtime
         self.setFormatter(form)
 
+    def format(self, record: logging.LogRecord) -> str:
+        """The line of ``record``, without secrets."""
+        return _masked(super().format(record))
+
     def close(self) -> None:
         """Close the file; what could not be written is lost."""
         with contextlib.suppress(OSError):
@@ -81,6 +87,14 @@ class _File(logging.StreamHandler[TextIO]):
         _log.removeHandler(self)
         self.close()
         _log.warning("warning: log file %s is incomplete from here on: %s", self.file, sys.exception())
+
+
+def _masked(facts: _Facts) -> _Facts:
+    """A message or an event without what is certain to be a secret: nobody looks through a log before sharing it."""
+    from isoforge.masking.text import mask_facts
+
+    masked: _Facts = mask_facts(facts)
+    return masked
 
 
 def _refuse_other_files(file: Path) -> None:

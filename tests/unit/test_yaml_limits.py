@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from isoforge.fleet.inventory.edit_hosts import with_host
-from isoforge.proof.read.mask import UNREADABLE, masked
+from isoforge.masking.document import UNREADABLE, masked
 from isoforge.yaml_limits import DEEPEST, MOST_VALUES, LimitError, load, read_text
 from isoforge.yaml_reader import read
 

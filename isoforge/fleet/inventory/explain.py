@@ -7,8 +7,10 @@ from typing import Any
 
 from isoforge.fleet.inventory.host import Host, is_secret
 from isoforge.fleet.inventory.schema import filled, shape
+from isoforge.masking.spans import without
+from isoforge.masking.tree import found_in
 from isoforge.yaml_limits import KeyPath
-from isoforge.yaml_tree import dotted
+from isoforge.yaml_tree import dotted, plain
 
 MASK = "(secret)"
 """What is shown in place of a secret value."""
@@ -17,13 +19,19 @@ DEFAULT = "(default)"
 
 
 def explain(host: Host) -> list[tuple[str, str, str]]:
-    """Each value of the host: dotted key, value (masked if it is secret), and where it came from.
+    """Each value of the host: dotted key, value (masked if it is secret, or what in it is), and where it came from.
 
     Written values first, in the order of writing; then the defaults of the keys that were not written.
     """
     rows = []
+    secrets = {found.path: found.spans for found in found_in(plain(host.node))}
     for path, leaf in host.node.leaves():
-        rows.append((dotted(path), MASK if is_secret(path, leaf) else _text(leaf.value), str(leaf.origin)))
+        text = _text(leaf.value)
+        if is_secret(path, leaf) or (path in secrets and secrets[path] is None):
+            text = MASK
+        elif path in secrets:
+            text = _text(without(str(leaf.value), secrets[path] or ()))
+        rows.append((dotted(path), text, str(leaf.origin)))
     explicit = {row[0] for row in rows}
     for name, child in shape().children.items():
         for path, value in _defaults(filled(None, child), (name,)):

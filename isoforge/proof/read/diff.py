@@ -10,11 +10,11 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
 from isoforge.iso_layout import build_marker
+from isoforge.masking.document import masked
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.boot_parts import REWRITTEN, BootParts, boot_parts
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.inspect import Contents, EntryFacts, HostSeed, SeedFile, contents
-from isoforge.proof.read.mask import masked
 from isoforge.proof.read.read_once import Other, read_once
 
 FIRST_ONLY, SECOND_ONLY = "only in the first", "only in the second"

@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from isoforge.errors import BaseIsoError, OutputError, UsageError
 from isoforge.image.eltorito import BootImage
 from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLDER, MANIFEST, SEED_FILES, SEEDS_FOLDER
+from isoforge.masking.document import masked
 from isoforge.proof.manifest import Manifest, sha256
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.kernel_args import seed_folder
-from isoforge.proof.read.mask import masked
 
 NOCLOUD_FILES = (*SEED_FILES, "network-config")
 """The files of a seed that NoCloud reads (cloud-init, DataSourceNoCloud)."""

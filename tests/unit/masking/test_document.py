@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from isoforge.proof.read.mask import MASK, UNREADABLE, masked
+from isoforge.masking.document import UNREADABLE, masked
+from isoforge.masking.spans import MASK
 
 HASH = "$6$rounds=4096$saltsalt$abcdefghijklmnopqrstuv0123456789"
 PEM = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmU\n-----END OPENSSH PRIVATE KEY-----\n"
