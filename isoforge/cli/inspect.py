@@ -16,6 +16,7 @@ from isoforge.errors import ProofError, UsageError
 
 if TYPE_CHECKING:
     from isoforge.proof.read.diff import Difference
+    from isoforge.proof.read.exposure import ExposedSecret
     from isoforge.proof.read.inspect import Contents
     from isoforge.proof.verify.check import Check
 
@@ -62,6 +63,12 @@ def inspect(
         str | None, typer.Option("--seed", metavar="HOST", help="Print the seed of this host, with its secrets masked.")
     ] = None,
     show_secrets: ShowSecrets = False,
+    secrets: Annotated[
+        bool,
+        typer.Option(
+            "--secrets", help="List the secrets that anyone who has the ISO can read: where and of what kind."
+        ),
+    ] = False,
     extract: Annotated[
         Path | None,
         typer.Option("--extract", metavar="DIR", help="Write seeds, menus and manifest into this new folder (0700)."),
@@ -74,15 +81,21 @@ def inspect(
     """Show an ISO's release, boot layout, menu and hosts.
 
     Also its kernels, the kernel lines of the menu, and the digests of the seeds. Works on official ISOs and on those
-    that other tools have built from them.
+    that other tools have built from them. With --secrets: the secrets in its seeds and menus, by host, file and kind,
+    and nothing of the secrets themselves; the exit code is 0 whether there are any or not.
 
     Example: isoforge inspect ubuntu-24.04-live-server-amd64.iso
     """
     from isoforge.proof.read import inspect
 
-    if sum((seed is not None, extract is not None, markdown, json)) > 1:
-        raise UsageError("--seed, --extract, --markdown and --json cannot be combined", hint="give one of them")
-    if seed is not None:
+    if sum((seed is not None, secrets, extract is not None, markdown, json and not secrets)) > 1:
+        raise UsageError(
+            "--seed, --secrets, --extract, --markdown and --json cannot be combined, except --secrets --json",
+            hint="give one of them",
+        )
+    if secrets:
+        _inspect_secrets(iso, json=json)
+    elif seed is not None:
         typer.echo(_printable(inspect.seed_text(iso, seed, show_secrets=show_secrets)), nl=False)
     elif extract is not None:
         for file in inspect.extract(iso, extract):
@@ -95,6 +108,31 @@ def inspect(
     else:
         contents = inspect.inspect(iso)
         print_result(asdict(contents), lambda: _print_contents(contents), json=json)
+
+
+def _inspect_secrets(iso: Path, *, json: bool) -> None:
+    from isoforge.proof.read.exposure import exposed_secrets
+
+    exposed = exposed_secrets(iso)
+    facts = {"iso": str(iso), "secrets": [asdict(secret) for secret in exposed]}
+    print_result(facts, lambda: _print_secrets(exposed), json=json)
+
+
+def _print_secrets(exposed: Iterable[ExposedSecret]) -> None:
+    rows = [
+        (
+            _printable(secret.host or "(menu)"),
+            _printable(secret.file),
+            secret.line,
+            _printable(secret.key),
+            secret.kind if secret.certain else f"possibly: {secret.kind}",
+        )
+        for secret in exposed
+    ]
+    if rows:
+        print_table(("host", "file", "line", "key", "kind"), rows)
+    else:
+        _echo("No secrets found.")
 
 
 @app.command()

@@ -24,9 +24,9 @@ class Pairs(list[tuple[Any, Any]]):
 class Found:
     """A value, or a key, that is or contains a secret.
 
-    ``path`` is that of the value (of its mapping, for a key), ``value`` the value itself. ``spans`` are its secret parts, None if all of it is
-    secret. ``kind`` is the (first) secret's. ``by_key`` is True if only the key says that it is a secret, ``certain``
-    as in `Span`.
+    ``path`` is that of the value (of its mapping, for a key), ``value`` the value itself. ``spans`` are its secret
+    parts, None if all of it is secret. ``kind`` is the (first) secret's. ``by_key`` is True if only the key says that
+    it is a secret, ``certain`` as in `Span`.
     """
 
     path: KeyPath
