@@ -51,7 +51,7 @@ def encoded(text: str, find: Find, *, budget: int = MOST_BYTES) -> Iterator[Span
 
 
 def _pieces(text: str, run: re.Match[str], find: Find, budget: int) -> Iterator[Span]:
-    """The parts of a path, each of which may be encoded; or the whole, if it is no path."""
+    """The parts of a path, each of which may be encoded; or the whole, if it is base64 with slashes."""
     for piece in re.compile(r"[A-Za-z0-9+_-]{16,}={0,2}").finditer(text, run.start(), run.end()):
         inside, spent = _inside(piece.group(), find, budget)
         budget -= spent
@@ -61,7 +61,7 @@ def _pieces(text: str, run: re.Match[str], find: Find, budget: int) -> Iterator[
 
 
 def _inside(word: str, find: Find, budget: int) -> tuple[list[Span] | None, int]:
-    """The secrets in what the base64 text ``word`` stands for, and how many bytes that was; None if it is none.
+    """The secrets in what the base64 text ``word`` stands for, and how many bytes that was; None if it is not base64.
 
     An empty list means: decoded, and harmless.
     """
@@ -73,7 +73,7 @@ def _inside(word: str, find: Find, budget: int) -> tuple[list[Span] | None, int]
 
 
 def in_bytes(content: bytes, find: Find, budget: int = MOST_BYTES) -> tuple[list[Span] | None, int]:
-    """The secrets in the bytes ``content``, and how many bytes were looked at; None if it is no text.
+    """The secrets in the bytes ``content``, and how many bytes were looked at; None if it is not text.
 
     What is compressed is decompressed; where that is not possible, or takes more than ``budget`` bytes, the whole
     counts as a secret that is not certain.

@@ -80,7 +80,7 @@ _PATH = re.compile(r"@?(?:/|\./|~/)[\w.~+@%/:-]*")
 
 @lru_cache(maxsize=8192)
 def secret_kind(name: str) -> str:
-    """What kind of secret the value of the key ``name`` is, such as "password" or "token"; "" if it is none."""
+    """What kind of secret the value of the key ``name`` is, such as "password" or "token"; "" if it is not a secret."""
     words = [word.lower() for word in _WORD.findall(name[-LONGEST:])]
     if not words or {"public", "pub", "pubkey"} & {*words}:
         return ""

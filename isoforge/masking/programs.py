@@ -1,4 +1,4 @@
-"""Programs that take secrets on their command line or from their input, as their manual pages say."""
+"""Programs to which secrets are passed on the command line or from their input, as their manual pages say."""
 
 from __future__ import annotations
 

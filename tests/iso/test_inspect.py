@@ -247,3 +247,39 @@ def test_hosts_that_only_one_has_are_named(cli: Cli, good: Path, noble: Path) ->
         HOSTS, "only in the second"
     ).items()
     assert outcome.err.startswith("error: ")
+
+
+def test_secrets_of_an_iso_are_listed_by_host_and_kind_and_not_shown(cli: Cli, noble: Path, tmp_path: Path) -> None:
+    secret = "Xq7vJ2mR9tLw"  # noqa: S105 - it opens nothing
+    seed = f"""\
+#cloud-config
+autoinstall:
+  identity: {{username: ops, password: $6$saltsalt$abcdefghijklmnopqrstuv0123456789}}
+  late-commands:
+  - curl -u admin:{secret} https://192.0.2.1/ready
+  # export API_TOKEN={secret}
+"""
+    menu = read_file(noble, read_tree(noble)[PurePosixPath("/boot/grub/grub.cfg")]).decode()
+    menu += f"menuentry 'x' {{ linux /casper/vmlinuz url=https://ops:{secret}@192.0.2.1/x }}\n"
+    iso = m.remaster(noble, tmp_path / "other.iso", {"/nocloud/web-1/user-data": seed, "/boot/grub/grub.cfg": menu})
+    outcome = cli("inspect", iso, "--secrets", "--json")
+    assert outcome.code == 0
+    listed = json.loads(outcome.out)["secrets"]
+    assert [(one["host"], one["key"], one["kind"], one["certain"]) for one in listed] == [
+        ("web-1", "autoinstall.identity.password", "password hash", True),
+        ("web-1", "autoinstall.late-commands[0]", "password", True),
+        ("web-1", "", "token", True),
+        ("", "", "password in a URL", True),
+    ]
+    assert [one["line"] for one in listed[:3]] == [3, 5, 6]
+    assert {one["file"] for one in listed} == {"/nocloud/web-1/user-data", "/boot/grub/grub.cfg"}
+    table = cli("inspect", iso, "--secrets")
+    assert table.code == 0
+    assert "web-1" in table.out
+    assert secret not in outcome.out + table.out + cli("inspect", iso, "--seed", "web-1").out
+    assert cli("inspect", iso, "--secrets", "--markdown").code == 2
+
+
+def test_official_iso_has_no_secrets(cli: Cli, noble: Path) -> None:
+    assert cli("inspect", noble, "--secrets").out == "No secrets found.\n"
+    assert json.loads(cli("inspect", noble, "--secrets", "--json").out)["secrets"] == []

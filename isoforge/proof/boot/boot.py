@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import socket
 import tempfile
 import threading
@@ -15,6 +14,7 @@ from pathlib import Path
 import sh
 
 from isoforge.errors import ProofError
+from isoforge.masking.text import mask_certain
 from isoforge.proof.boot.console import Console, open_console, qemu_process
 from isoforge.proof.boot.probe_report import Report, is_complete, parse_report
 from isoforge.proof.boot.qemu import Firmware, Medium, qemu_arguments, serial_file
@@ -101,7 +101,8 @@ def boot(
                 )
         finally:
             if log is not None and serial_file(scratch).is_file():
-                shutil.copyfile(serial_file(scratch), log)
+                output = serial_file(scratch).read_bytes().decode("utf-8", errors="surrogateescape")
+                log.write_bytes(mask_certain(output).encode("utf-8", errors="surrogateescape"))
     return BootResult(
         spec=spec,
         menu=menu,

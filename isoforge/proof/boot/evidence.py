@@ -11,6 +11,7 @@ from typing import Any
 
 from isoforge import __version__
 from isoforge.errors import OutputError
+from isoforge.masking.text import mask_facts
 from isoforge.proof.boot.qemu import Firmware
 from isoforge.proof.boot.run import BootOutcome, Evidence
 from isoforge.templates import render
@@ -32,7 +33,11 @@ def prepare(folder: Path) -> None:
 
 
 def write_evidence(evidence: Evidence, folder: Path) -> Path:
-    """Write report.html and report.json into ``folder``, with the pictures in that folder, and return the page."""
+    """Write report.html and report.json into ``folder``, with the pictures in that folder, and return the page.
+
+    Secrets in what they report, such as a kernel line, are masked.
+    """
+    evidence = mask_facts(evidence)
     pictures = [(firmware, folder / f"menu-{firmware}.png") for firmware in Firmware]
     (folder / FACTS).write_text(to_json(evidence), "utf-8")
     page = folder / PAGE
@@ -57,7 +62,7 @@ def as_data(picture: Path) -> str:
 
 
 def to_json(evidence: Evidence) -> str:
-    """The evidence as JSON; ``ok`` first."""
+    """The evidence as JSON; ``ok`` first. Secrets in it are masked."""
     document = {
         "ok": not evidence.problems,
         "iso": asdict(evidence.iso),
@@ -72,7 +77,7 @@ def to_json(evidence: Evidence) -> str:
         "faults": evidence.faults,
         "boots": list(_boots(evidence.boots)),
     }
-    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps(mask_facts(document), indent=2, ensure_ascii=False) + "\n"
 
 
 def _boots(boots: tuple[BootOutcome, ...]) -> Iterator[dict[str, Any]]:
