@@ -106,7 +106,7 @@ def inspect(
 
         typer.echo(contents_markdown(inspect.inspect(iso), sha256_of(iso)), nl=False)
     else:
-        contents = inspect.inspect(iso)
+        contents = inspect.inspect(iso) if show_secrets else inspect.without_secrets(inspect.inspect(iso))
         print_result(asdict(contents), lambda: _print_contents(contents), json=json)
 
 

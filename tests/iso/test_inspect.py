@@ -277,7 +277,26 @@ autoinstall:
     assert table.code == 0
     assert "web-1" in table.out
     assert secret not in outcome.out + table.out + cli("inspect", iso, "--seed", "web-1").out
-    assert cli("inspect", iso, "--secrets", "--markdown").code == 2
+    assert "https://ops:***@192.0.2.1/x" in cli("inspect", iso).out
+    assert secret not in cli("inspect", iso).out + cli("inspect", iso, "--json").out
+    assert f"https://ops:{secret}@192.0.2.1/x" in cli("inspect", iso, "--show-secrets").out
+
+
+def test_secret_that_differs_in_a_kernel_line_is_not_shown(cli: Cli, noble: Path, tmp_path: Path) -> None:
+    menu = read_file(noble, read_tree(noble)[PurePosixPath("/boot/grub/grub.cfg")]).decode()
+    isos = []
+    for name in ("one", "two"):
+        entry = f"menuentry 'x' {{ linux /casper/vmlinuz url=https://ops:Xq7vJ2mR{name}@192.0.2.1/x }}\n"
+        isos.append(m.remaster(noble, tmp_path / f"{name}.iso", {"/boot/grub/grub.cfg": menu + entry}))
+    outcome = cli("diff", *isos)
+    assert outcome.code == 8
+    assert "only in masked secrets" in outcome.out
+    assert "Xq7vJ2mR" not in outcome.out
+    assert "Xq7vJ2mRtwo" in cli("diff", *isos, "--show-secrets").out
+
+
+def test_a_run_of_inspect_combines_no_two_outputs(cli: Cli, noble: Path) -> None:
+    assert cli("inspect", noble, "--secrets", "--markdown").code == 2
 
 
 def test_official_iso_has_no_secrets(cli: Cli, noble: Path) -> None:

@@ -15,6 +15,7 @@ from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.boot_parts import REWRITTEN, BootParts, boot_parts
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.inspect import Contents, EntryFacts, HostSeed, SeedFile, contents
+from isoforge.proof.read.kernel_args import masked_line
 from isoforge.proof.read.read_once import Other, read_once
 
 FIRST_ONLY, SECOND_ONLY = "only in the first", "only in the second"
@@ -25,7 +26,7 @@ class Difference:
     """One difference between two ISOs.
 
     ``part`` is volume, hosts, seeds, menu, boot records or files; ``subject`` is what differs in it, ``change`` how.
-    ``diff`` is a unified diff of a seed with its secrets masked, empty for everything else.
+    ``diff`` is a unified diff of a seed, empty for everything else. Secrets are masked in both.
     """
 
     part: str
@@ -60,7 +61,7 @@ def differences(
                 *_in_boot_parts(boot_parts(images[0]), boot_parts(images[1])),
                 *_in_hosts(before, after),
                 *_in_seeds(images, before, after, show_secrets=show_secrets),
-                *_in_menu(_without_build(before), _without_build(after)),
+                *_in_menu(_without_build(before), _without_build(after), show_secrets=show_secrets),
                 *(difference for difference in _in_files(images, listen) if difference.subject not in markers),
             )
         except UnreadableError as reason:
@@ -146,7 +147,7 @@ def _lines(image: Image, path: str, show_secrets: bool) -> list[str]:
     return (text if show_secrets else masked(text)).splitlines()
 
 
-def _in_menu(before: Contents, after: Contents) -> Iterator[Difference]:
+def _in_menu(before: Contents, after: Contents, *, show_secrets: bool) -> Iterator[Difference]:
     old, new = ({(entry.menu, *entry.submenu, entry.title): entry for entry in iso.menu} for iso in (before, after))
     for key in [*old, *(key for key in new if key not in old)]:
         one, two = old.get(key), new.get(key)
@@ -154,13 +155,17 @@ def _in_menu(before: Contents, after: Contents) -> Iterator[Difference]:
         if one is None or two is None:
             yield Difference(part="menu", subject=subject, change=FIRST_ONLY if two is None else SECOND_ONLY)
         elif one != two:
-            yield Difference(part="menu", subject=subject, change=f"{_line(one)} → {_line(two)}")
+            lines = [_line(entry, show_secrets=show_secrets) for entry in (one, two)]
+            hidden = ", only in masked secrets" if lines[0] == lines[1] else ""
+            yield Difference(part="menu", subject=subject, change=f"{' → '.join(lines)}{hidden}")
     if old.keys() == new.keys() and list(old) != list(new):
         yield Difference(part="menu", subject="entries", change="in another order")
 
 
-def _line(entry: EntryFacts) -> str:
-    return " ".join([entry.kernel or "no kernel", entry.kernel_line or "", f"({' '.join(entry.initrd)})"])
+def _line(entry: EntryFacts, *, show_secrets: bool) -> str:
+    line = entry.kernel_line or ""
+    line = line if show_secrets else masked_line(line)
+    return " ".join([entry.kernel or "no kernel", line, f"({' '.join(entry.initrd)})"])
 
 
 def _in_files(images: list[Image], listen: Callable[[float], object]) -> Iterator[Difference]:

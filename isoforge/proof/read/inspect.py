@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
@@ -14,7 +14,7 @@ from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLD
 from isoforge.masking.document import masked
 from isoforge.proof.manifest import Manifest, sha256
 from isoforge.proof.read.image import Image, UnreadableError
-from isoforge.proof.read.kernel_args import seed_folder
+from isoforge.proof.read.kernel_args import masked_line, seed_folder
 
 NOCLOUD_FILES = (*SEED_FILES, "network-config")
 """The files of a seed that NoCloud reads (cloud-init, DataSourceNoCloud)."""
@@ -101,6 +101,12 @@ def inspect(iso: Path) -> Contents:
             return contents(image)
         except UnreadableError as reason:
             raise BaseIsoError(f"{iso}: {reason}", hint="run `isoforge verify` for the details") from reason
+
+
+def without_secrets(iso: Contents) -> Contents:
+    """``iso`` with the secrets in its kernel lines masked."""
+    menu = (replace(entry, kernel_line=entry.kernel_line and masked_line(entry.kernel_line)) for entry in iso.menu)
+    return replace(iso, menu=tuple(menu))
 
 
 def contents(image: Image) -> Contents:

@@ -1,4 +1,4 @@
-"""The kernel arguments that name a seed, read as cloud-init reads them."""
+"""Kernel arguments: those that name a seed, read as cloud-init reads them, and those with secrets, masked."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import re
 from pathlib import PurePosixPath
 
 from isoforge.iso_layout import CDROM
+from isoforge.masking.names import secret_kind
+from isoforge.masking.text import mask
 
 _SEED = re.compile(r"(?:^|;)(?:s|seedfrom)=([^;]*)")
 
@@ -22,3 +24,9 @@ def seed_folder(word: str) -> PurePosixPath | None:
     if not f"{address}/".startswith(f"{CDROM}/") or "$" in address or "__dmi." in address or "%s" in address:
         return None
     return PurePosixPath("/", address.removeprefix(str(CDROM)).strip("/"))
+
+
+def masked_line(line: str) -> str:
+    """A kernel line with its secrets masked: passwords in addresses, and arguments whose name means a secret."""
+    is_harmless = "://" not in line and not any(secret_kind(word.partition("=")[0]) for word in line.split())
+    return line if is_harmless else mask(line)
