@@ -31,6 +31,9 @@ _LONG = re.compile(r"-(?:password|passwd|passphrase|pass|secret|token|api-?key|a
 _WRITERS = 3
 """How many commands before the last of a pipeline may have written what it puts into a file."""
 
+_EXAMPLE = re.compile(r"[A-Z][A-Z_]+|string|text|[\w./-]+\.(?:hash|txt|key|json|ya?ml|conf|pem)")
+"""What help texts write for a value, and names of files."""
+
 _MOUNT_PASSWORD = re.compile(r"(?<![\w-])pass(?:word)?2?=([^\s,'\"]+)")
 _SETTING = re.compile(r"[\w./:-]+")
 _PROGRAMS = frozenset((*OPTIONS, *HARMLESS_P, *POSITIONAL, *CONSUMERS, *KEYWORD_PROGRAMS))
@@ -190,7 +193,9 @@ def _is_certain(option: str, program: str) -> bool:
 
 def _is_value(value: str) -> bool:
     """Whether a value is written out: no variable in it, nothing that is encrypted, no locked account."""
-    return not value.startswith(("$", "!", "*", "<", "{", "`", "@")) and not is_reference(value)
+    return not (
+        value.startswith(("$", "!", "*", "<", "{", "`", "@")) or is_reference(value) or _EXAMPLE.fullmatch(value)
+    )
 
 
 def _positional(text: str, words: Sequence[Word], program: str) -> Iterator[Span]:

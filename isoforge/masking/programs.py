@@ -47,7 +47,7 @@ _HARMLESS_P = """
     file find findmnt firewall-cmd fsck fuser gdisk getfacl gpg grep gzip hash helm hexdump id install ip ip6tables
     iptables iw journalctl kill kubectl ln local locale localectl loginctl logger ls lsblk lscpu lshw lsof make mkdir
     mkfifo mkfs mkswap mktemp modprobe mv nc ncat netcat netplan netstat nft nice nmap nohup nsenter parted
-    partprobe patch perl pgrep pip ping pkill podman printenv printf ps pstree pv python python3 read readonly resize2fs
+    partprobe patch perl pgrep pip ping pkill podman printenv printf ps pstree pv py3compile pypy3compile python python3 read readonly resize2fs
     rm rmdir rsync ruby runuser scp sed sftp sgdisk sh shutdown snap sort ss ssh ssh-copy-id ssh-keygen ssh-keyscan stat
     strace su sudo swapon sync sysctl systemctl systemd-analyze systemd-run tail tar tc tee telnet time timedatectl
     timeout touch tr trap traceroute type udevadm ufw umount uniq update-grub update-initramfs vi vim watch wget wipefs

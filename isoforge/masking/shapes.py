@@ -81,8 +81,8 @@ SHAPES = (
           r"(?m)\bpassw(?:or)?d(?:-again|-crypted)?[ \t]+(?:password|string)[ \t]+(\S.*)$", 0),
     Shape("password", ("assword", "asswd"), r"(?m)^[ \t]*(?:rootpw|sshpw)[ \t]+(?:--\S+[ \t]+)*(\S.*)$"),
     Shape("authorization header", ("uthorization", "UTHORIZATION"),
-          r"(?i)authorization[\"']?\s*[:=]\s*[\"']?(?:(?:bearer|basic|token|digest|negotiate|apikey|macaroon)\s+)?"
-          r"([^\"'\n]+)", 0),
+          r"(?i)authorization[\"']?\s*(?::|=(?=\s*[\"']?(?:bearer|basic|token)\s))\s*[\"']?"
+          r"(?:(?:bearer|basic|token|digest|negotiate|apikey|macaroon)\s+)?([^\"'\n]+)", 0),
     Shape("bearer token", ("earer", "EARER"), r"\b(?i:bearer)\s+(?=[\w.~+/-]*(?:\d|[a-z][A-Z]|=))([\w.~+/=-]{8,})", 20),
     Shape("basic credentials", ("asic", "ASIC"), r"\b(?i:basic)\s+(?=[\w+/]*(?:\d|[a-z][A-Z]|=))([\w+/=-]{8,})"),
 )  # fmt: skip

@@ -103,15 +103,32 @@ _ROUNDS = 4
 
 
 def mask_certain(text: str) -> str:
-    """``text`` with what is certain to be a secret replaced by ``***``: for messages and logs, which are sentences."""
-    spans = find(text)
-    return without(text, [span for span in spans if span.certain or span.kind == PASSWORD_HASH]) if spans else text
+    """``text`` with what is certain to be a secret replaced by ``***``: for what programs write, which people debug."""
+    return _mask_certain(text, is_sentence=False)
+
+
+def _mask_certain(text: str, *, is_sentence: bool) -> str:
+    spans = [
+        span
+        for span in find(text)
+        if (span.certain or span.kind == PASSWORD_HASH)
+        and not (is_sentence and _PLAIN_WORD.fullmatch(text, span.start, span.end))
+    ]
+    return without(text, spans) if spans else text
+
+
+_PLAIN_WORD = re.compile(r"[A-Za-z]?[a-z]*[.,;:)]*")
+"""In a sentence about an option, the word behind it is not its value."""
 
 
 def mask_facts(value: Any) -> Any:
-    """A copy of ``value`` with `mask_certain` applied to every text in its mappings, lists, tuples and dataclasses."""
+    """A copy of ``value``, with what is certain to be a secret masked in each text of it.
+
+    Texts are messages of isoforge, in which a plain word behind the name of an option is not a secret. They are looked
+    for in mappings, lists, tuples and dataclasses.
+    """
     if type(value) is str:  # an enumeration's member is a str, too, and stays
-        return mask_certain(value)
+        return _mask_certain(value, is_sentence=True)
     if isinstance(value, dict):
         return {key: mask_facts(one) for key, one in value.items()}
     if type(value) in (list, tuple):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ from tests.unit.fleet.conftest import write as write
 from tests.unit.proof.boot.test_evidence import EVIDENCE, GOOD
 from tests.unit.proof.boot.test_expectations import REPORT
 
+ROOT = Path(__file__).parents[3]
 SECRET = "Xq7vJ2mR9tLw"  # noqa: S105 - it opens nothing
 COMMAND = f"running: curl -u admin:{SECRET} https://192.0.2.1/"
 SENTENCE = "identity.password: not a valid password hash; the token is asked for later"
@@ -102,3 +104,13 @@ def test_facts_of_every_form_are_copied_without_secrets() -> None:
     assert copy["a"][0].color is Color.RED
     assert copy["a"][1] == ("running: curl -u admin:*** https://192.0.2.1/", None)
     assert facts.text == COMMAND
+
+
+SOURCES = sorted(ROOT.glob("isoforge/**/*.py"))
+
+
+@pytest.mark.parametrize("source", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_no_message_of_isoforge_is_taken_for_a_secret(source: Path) -> None:
+    tree = ast.parse(source.read_text(encoding="utf-8"))
+    texts = [node.value for node in ast.walk(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str)]
+    assert [text for text in texts if mask_facts(text) != text] == []
