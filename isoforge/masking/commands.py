@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from pathlib import PurePosixPath
 
-from isoforge.masking.names import is_path, is_reference, secret_kind
+from isoforge.masking.inputs import consumed, in_input, in_secret_file, written
+from isoforge.masking.names import is_path, is_reference, is_written_out, secret_kind
 from isoforge.masking.programs import (
     ATTACHED,
     CONSUMERS,
-    EVERYONE,
     HARMLESS_P,
     KEYWORD_PROGRAMS,
     LOGIN,
@@ -22,7 +21,7 @@ from isoforge.masking.programs import (
     SOURCE,
     WORD,
 )
-from isoforge.masking.shell import Command, Word, pipelines
+from isoforge.masking.shell import Word, pipelines
 from isoforge.masking.spans import Span, unquoted
 
 _OPTION = re.compile(r"--?([A-Za-z][\w.-]*)(=)?")
@@ -31,19 +30,14 @@ _LONG = re.compile(r"-(?:password|passwd|passphrase|pass|secret|token|api-?key|a
 _WRITERS = 3
 """How many commands before the last of a pipeline may have written what it puts into a file."""
 
-_EXAMPLE = re.compile(r"[A-Z][A-Z_]+|string|text|[\w./-]+\.(?:hash|txt|key|json|ya?ml|conf|pem)")
-"""What help texts write for a value, and names of files."""
-
 _MOUNT_PASSWORD = re.compile(r"(?<![\w-])pass(?:word)?2?=([^\s,'\"]+)")
 _SETTING = re.compile(r"[\w./:-]+")
 _PROGRAMS = frozenset((*OPTIONS, *HARMLESS_P, *POSITIONAL, *CONSUMERS, *KEYWORD_PROGRAMS))
-_FORMAT = re.compile(r"(?:%[-\d.]*[sdbq]|\\[nrt0]|[\s:'\"])*")
 _NO_SECRET = re.compile(r"\d{1,5}|\d+:\d+|[\d.:]+:\d+(?:/\w+)?|\w+\(.*|\{.*", re.DOTALL)
 _CERTAIN_OPTIONS = re.compile(
-    r"(?:[\w-]*-)?(?:pass|password|passwd|passphrase|token|authtoken|auth-token|access-token|api-key|apikey|api-token|authkey|auth-key"
-    r"|secret-key|access-key|account-key|client-secret)"
+    r"(?:[\w-]*-)?(?:pass|password|passwd|passphrase|token|authtoken|auth-token|access-token|api-key|apikey|api-token"
+    r"|authkey|auth-key|secret-key|access-key|account-key|client-secret)"
 )
-_SECRET_FILES = re.compile(r"(?:\.netrc|\.pgpass|.*\.key|credentials|.*\.secret|.*keyfile|id_[a-z0-9]+|.*\.psk|luks.*)")
 
 
 def commanded(text: str) -> Iterator[Span]:
@@ -52,15 +46,15 @@ def commanded(text: str) -> Iterator[Span]:
         first = 0
         for number, command in enumerate(pipeline):
             yield from in_words(text, command.words)
-            consumer = _consumes(command)
+            consumer = consumed(command)
             if consumer:
                 for fed in pipeline[first:number]:
                     for one in fed.all():
-                        yield from _fed(text, one, consumer)
+                        yield from written(text, one, consumer)
                 for one in command.all():
-                    yield from _in_input(text, one.fed, consumer)
+                    yield from in_input(text, one.fed, consumer)
                 first = number
-            yield from _written(text, pipeline[max(0, number - _WRITERS) : number + 1], command)
+            yield from in_secret_file(text, pipeline[max(0, number - _WRITERS) : number + 1], command)
 
 
 def in_words(text: str, words: Sequence[Word]) -> Iterator[Span]:
@@ -100,7 +94,7 @@ def _mount_options(text: str, word: Word) -> Iterator[Span]:
     """The password in the options of mount.cifs(8): ``-o username=…,password=X``."""
     match = _MOUNT_PASSWORD.search(text, word.start, word.end)
     if match and not is_reference(match[1]):
-        yield Span(*match.span(1), "password", certain=_is_value(match[1]))
+        yield Span(*match.span(1), "password", certain=is_written_out(match[1]))
 
 
 def _how(program: str, options: dict[str, str], bare: str, *, is_login: bool) -> tuple[str, int]:
@@ -146,7 +140,9 @@ def _of_option(text: str, word: Word, following: Word | None, where: tuple[str, 
         if not (is_plain or _NO_SECRET.fullmatch(value) or is_path(value) or is_reference(value) or value[0] == "-"):
             yield Span(start, end, "password")
     elif not is_reference(value):
-        yield Span(start, end, _kind(word.bare, program), certain=_is_certain(word.bare, program) and _is_value(value))
+        yield Span(
+            start, end, _kind(word.bare, program), certain=_is_certain(word.bare, program) and is_written_out(value)
+        )
 
 
 def _part(text: str, start: int, end: int, how: str) -> Iterator[Span]:
@@ -158,7 +154,7 @@ def _part(text: str, start: int, end: int, how: str) -> Iterator[Span]:
     start, end = unquoted(text, start + sign.end(), end)
     secret = text[start:end]
     if not is_reference(secret) and not (secret.isdigit() and value[: sign.start()].isdigit()):
-        yield Span(start, end, "password", certain=_is_value(secret))
+        yield Span(start, end, "password", certain=is_written_out(secret))
 
 
 def _value(text: str, word: Word, option: str, program: str) -> Iterator[Span]:
@@ -168,7 +164,7 @@ def _value(text: str, word: Word, option: str, program: str) -> Iterator[Span]:
     literal = text[word.start] == "'"
     if (is_reference(value) and not (literal and value.startswith("$"))) or _OPTION.fullmatch(value):
         return
-    yield Span(start, end, _kind(option, program), certain=_is_certain(option, program) and _is_value(value))
+    yield Span(start, end, _kind(option, program), certain=_is_certain(option, program) and is_written_out(value))
 
 
 def _behind(word: Word, count: int) -> int:
@@ -189,13 +185,6 @@ def _kind(option: str, program: str) -> str:
 def _is_certain(option: str, program: str) -> bool:
     name = option.partition("=")[0].lstrip("-")
     return bool(_CERTAIN_OPTIONS.fullmatch(name)) or option[:2] in OPTIONS.get(program, {}) or program in LOGIN_COMMANDS
-
-
-def _is_value(value: str) -> bool:
-    """Whether a value is written out: no variable in it, nothing that is encrypted, no locked account."""
-    return not (
-        value.startswith(("$", "!", "*", "<", "{", "`", "@")) or is_reference(value) or _EXAMPLE.fullmatch(value)
-    )
 
 
 def _positional(text: str, words: Sequence[Word], program: str) -> Iterator[Span]:
@@ -236,66 +225,4 @@ def _plain(text: str, words: Sequence[Word], kind: str, *, certain: bool) -> Ite
     for word in words:
         start, end = unquoted(text, word.start, word.end)
         if not is_reference(text[start:end]):
-            yield Span(start, end, kind, certain=certain and _is_value(text[start:end]))
-
-
-def _consumes(command: Command) -> str:
-    """What the command reads from its input: the kind of secret, with a mark for chpasswd's ``user:X``; "" for none."""
-    for one in command.all():
-        bare = [word.bare for word in one.words]
-        for word in bare:
-            name = PurePosixPath(word).name if "/" in word else word
-            if name in EVERYONE:
-                return EVERYONE[name]
-            if name == "sudo" and any(re.fullmatch(r"-[A-Za-z]*S[A-Za-z]*|--stdin", option) for option in bare):
-                return "password"
-            if CONSUMERS.get(name) and (name not in NEEDED or {*NEEDED[name]} & {*bare}):
-                return "login" if name == "chpasswd" else CONSUMERS[name]
-    return ""
-
-
-def _fed(text: str, command: Command, kind: str) -> Iterator[Span]:
-    """What a command earlier in the pipeline writes: the arguments of echo and printf, here-documents."""
-    yield from _in_input(text, command.fed, kind)
-    names = [word.bare.rpartition("/")[2] for word in command.words]
-    begin = next((number for number, name in enumerate(names) if name in ("echo", "printf", "yes")), None)
-    if begin is None:
-        return
-    for number, word in enumerate(command.words[begin + 1 :]):
-        start, end = unquoted(text, word.start, word.end)
-        is_format = names[begin] == "printf" and number == 0 and _FORMAT.fullmatch(text[start:end])
-        if not is_format and not (word.text.startswith("-") and len(word.text) <= 3):
-            yield from _in_input(text, [(start, end)], kind)
-
-
-def _in_input(text: str, ranges: Sequence[tuple[int, int]], kind: str) -> Iterator[Span]:
-    """The secrets in an input; of ``user:X`` lines what is behind the colon."""
-    for begin, limit in ranges:
-        for match in re.compile(r"[^\n]+").finditer(text, begin, limit):
-            start, end = unquoted(text, *match.span())
-            colon = text.find(":", start, end) if kind == "login" else -1
-            start = colon + 1 if colon >= 0 else start
-            while end > start and text[end - 1] in "'\" \t":
-                end -= 1
-            value = text[start:end]
-            if end > start and not is_reference(value.removesuffix("\\n").strip()):
-                yield Span(start, end, "password" if kind == "login" else kind, certain=_is_value(value))
-
-
-def _written(text: str, pipeline: Sequence[Command], last: Command) -> Iterator[Span]:
-    """What is written into a file whose name means a secret: ``echo X > /etc/wifi.psk``, ``… | tee token``."""
-    names = [word.bare for word in last.targets]
-    words = [word.bare for word in last.words]
-    if any(word.rpartition("/")[2] in ("tee", "dd") for word in words):
-        names += [word.removeprefix("of=") for word in words if "/" in word]
-    for name in names:
-        base = name.rpartition("/")[2]
-        kind = secret_kind(base.partition(".")[0] or base) or ("key" if _SECRET_FILES.fullmatch(base) else "")
-        if kind and not base.endswith((".pub", ".crt")) and "=" not in base:
-            for command in pipeline:
-                yield from _as_doubt(_fed(text, command, kind))
-
-
-def _as_doubt(spans: Iterator[Span]) -> Iterator[Span]:
-    for span in spans:
-        yield span._replace(certain=False)
+            yield Span(start, end, kind, certain=certain and is_written_out(text[start:end]))

@@ -75,6 +75,9 @@ _REFERENCE = re.compile(
 )
 """A variable, the content of a file, a template's value, a placeholder, an encrypted value, a locked password."""
 
+_EXAMPLE = re.compile(r"[A-Z][A-Z_]+|string|text|[\w./-]+\.(?:hash|txt|key|json|ya?ml|conf|pem)")
+"""What help texts write for a value, and names of files."""
+
 _PATH = re.compile(r"@?(?:/|\./|~/)[\w.~+@%/:-]*")
 
 
@@ -108,3 +111,10 @@ def is_reference(value: str) -> bool:
 def is_path(value: str) -> bool:
     """Whether ``value`` is a path, which is where a secret is, not what it is."""
     return bool(_PATH.fullmatch(value))
+
+
+def is_written_out(value: str) -> bool:
+    """Whether a value is written out: no variable in it, nothing that is encrypted, no locked account."""
+    return not (
+        value.startswith(("$", "!", "*", "<", "{", "`", "@")) or is_reference(value) or _EXAMPLE.fullmatch(value)
+    )

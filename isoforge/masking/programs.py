@@ -43,15 +43,15 @@ LOGIN_COMMANDS = frozenset(_OPTIONS[-1][0].split())
 
 _HARMLESS_P = """
     apt apt-get awk base64 bash blkid bootctl busctl cargo cat cfdisk chage chgrp chmod chown cloud-init command cp
-    cryptsetup dash date dd declare df dig docker docker-compose dpkg dpkg-reconfigure du e2fsck efibootmgr export fdisk
-    file find findmnt firewall-cmd fsck fuser gdisk getfacl gpg grep gzip hash helm hexdump id install ip ip6tables
-    iptables iw journalctl kill kubectl ln local locale localectl loginctl logger ls lsblk lscpu lshw lsof make mkdir
-    mkfifo mkfs mkswap mktemp modprobe mv nc ncat netcat netplan netstat nft nice nmap nohup nsenter parted
-    partprobe patch perl pgrep pip ping pkill podman printenv printf ps pstree pv py3compile pypy3compile python python3 read readonly resize2fs
-    rm rmdir rsync ruby runuser scp sed sftp sgdisk sh shutdown snap sort ss ssh ssh-copy-id ssh-keygen ssh-keyscan stat
-    strace su sudo swapon sync sysctl systemctl systemd-analyze systemd-run tail tar tc tee telnet time timedatectl
-    timeout touch tr trap traceroute type udevadm ufw umount uniq update-grub update-initramfs vi vim watch wget wipefs
-    xargs xz yes zfs zpool zsh
+    cryptsetup dash date dd declare df dig docker docker-compose dpkg dpkg-reconfigure du e2fsck efibootmgr export
+    fdisk file find findmnt firewall-cmd fsck fuser gdisk getfacl gpg grep gzip hash helm hexdump id install ip
+    ip6tables iptables iw journalctl kill kubectl ln local locale localectl logger loginctl ls lsblk lscpu lshw lsof
+    make mkdir mkfifo mkfs mkswap mktemp modprobe mv nc ncat netcat netplan netstat nft nice nmap nohup nsenter
+    parted partprobe patch perl pgrep ping pip pkill podman printenv printf ps pstree pv py3compile pypy3compile
+    python python3 read readonly resize2fs rm rmdir rsync ruby runuser scp sed sftp sgdisk sh shutdown snap sort ss
+    ssh ssh-copy-id ssh-keygen ssh-keyscan stat strace su sudo swapon sync sysctl systemctl systemd-analyze
+    systemd-run tail tar tc tee telnet time timedatectl timeout touch tr traceroute trap type udevadm ufw umount
+    uniq update-grub update-initramfs vi vim watch wget wipefs xargs xz yes zfs zpool zsh
 """
 HARMLESS_P = frozenset(_HARMLESS_P.split())
 """Programs whose ``-p`` is a port, a protocol, a parent directory, …: known not to be a secret."""
@@ -142,3 +142,10 @@ EVERYONE = {
     "--passphrase-fd": "passphrase",
 }
 """Options with which any program reads a secret from its input."""
+
+_RUNNERS = """
+    arch-chroot chroot curtin do doas docker else env exec if lxc machinectl nice nohup nsenter podman runuser ssh
+    sshpass stdbuf su sudo systemd-nspawn systemd-run then time timeout unshare until while xargs !
+"""
+RUNNERS = frozenset(_RUNNERS.split())
+"""Programs and words of the shell that are followed by a program."""
