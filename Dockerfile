@@ -24,7 +24,7 @@ RUN /opt/isoforge/bin/pip install --no-cache-dir --no-deps /src \
 
 FROM debian:trixie-slim AS tool
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends age ca-certificates git gpgv python3 xorriso \
+    && apt-get install -y --no-install-recommends age ca-certificates git gpgv openssh-client python3 xorriso \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --uid 1000 --create-home isoforge \
     && install -d -o isoforge -g isoforge /work

@@ -23,6 +23,7 @@ from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.release import Release
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection
+from isoforge.signature import SUFFIX, sign
 from isoforge.templates import render
 from isoforge.workspace import Workspace
 
@@ -57,12 +58,14 @@ Listener = Callable[[Step], object]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildResult:
-    """The files that a build has written: the ISO, its manifest and the summary for the operator."""
+    """The files that a build has written: the ISO, its manifest, the summary for the operator, and the manifest's
+    ``signature`` if one was wanted."""
 
     iso: Path
     manifest_file: Path
     summary: Path
     manifest: Manifest
+    signature: Path | None = None
 
 
 def ignore(step: Step) -> None:
@@ -83,6 +86,7 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
     refuse_default(order, [host.name for host in fleet.hosts])
     refuse_same_file(order.output_iso, base_iso)
     with staging_directory(order.output_iso) as staging:
+        refuse_unusable_key(order.sign, staging)
         with unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
@@ -92,7 +96,7 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
             draft, manifest = write_and_prove(order, base, plan, staging, listen)
         refuse_difference(order.rebuild_of, manifest)
         listen(Step(phase="saving the ISO"))
-        return save(order.output_iso, draft, manifest)
+        return save(order.output_iso, draft, manifest, key=order.sign)
 
 
 def write_and_prove(
@@ -170,13 +174,19 @@ def source_commit(folder: Path) -> str | None:
         return None
 
 
-def save(goal: Path, draft: Path, manifest: Manifest) -> BuildResult:
-    """Write manifest and summary beside the draft and rename the three to their final names, the ISO first."""
+def save(goal: Path, draft: Path, manifest: Manifest, *, key: Path | None = None) -> BuildResult:
+    """Write manifest, summary and signature beside the draft and rename all to their final names, the ISO first.
+
+    The signature of an earlier build is removed if this one has none: it is not one of this manifest.
+    """
+    manifest_file = goal.with_name("manifest.json")
+    signature = manifest_file.with_name(manifest_file.name + SUFFIX)
     result = BuildResult(
         iso=goal,
-        manifest_file=goal.with_name("manifest.json"),
+        manifest_file=manifest_file,
         summary=goal.with_name("SUMMARY.txt"),
         manifest=manifest,
+        signature=signature if key else None,
     )
     texts = {
         result.manifest_file: manifest.to_json(),
@@ -184,8 +194,22 @@ def save(goal: Path, draft: Path, manifest: Manifest) -> BuildResult:
     }
     for path, text in texts.items():
         (draft.parent / path.name).write_text(text, "utf-8")
-    publish({draft: goal, **{draft.parent / path.name: path for path in texts}})
+    drafts = {draft: goal, **{draft.parent / path.name: path for path in texts}}
+    if key:
+        drafts[sign(draft.parent / manifest_file.name, key)] = signature
+    publish(drafts)
+    if not key:
+        signature.unlink(missing_ok=True)
     return result
+
+
+def refuse_unusable_key(key: Path | None, staging: Path) -> None:
+    """Raise ``UsageError`` if ``key`` cannot sign, before minutes go into a build."""
+    if key is not None:
+        trial = staging / "trial"
+        trial.touch(mode=0o600)
+        sign(trial, key).unlink()
+        trial.unlink()
 
 
 def subfolder(staging: Path, name: str) -> Path:

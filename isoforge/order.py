@@ -27,8 +27,9 @@ class Order:
     are used; ``guard`` adds to each seed with match keys a first command that refuses other machines.
     ``unpack`` unpacks the whole base ISO instead of copying it in one pass; ``fast`` does not compute the SHA-256 of
     the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
-    errors. ``password_hash`` (GRUB's PBKDF2) protects all menu entries but the local disk. ``rebuild_of`` is the
-    manifest of the build to repeat (`rebuild_order`): unless the same bytes result, nothing is kept.
+    errors. ``sign`` is the key that signs the manifest (`signature.sign`). ``password_hash`` (GRUB's PBKDF2) protects
+    all menu entries but the local disk. ``rebuild_of`` is the manifest of the build to repeat (`rebuild_order`): unless
+    the same bytes result, nothing is kept.
     """
 
     workspace: Workspace
@@ -44,6 +45,7 @@ class Order:
     fast: bool = False
     strict: bool = False
     forbid_secrets: bool = False
+    sign: Path | None = None
     password_hash: str = field(default="", repr=False)
     rebuild_of: Manifest | None = None
 
@@ -97,6 +99,7 @@ def rebuild_order(
     strict: bool = False,
     forbid_secrets: bool = False,
     password_hash: str = "",
+    sign: Path | None = None,
 ) -> Order:
     """The order that repeats the build described by ``manifest``, with the inventory of ``workspace`` as it is now.
 
@@ -126,6 +129,7 @@ def rebuild_order(
         strict=strict,
         forbid_secrets=forbid_secrets,
         password_hash=password_hash,
+        sign=sign,
         rebuild_of=manifest,
     )
 

@@ -26,6 +26,7 @@ PACKAGES = {
         "qemu-system-x86_64": "qemu-system-x86",
         "gpgv": "gpgv",
         "ssh": "openssh-client",
+        "ssh-keygen": "openssh-client",
     },
     "dnf install": {
         "ovmf": "edk2-ovmf",
@@ -34,6 +35,7 @@ PACKAGES = {
         "qemu-system-x86_64": "qemu-system-x86",
         "gpgv": "gnupg2",
         "ssh": "openssh-clients",
+        "ssh-keygen": "openssh-clients",
     },
     "zypper install": {
         "ovmf": "qemu-ovmf-x86_64",
@@ -42,6 +44,7 @@ PACKAGES = {
         "qemu-system-x86_64": "qemu-x86",
         "gpgv": "gpg2",
         "ssh": "openssh-clients",
+        "ssh-keygen": "openssh-clients",
     },
     "pacman -S": {
         "ovmf": "edk2-ovmf",
@@ -51,6 +54,7 @@ PACKAGES = {
         "qemu-system-x86_64": "qemu-system-x86",
         "gpgv": "gnupg",
         "ssh": "openssh",
+        "ssh-keygen": "openssh",
     },
     "apk add": {
         "ovmf": "ovmf",
@@ -59,6 +63,7 @@ PACKAGES = {
         "qemu-system-x86_64": "qemu-system-x86_64",
         "gpgv": "gpgv",
         "ssh": "openssh-client",
+        "ssh-keygen": "openssh-client",
     },
 }
 """The package that contains a program, where its name differs from the one in `EVERYWHERE`."""

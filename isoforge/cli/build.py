@@ -27,6 +27,7 @@ from isoforge.cli.options import (
     OneHost,
     RebuildFrom,
     Render,
+    Sign,
     Strict,
     Timeout,
     UbuntuIso,
@@ -67,6 +68,7 @@ def multi(
     no_guard: NoGuard = False,
     forbid_secrets: ForbidSecrets = False,
     password_file: MenuPassword = None,
+    sign: Sign = None,
     manifest: RebuildFrom = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
@@ -86,7 +88,7 @@ def multi(
         _refuse_contradictions(ctx)
         order = rebuild_order(
             _read_manifest(manifest), workspace=workspace, base_iso=ubuntu_iso, render=render, strict=strict,
-            forbid_secrets=forbid_secrets, password_hash=password_hash,
+            forbid_secrets=forbid_secrets, password_hash=password_hash, sign=sign,
         )  # fmt: skip
     else:
         selection = Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts)
@@ -94,7 +96,7 @@ def multi(
             workspace=workspace, selection=selection, name=_required(name), base_iso=ubuntu_iso,
             default_host=default_host or None, timeout_s=grub_timeout, auto=auto, password_hash=password_hash,
             render=render, guard=not no_guard, strict=strict, forbid_secrets=forbid_secrets,
-            unpack=unpack, fast=fast,
+            unpack=unpack, fast=fast, sign=sign,
         )  # fmt: skip
     _build(order, json=json)
 
@@ -142,6 +144,7 @@ def full(
     render: Render = False,
     no_guard: NoGuard = False,
     forbid_secrets: ForbidSecrets = False,
+    sign: Sign = None,
     baremetal: Baremetal = BAREMETAL,
     json: Json = False,
     json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback
@@ -167,6 +170,7 @@ def full(
         render=render,
         guard=not no_guard,
         forbid_secrets=forbid_secrets,
+        sign=sign,
     )
     _build(order, json=json)
 

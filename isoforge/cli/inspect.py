@@ -35,6 +35,14 @@ def verify(
     manifest: Annotated[
         Path | None, typer.Option("--manifest", help="Manifest of the ISO (default: the manifest.json beside it).")
     ] = None,
+    signer: Annotated[
+        Path | None,
+        typer.Option(
+            "--signer",
+            metavar="FILE",
+            help="Fail unless this key has signed the manifest: a public SSH key, or a list of allowed signers.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Verify an ISO by reading it.
@@ -47,7 +55,7 @@ def verify(
     from isoforge.proof.verify.verify import verify as proof_verify
 
     with progress_bar() as progress:
-        checks = proof_verify(iso, base=base, manifest=manifest, listen=progress.reading(iso))
+        checks = proof_verify(iso, base=base, manifest=manifest, signer=signer, listen=progress.reading(iso))
     failed = [check for check in checks if check.faults]
     facts = {"iso": str(iso), "ok": not failed, "checks": [asdict(check) for check in checks]}
     print_result(facts, lambda: _print_checks(checks), json=json)

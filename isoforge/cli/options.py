@@ -74,6 +74,15 @@ MenuPassword = Annotated[
         help="File with a password hash (see menu-password) that protects every entry but the local disk.",
     ),
 ]
+Sign = Annotated[
+    Path | None,
+    typer.Option(
+        "--sign",
+        metavar="KEY",
+        help="SSH key that signs manifest.json, into manifest.json.sig: a private key, or the public key of one in"
+        " ssh-agent.",
+    ),
+]
 RebuildFrom = Annotated[
     Path | None,
     typer.Option(

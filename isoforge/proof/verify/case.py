@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image
@@ -17,9 +17,9 @@ class Case:
     """An ISO, and what it is compared with.
 
     ``base`` is the base ISO, if there is one. ``manifest`` is what the ISO should contain, None if unknown: the one
-    ``beside`` the ISO or else the one ``inside``. ``staged`` are the files that a build has just written,
-    ``boot_records`` those that xorriso extracted from the base for it, by name. ``reading`` is the result of reading
-    the whole ISO, None where only its structure is checked.
+    ``beside`` the ISO, in ``manifest_file``, or else the one ``inside``. ``staged`` are the files that a build has just
+    written, ``boot_records`` those that xorriso extracted from the base for it, by name. ``reading`` is the result of
+    reading the whole ISO, None where only its structure is checked.
     """
 
     iso: Image
@@ -27,6 +27,7 @@ class Case:
     manifest: Manifest | None = None
     beside: Manifest | None = None
     inside: Manifest | None = None
+    manifest_file: Path | None = None
     manifest_faults: tuple[str, ...] = ()
     staged: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
     boot_records: Mapping[str, bytes] = field(default_factory=dict)

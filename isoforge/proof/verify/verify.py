@@ -16,6 +16,7 @@ from isoforge.proof.read.read_once import Other, Reading, read_once
 from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
+from isoforge.signature import SignatureError, read_signers, signed_by
 
 STRUCTURE: Mapping[str, Callable[[Case], Answer]] = {
     "volume": boot_records.volume,
@@ -48,21 +49,24 @@ def verify(
     *,
     base: Path | None = None,
     manifest: Path | None = None,
+    signer: Path | None = None,
     listen: Callable[[float], object] = lambda _done: None,
 ) -> tuple[Check, ...]:
     """Do all checks of ``iso``, which is read to its end once.
 
     ``base`` is the ISO that it was made from. ``manifest`` is the file that lists what it should contain (default: the
-    manifest.json beside it, if there is one, or else the one on the ISO itself). ``listen`` is called with the share
+    manifest.json beside it, if there is one, or else the one on the ISO itself). ``signer`` is who must have signed
+    that file: a public key, or a list of allowed signers. ``listen`` is called with the share
     that has been read (0 to 1). Nothing is unpacked or written. Raises ``BaseIsoError`` if ``iso`` or ``base`` is not
     an ISO image.
     """
+    signers = read_signers(signer) if signer else None
     with ExitStack() as stack:
         image = stack.enter_context(Image(iso))
         old = stack.enter_context(Image(base)) if base else None
         case = _with_manifest(Case(iso=image, base=old), manifest)
         case = replace(case, reading=_read(case, listen))
-        questions = {**STRUCTURE, "manifest": manifests, "digest": digest}
+        questions = {**STRUCTURE, "manifest": manifests, "digest": digest, "anchor": lambda case: anchor(case, signers)}
         return tuple(_ask(questions, case))
 
 
@@ -114,7 +118,14 @@ def _with_manifest(case: Case, path: Path | None) -> Case:
     except (ValueError, OSError) as failure:
         if path or inside or faults:
             faults.append(f"{file} cannot be read: {failure}")
-    return replace(case, manifest=beside or inside, beside=beside, inside=inside, manifest_faults=tuple(faults))
+    return replace(
+        case,
+        manifest=beside or inside,
+        beside=beside,
+        inside=inside,
+        manifest_file=file if beside else None,
+        manifest_faults=tuple(faults),
+    )
 
 
 def _read(case: Case, listen: Callable[[float], object]) -> Reading:
@@ -183,3 +194,34 @@ def digest(case: Case) -> Answer:
     faults = (fault,) if sha256 != expected.sha256 else ()
     remarks = (f"{behind} bytes follow the ISO, as on a larger stick",) if behind else ()
     return Answer(detail=f"{expected.size} bytes, SHA-256 {sha256[:12]}…", faults=faults, remarks=remarks)
+
+
+def anchor(case: Case, signers: str | None) -> Answer:
+    """What all the other checks rest on: whoever could change that as well as the ISO would not be noticed."""
+    if signers is not None:
+        return _signature(case, signers)
+    if case.beside and case.manifest_file:
+        detail = f"{case.manifest_file.name} beside the ISO: keep it where nobody else can write, or sign it (--sign)"
+        return Answer(detail=detail)
+    if case.inside:
+        remark = "whoever changed the ISO may have changed the manifest on it too: keep manifest.json, or sign it"
+        return Answer(detail="the manifest on the ISO itself", remarks=(remark,))
+    if case.base:
+        return Answer(detail=f"the base ISO {case.base.path.name}")
+    raise SkipError("nothing to compare the ISO with: it was only checked whether its parts fit together")
+
+
+def _signature(case: Case, signers: str) -> Answer:
+    """The manifest beside the ISO is signed by the signer, and has the SHA-256 that covers every byte of the ISO."""
+    detail = "signature of the manifest"
+    if case.manifest_file is None:
+        return Answer(detail=detail, faults=("no manifest.json beside the ISO: there is nothing that could be signed",))
+    try:
+        name = signed_by(case.manifest_file, signers)
+    except SignatureError as failure:
+        return Answer(detail=detail, faults=(str(failure),))
+    iso = case.beside.iso if case.beside else None
+    remarks = (
+        () if iso and iso.sha256 else ("the manifest has no SHA-256 of the ISO (--fast): only its files are proven",)
+    )
+    return Answer(detail=f"{case.manifest_file.name}, signed by {name}", remarks=remarks)
