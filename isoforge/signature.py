@@ -1,4 +1,4 @@
-"""Signatures of manifests, made and checked by OpenSSH's ssh-keygen: who built an ISO, proven to whoever knows the key.
+"""Signatures of manifests, made and checked by OpenSSH's ssh-keygen: they prove who built an ISO.
 
 The manifest has the SHA-256 of the whole ISO, so its signature covers every byte. ssh-keygen is on every machine that
 is administered over SSH, its keys are where people keep them already, and ssh-agent holds those with a passphrase

@@ -197,14 +197,14 @@ def digest(case: Case) -> Answer:
 
 
 def anchor(case: Case, signers: str | None) -> Answer:
-    """What all the other checks rest on: whoever could change that as well as the ISO would not be noticed."""
+    """What all the other checks rest on: anyone who can change that as well as the ISO is not noticed."""
     if signers is not None:
         return _signature(case, signers)
     if case.beside and case.manifest_file:
         detail = f"{case.manifest_file.name} beside the ISO: keep it where nobody else can write, or sign it (--sign)"
         return Answer(detail=detail)
     if case.inside:
-        remark = "whoever changed the ISO may have changed the manifest on it too: keep manifest.json, or sign it"
+        remark = "anyone who changed the ISO may have changed the manifest on it too: keep manifest.json, or sign it"
         return Answer(detail="the manifest on the ISO itself", remarks=(remark,))
     if case.base:
         return Answer(detail=f"the base ISO {case.base.path.name}")
