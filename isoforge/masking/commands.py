@@ -33,6 +33,9 @@ _WRITERS = 3
 _MOUNT_PASSWORD = re.compile(r"(?<![\w-])pass(?:word)?2?=([^\s,'\"]+)")
 _SETTING = re.compile(r"[\w./:-]+")
 _PROGRAMS = frozenset((*OPTIONS, *HARMLESS_P, *POSITIONAL, *CONSUMERS, *KEYWORD_PROGRAMS))
+_WITH_WORDS = frozenset(("openssl", *POSITIONAL, *KEYWORD_PROGRAMS))
+"""Programs whose own words may be names of other programs: ``openssl passwd``, ``nmcli … type``."""
+
 _NO_SECRET = re.compile(r"\d{1,5}|\d+:\d+|[\d.:]+:\d+(?:/\w+)?|\w+\(.*|\{.*", re.DOTALL)
 _CERTAIN_OPTIONS = re.compile(
     r"(?:[\w-]*-)?(?:pass|password|passwd|passphrase|token|authtoken|auth-token|access-token|api-key|apikey|api-token"
@@ -53,6 +56,8 @@ def commanded(text: str) -> Iterator[Span]:
                         yield from written(text, one, consumer)
                 for one in command.all():
                     yield from in_input(text, one.fed, consumer)
+                for one in command.sources:
+                    yield from written(text, one, consumer)
                 first = number
             yield from in_secret_file(text, pipeline[max(0, number - _WRITERS) : number + 1], command)
 
@@ -80,12 +85,12 @@ def in_words(text: str, words: Sequence[Word]) -> Iterator[Span]:
         if program.startswith("mount"):
             yield from _mount_options(text, word)
         name = bare.rpartition("/")[2]
-        if name in _PROGRAMS and not (program == "openssl" and name == "passwd"):
+        if name in _PROGRAMS and program not in _WITH_WORDS:
             yield from _positional(text, words[at_program:number], program)
             program, at_program, options, is_login = name, number, OPTIONS.get(name, {}), False
         elif name == "login":
             is_login = True
-        elif number and number + 1 < len(words) and _SETTING.fullmatch(bare) and secret_kind(bare):
+        elif number and number + 1 < len(words) and _SETTING.fullmatch(bare) and (secret_kind(bare) or bare == "_auth"):
             yield from _keyword(text, program, bare, words[number + 1])
     yield from _positional(text, words[at_program:], program)
 
@@ -214,7 +219,7 @@ def _arguments(words: Sequence[Word], takes: tuple[str, ...]) -> list[Word]:
 
 def _keyword(text: str, program: str, name: str, word: Word) -> Iterator[Span]:
     """The word behind one that names a secret: ``nmcli … password X``."""
-    kind = secret_kind(name)
+    kind = secret_kind(name) or "credentials"
     is_setting = program in KEYWORD_PROGRAMS
     looks_odd = len(word.bare) >= 4 and any(char.isdigit() for char in word.bare)
     if (is_setting or looks_odd) and not word.bare.startswith("-") and not is_path(word.bare) and name != program:

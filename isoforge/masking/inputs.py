@@ -13,7 +13,9 @@ from isoforge.masking.spans import Span, unquoted
 _FORMAT = re.compile(r"(?:%[-\d.]*[sdbq]|\\[nrt0]|[\s:'\"])*")
 _SUDO_STDIN = re.compile(r"-[A-Za-z]*S[A-Za-z]*|--stdin")
 _ASSIGNMENT = re.compile(r"\w+=")
-_SECRET_FILES = re.compile(r"(?:\.netrc|\.pgpass|.*\.key|credentials|.*\.secret|.*keyfile|id_[a-z0-9]+|.*\.psk|luks.*)")
+_SECRET_FILES = re.compile(
+    r"(?:\.netrc|\.pgpass|.*\.key|credentials|.*\.secret|.*keyfile|id_[a-z0-9]+|.*psk|luks.*|(?:.*[._-])?key)"
+)
 
 
 def consumed(command: Command) -> str:

@@ -22,9 +22,9 @@ _KINDS = [
     (re.compile(pattern), kind)
     for pattern, kind in (
         (r"passphrase", "passphrase"),
-        (r"password|passwd|passcode|passwort|rootpw|bindpw|adminpw|userpw|sudopw", "password"),
+        (r"password|passwd|passcode|passwort|rootpw|bindpw|adminpw|userpw|sudopw|authtok(?!en)", "password"),
         (r"macaroon|discharge", "macaroon"),
-        (r"pre-?shared(?:access)?key|psk$|^psk", "pre-shared key"),
+        (r"pre-?shared(?:access)?key|psk$|^psk|tlspsk", "pre-shared key"),
         (r"privatekey|privkey|sshprivate|clientkey|keydata$|private$", "private key"),
         (r"credential|dockerconfigjson|connectionstring", "credentials"),
         (r"secret", "secret"),

@@ -11,9 +11,10 @@ from isoforge.masking.spans import Span, unquoted
 _NAME = re.compile(
     r"(?<![\w.-])(?P<name>[\w.-]++)(?:(?P<sign>\\?[\"']?[ \t]*+(?:=>|:=|[=:])(?!//|=)[ \t]*+)|(?P<blank>[ \t]++))"
 )
+_QUOTED = r"(?:\"(?:[^\"\\\n]|\\.)*+\"|'[^'\n]*+')"
 _VALUE = re.compile(
     r"(?:\$\([^()\n]*+\)|`[^`\n]*+`|\$\{[^{}\n]*+\}|\{\{[^{}\n]*+\}\})[^\s\"'|;&]*+"
-    r"|\"(?:[^\"\\\n]|\\.)*+\"|'[^'\n]*+'|\\\"(?:[^\"\\\n]|\\[^\"])*+\\\""
+    rf"|{_QUOTED}(?:{_QUOTED}|[\w$@%+/-]++)*+|\\\"(?:[^\"\\\n]|\\[^\"])*+\\\""
     r"|[^\s\"'|;&]++[^\s|;&]*+|[\"'][^\n]*+"
 )
 """A command's output or a variable, a quoted value, a word, or what is behind a quote that is not closed."""
@@ -28,12 +29,13 @@ _KEY_VALUE = re.compile(r"(?=[^\s\"',;&]{0,80}\d)[^\s\"',;&]{8,}")
 
 _LINE_END = re.compile(r"[ \t\"']*+(?:\n|\Z)")
 _WRITTEN_OUT = re.compile(
-    r"(?i)(?:^|[._-])(?:[a-z]*password|passwd|passphrase|[a-z]*secret|[a-z]*token|psk|pin|requirepass|masterauth"
+    r"(?i)(?:^|[._-])(?:[a-z]*password|passwd|passphrase|[a-z]*secret|[a-z]*token|psk|pin|requirepass|masterauth|bindpw|rootpw"
     r"|\w*[_-]key)$"
 )
 """The names that are followed by their value without a sign, in the files and languages that are written so."""
 
 _SHORT = 4
+_LONGEST = 1000
 _DEEPEST = 200
 
 
@@ -54,7 +56,7 @@ def paired(text: str) -> Iterator[Span]:
         elif kind:
             span = _behind_sign(text, match, line, kind)
         else:
-            value = _KEY_VALUE.match(text, *_value_range(text, match.end()))
+            value = _KEY_VALUE.match(text, match.end() + text.startswith(("'", '"'), match.end()))
             span = Span(*value.span(), "key") if value and not is_path(value[0]) else None
         if span is not None:
             yield span
@@ -79,6 +81,10 @@ def _behind_sign(text: str, match: re.Match[str], line: int, kind: str) -> Span 
     if colon and opens_line and next_char in ("", "\n", "|", ">"):
         return _block_below(text, match, line, kind)
     start, end = _value_range(text, match.end())
+    quote = text[match.start() - 1] if match.start() else ""
+    if sign == "=" and quote and quote in "'\"" and next_char != quote:  # the quotes are around the name, too
+        closing = text.find(quote, start, start + _LONGEST)
+        end = max(end, closing)
     if colon and opens_line and next_char not in ("'", '"', "{", "["):
         end = _REST.match(text, start).end()  # type: ignore[union-attr]  # it matches anywhere
     value = text[start:end]

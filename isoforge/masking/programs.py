@@ -30,6 +30,9 @@ _OPTIONS: tuple[tuple[str, dict[str, str]], ...] = (
     ("snmpwalk snmpget snmpset snmpbulkwalk", {"-A": WORD, "-X": WORD}),
     ("openssl", {"-k": WORD, "-K": WORD, "-pass": SOURCE, "-passin": SOURCE, "-passout": SOURCE, "-password": SOURCE}),
     ("mount mount.cifs", {}),
+    ("ssh-keygen", {"-N": WORD, "-P": WORD}),
+    ("caddy", {"--plaintext": WORD}),
+    ("landscape-config juju x11vnc", {"-p": WORD, "-passwd": WORD}),
     ("swaks", {"-ap": WORD, "--auth-password": WORD}),
     ("sendemail", {"-xp": WORD}),
     ("docker podman skopeo buildah nerdctl helm oras crane az oc", {}),
@@ -56,7 +59,10 @@ _HARMLESS_P = """
 HARMLESS_P = frozenset(_HARMLESS_P.split())
 """Programs whose ``-p`` is a port, a protocol, a parent directory, …: known not to be a secret."""
 
-_KEYWORD_PROGRAMS = "aws gcloud git gsettings iscsiadm iwctl kubectl mc microk8s nmcli npm pnpm pppd snap yarn"
+_KEYWORD_PROGRAMS = """
+    aws confctl consul crudini etcdctl fw_setenv gcloud git gsettings iscsiadm iwctl kubectl microk8s nmcli npm pnpm
+    pppd rclone snap snapctl uci yarn
+"""
 KEYWORD_PROGRAMS = frozenset(_KEYWORD_PROGRAMS.split())
 """Programs that take settings as words, a name and then its value: ``nmcli … password X``."""
 
@@ -81,6 +87,10 @@ POSITIONAL: dict[str, tuple[Positional, ...]] = {
     "bao": (Positional(("login",), "Vault token"),),
     "cloudflared": (Positional(("service", "install"), "tunnel token"),),
     "rabbitmqctl": tuple(Positional((verb,), "password", skip=1) for verb in ("add_user", "change_password")),
+    "maas": (Positional(("login",), "API key", skip=2),),
+    "mc": (Positional(("alias", "set"), "key", skip=3), Positional(("config", "host", "add"), "key", skip=3)),
+    "virsh": (Positional(("secret-set-value",), "secret", skip=1),),
+    "ansible-vault": (Positional(("encrypt_string",), "secret"),),
     "wpa_passphrase": (Positional((), "Wi-Fi password", skip=1),),
     "ipmitool": (Positional(("set", "password"), "password", skip=1),),
     "keyctl": tuple(Positional(("add", kind), "key", skip=1) for kind in ("user", "logon")),
@@ -99,6 +109,7 @@ CONSUMERS = {
     "cryptsetup-reencrypt": "passphrase",
     "systemd-cryptenroll": "passphrase",
     "kinit": "password",
+    "net": "password",
     "smbpasswd": "password",
     "pdbedit": "password",
     "slappasswd": "password",
@@ -121,11 +132,14 @@ CONSUMERS = {
     "systemd-creds": "secret",
     "iwctl": "Wi-Fi password",
     "ykman": "PIN",
+    "wg": "private key",
 }
 """Programs that read a secret from their input; "" for those whose input is read for names and values only."""
 
 NEEDED = {
     "openssl": ("-stdin", "stdin"),
+    "net": ("join", "ads"),
+    "wg": ("set", "setconf", "addconf"),
     "htpasswd": ("-i",),
     "gpg": ("--passphrase-fd", "--passphrase-file", "--import", "-c", "--symmetric"),
     "gh": ("--with-token",),

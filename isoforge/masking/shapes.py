@@ -77,9 +77,20 @@ SHAPES = (
     Shape("password", ("BY", "by", "PASSWORD"),
           r"(?i)\b(?:identified\s+by|password)\s+(?:password\s+)?'([^'\n]+)'", 0),
     Shape("password", ("assword",), r"(?<![\w-])send(?:_user)?[ \t]+(?:--[ \t]+)?\"([^\"\n]+?)(?:\\[rn])*\""),
-    Shape("password", ("/passw", "passwd/"),
-          r"(?m)\bpassw(?:or)?d(?:-again|-crypted)?[ \t]+(?:password|string)[ \t]+(\S.*)$", 0),
+    Shape("password", (" password ",),
+          r"(?:passw(?:or)?d|passphrase|secret|token)[\w-]{0,40}[ \t]+password[ \t]+(\S[^\n'\"]*)", 0),
+    Shape("password", (" string ",),
+          r"(?:passw(?:or)?d|passphrase|secret|token)[\w-]{0,40}[ \t]+string[ \t]+(\S[^\n'\"]*)"),
     Shape("password", ("assword", "asswd"), r"(?m)^[ \t]*(?:rootpw|sshpw)[ \t]+(?:--\S+[ \t]+)*(\S.*)$"),
+    Shape("password", ("crypt(",), r"crypt\(\s*['\"]([^'\"\n]+)['\"]"),
+    Shape("password", ("/p",), r"(?<!\S)/p(?:wd|ass|assword)?:(\S+)"),
+    Shape("password", ("user",), r"\buser[ \t]*=[ \t]*\\?\"[^:\"\n]{1,64}:([^\"\\\n]+)"),
+    Shape("password", ("sqlplus",), r"\bsqlplus\s(?:-\w+\s){0,4}\w{1,64}/([^\s@]+)@"),
+    Shape("password", ("assw", "ASSW", "ecret", "ECRET", "oken", "OKEN"),
+          r"\bs(?P<sign>[/|#,!])(?:(?!(?P=sign))[^\n]){0,60}?(?i:passw|secret|token)(?!\w*Auth)"
+          r"(?:(?!(?P=sign))[^\n]){0,40}(?P=sign)(?P<secret>(?:(?!(?P=sign))[^\n]){1,200})(?P=sign)"),
+    Shape("pre-shared key", ("PSK", "EAP", "XAUTH"), r":\s*(?:PSK|EAP|XAUTH)\s+\"([^\"\n]+)\""),
+    Shape("community", ("community",), r"\b(?:r[ow]community6?|snmp-server\s+community)\s+(\S+)"),
     Shape("authorization header", ("uthorization", "UTHORIZATION"),
           r"(?i)authorization[\"']?\s*(?::|=(?=\s*[\"']?(?:bearer|basic|token)\s))\s*[\"']?"
           r"(?:(?:bearer|basic|token|digest|negotiate|apikey|macaroon)\s+)?([^\"'\n]+)", 0),
@@ -100,7 +111,7 @@ def shaped(text: str) -> Iterator[Span]:
         if not any(word in text for word in shape.words):
             continue
         for match in pattern.finditer(text):
-            start, end = match.span(pattern.groups and 1)
+            start, end = match.span("secret" if "secret" in pattern.groupindex else pattern.groups and 1)
             if is_reference(text[start:end]):
                 continue
             length = match.end() - match.start()
@@ -142,7 +153,7 @@ def _in_login(text: str, url: str, start: int, end: int) -> Iterator[Span]:
     user, colon, password = text[start:end].partition(":")
     if not is_reference(password):
         yield Span(start + len(user) + 1, end, "password in a URL", certain=True)
-    is_long = len(user) >= _TOKEN_LENGTH
+    is_long = len(user) >= _TOKEN_LENGTH or password == "x-oauth-basic"  # noqa: S105 - says that the user is a token
     is_web = not colon and url.lower().startswith(("http", "git+http")) and user not in _USERS
     if (is_long or is_web) and not is_reference(user):  # a token may have an empty password, or x-oauth-basic
         yield Span(start, start + len(user), "token in a URL", certain=is_long and not password)

@@ -42,12 +42,16 @@ class Word(NamedTuple):
 
 @dataclass(slots=True)
 class Command:
-    """The words of one command, or of all commands of a group; what is fed to it, and the files it writes to."""
+    """The words of one command, or of all commands of a group; what is fed to it, and the files it writes to.
+
+    ``fed`` are the places of here-documents and here-strings, ``sources`` the commands in ``<(…)``.
+    """
 
     words: list[Word] = field(default_factory=list)
     fed: list[tuple[int, int]] = field(default_factory=list)
     targets: list[Word] = field(default_factory=list)
     parts: list[Command] = field(default_factory=list)
+    sources: list[Command] = field(default_factory=list)
 
     def all(self) -> Iterator[Command]:
         """The command itself, and those of its group."""
@@ -78,7 +82,7 @@ class _Reader:
         self.done: list[Pipeline] = []
         self.command = Command()
         self.pipeline: Pipeline = []
-        self.groups: list[tuple[Pipeline, int]] = []
+        self.groups: list[tuple[Pipeline, int, Command | None]] = []
         self.here: list[tuple[str, Command]] = []
         self.expects = ""
 
@@ -124,16 +128,23 @@ class _Reader:
         if len(self.groups) >= _DEEPEST:
             self.end_pipeline()
             return
-        self.end_command()
-        self.groups.append((self.pipeline, len(self.done)))
+        outer = self.command if self.expects == "<" else None  # a process substitution
+        if outer is None:
+            self.end_command()
+        self.command, self.expects = Command(), ""
+        self.groups.append((self.pipeline, len(self.done), outer))
         self.pipeline = []
 
     def close_group(self) -> None:
         self.end_pipeline()
         if self.groups:
-            self.pipeline, first = self.groups.pop()
+            self.pipeline, first, outer = self.groups.pop()
             inside = [command for pipeline in self.done[first:] for command in pipeline]
-            self.command = Command(parts=inside)
+            if outer is None:
+                self.command = Command(parts=inside)
+            else:
+                outer.sources += inside
+                self.command = outer
 
     def word(self, text: str, start: int) -> None:
         if text == "{" and not self.command.words:

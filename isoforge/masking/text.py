@@ -72,18 +72,26 @@ def is_public(text: str) -> bool:
 
 
 def find_in_words(words: Sequence[str]) -> list[list[Span]]:
-    """The secrets in each of ``words``, a command with its arguments: an option's value may be the next word."""
-    text = "\n".join(words)
+    """The secrets in each of ``words``, a command with its arguments: an option's value may be the next word.
+
+    What would be a secret if the words were one line, and is not one as a word, is not certain.
+    """
+    text = " ".join(words)
     placed, at = [], 0
     for word in words:
         placed.append(Word(word, at))
         at += len(word) + 1
     result: list[list[Span]] = [[] for _ in words]
     starts = [one.start for one in placed]
-    for span in in_words(text, placed):
+    doubtful = (span._replace(certain=False) for span in find(text))
+    for span in (*in_words(text, placed), *doubtful):
         number = bisect_right(starts, span.start) - 1
-        start, end = placed[number].start, placed[number].end
-        result[number].append(span._replace(start=span.start - start, end=min(span.end, end) - start))
+        while number < len(placed) and placed[number].start < span.end:
+            one = placed[number]
+            start, end = max(span.start, one.start) - one.start, min(span.end, one.end) - one.start
+            if start < end:
+                result[number].append(span._replace(start=start, end=end))
+            number += 1
     return [merged([*own, *find(word)]) for own, word in zip(result, words, strict=True)]
 
 
