@@ -8,6 +8,7 @@ from isoforge.iso_layout import SEEDS_FOLDER
 from isoforge.proof.boot.boot import BootResult
 from isoforge.proof.boot.probe_report import VIEWS, Report
 from isoforge.proof.boot.qemu import Firmware, Medium
+from isoforge.proof.boot.screen import printed_errors
 from isoforge.proof.manifest import HostFacts, Manifest
 
 LISTED = 5
@@ -20,9 +21,11 @@ SECURE_BOOT = {Firmware.BIOS: "absent", Firmware.UEFI: "off", Firmware.SECUREBOO
 
 def differences(result: BootResult, host: HostFacts, manifest: Manifest) -> tuple[str, ...]:
     """Each difference of ``result`` from what ``manifest`` promises for ``host``, as a sentence."""
+    printed = [f"GRUB printed {error}" for error in printed_errors(result.serial)]
     if result.report is None:
-        return (f"no kernel started, the firmware continued without one: {result.fallback_message}",)
+        return (f"no kernel started, the firmware continued without one: {result.fallback_message}", *printed)
     return (
+        *printed,
         *_of_machine(result.report, result.spec.firmware, result.spec.medium),
         *_of_entry(result.report, host),
         *_of_views(result.report, manifest),

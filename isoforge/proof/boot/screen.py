@@ -19,6 +19,11 @@ UNFINISHED = re.compile(r"\x1b\[?[0-9;:?]*\Z")
 COLUMN_FROM_100 = re.compile(r"\x1b\[(\d+);:(\d)H")
 """OVMF counts columns with two digits: it writes 105 as ``:5``, the character that follows 9 (TerminalConOut.c)."""
 
+ESCAPE = re.compile(r"\x1b\[[0-9;:?]*[A-Za-z]")
+ERROR = re.compile(r"\berror: [^\r\n]+")
+KERNEL = re.compile(r"Linux version |EFI stub: |isoforge-probe ")
+"""How the output of a kernel and its guest begins: what GRUB prints is before it."""
+
 MAX_ASCII = 0x7F
 
 UTF_8_FRAME = 0xE2
@@ -131,3 +136,11 @@ def ppm_to_png(ppm: bytes) -> bytes:
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def printed_errors(serial: str) -> list[str]:
+    """The errors that GRUB has printed, from the output of the serial port; each once."""
+    text = ESCAPE.sub("", serial)
+    kernel = KERNEL.search(text)
+    matches = ERROR.finditer(text, 0, kernel.start() if kernel else len(text))
+    return list(dict.fromkeys(match.group().strip() for match in matches))

@@ -95,6 +95,14 @@ def test_each_difference_is_named_alone(change: dict[str, Any], said: str) -> No
     assert said in told
 
 
+@pytest.mark.parametrize("report", [REPORT, None])
+def test_an_error_on_grubs_screen_is_a_difference(report: Report | None) -> None:
+    printed = replace(
+        result(report, fallback_message="nothing"), serial="error: no such device: /x.\r\nLinux version 6\r\n"
+    )
+    assert "GRUB printed error: no such device: /x." in differences(printed, HOSTS[0], MANIFEST)
+
+
 def test_what_nobody_promised_has_to_be_the_same_in_both_views() -> None:
     more = {**seed_files(MANIFEST), "web-1/guard": "9" * 64}
     report = replace(REPORT, views={"device": more, "partition": more})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from isoforge.proof.boot.qemu import Firmware
-from isoforge.proof.boot.screen import Menu, Screen, is_entry, read_menu
+from isoforge.proof.boot.screen import Menu, Screen, is_entry, printed_errors, read_menu
 
 FRAMED = """\
                  GNU GRUB  version 2.12
@@ -87,3 +87,10 @@ def test_seabios_sends_its_frame_in_utf_8() -> None:
     for byte in text.encode():
         screen.feed(bytes([byte]))
     assert screen.menu() == Menu(titles=("Entry",), highlighted="Entry", countdown=False)
+
+
+def test_errors_that_grub_prints_are_read_each_once_and_those_of_the_kernel_are_not() -> None:
+    printed = "Booting\r\n\x1b[37m\x1b[40merror: no such device: /x.\r\n\rerror: no such device: /x.\r\n"
+    assert printed_errors(printed) == ["error: no such device: /x."]
+    assert printed_errors("error: a.\r\n\x1b[2J[    0.0] Linux version 6.8\r\nerror: b.\r\n") == ["error: a."]
+    assert printed_errors("BdsDxe: Error: Image\r\n0 errors\r\n") == []
