@@ -54,13 +54,13 @@ def flip_in(iso: Path, path: str, offset: int = 0) -> None:
 
 
 def rewrite(iso: Path, path: str, old: str, new: str) -> None:
-    """Replace the first ``old`` in a text on the ISO; room is made by what the menu tells about the medium."""
+    """Replace the first ``old`` in a text on the ISO; comments and the texts that the menu prints make room."""
     there = node(iso, path)
     text = read_file(iso, there).decode()
     assert old in text, text
     text = text.replace(old, new, 1)
     if len(text) > there.size:
-        text = re.sub(r"^\s*echo.*\n", "", text, flags=re.MULTILINE)
+        text = re.sub(r"^(?:\s*echo|#).*\n", "", text, flags=re.MULTILINE)
     assert len(text) <= there.size, "there is no room for it"
     put(iso, there.extent, text.ljust(there.size, "\n").encode())
 

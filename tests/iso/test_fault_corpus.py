@@ -19,7 +19,7 @@ from tests.iso import mutation as m
 
 SEED = "/nocloud/site-a-m710q1/user-data"
 LINE = r"ds=nocloud\;s=/cdrom/nocloud/site-a-m710q1/"
-MENU_CHECKS = {"kernel-lines", "menu", "md5sum"}
+MENU_CHECKS = {"kernel-lines", "menu", "start", "md5sum"}
 BASE_MENU = 'menuentry "x" {\n\tlinux /casper/vmlinuz @\n\tinitrd /casper/initrd\n}\n'
 HEADED = "#cloud-config\nautoinstall:\n  version: 1\n"
 
@@ -310,7 +310,8 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "table with another key than the manifest's": (
         lambda iso: m.rewrite(iso, "/isoforge/hosts.tsv", "pc0exmp1", "pc0exmp7"),
-        {"machines", "seeds", "md5sum", "digest"}, "serial of site-a-m710q1 is pc0exmp7, expected pc0exmp1 (manifest)",
+        {"machines", "start", "seeds", "md5sum", "digest"},
+        "serial of site-a-m710q1 is pc0exmp7, expected pc0exmp1 (manifest)",
     ),
     "seed that is not YAML": (
         lambda iso: m.rewrite(iso, SEED, "autoinstall:\n", "autoinstall'\n"),
@@ -333,7 +334,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "manifest that is none": (
         lambda iso: m.flip_in(iso, "/isoforge/manifest.json"), {"manifest", "md5sum"}, "cannot be read",
     ),
-    "manifest of another build beside it": (other_manifest_beside, {"manifest"}, "the manifest beside the ISO is of"),
+    "manifest of another build beside it": (other_manifest_beside, {"manifest", "start"}, "the manifest beside the ISO is of"),
     "manifest beside it that is none": (unreadable_manifest_beside, {"manifest"}, "manifest.json cannot be read"),
     # the menu
     "bare ; in the menu": (
@@ -376,7 +377,7 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         MENU_CHECKS, "/nocloud/site-a-m710q3 is not on the ISO",
     ),
     "another host's seed": (
-        lambda iso: m.menu(iso, "nocloud/site-a-m710q1/", "nocloud/site-a-m710q2/"), {"menu", "md5sum"},
+        lambda iso: m.menu(iso, "nocloud/site-a-m710q1/", "nocloud/site-a-m710q2/"), {"menu", "md5sum", "start"},
         "0 entries have the manifest's kernel line of site-a-m710q1",
     ),
     "entry under another name": (
@@ -385,14 +386,14 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "another default": (
         lambda iso: m.menu(iso, "set default=local-disk", "set default=host-site-a-m710q1"),
-        {"menu", "md5sum"}, "default entry is not local-disk",
+        {"menu", "md5sum", "start"}, "default entry is not local-disk",
     ),
     "default that is no entry": (
         lambda iso: m.menu(iso, "set default=local-disk", "set default=local-dish"),
-        {"menu", "md5sum"}, "is not an entry of the menu",
+        {"menu", "md5sum", "start"}, "is not an entry of the menu",
     ),
     "another timeout": (
-        lambda iso: m.menu(iso, "set timeout=15", "set timeout=0"), {"menu", "md5sum"}, "timeout is not 15 s",
+        lambda iso: m.menu(iso, "set timeout=15", "set timeout=0"), {"menu", "md5sum", "start"}, "timeout is not 15 s",
     ),
     "another medium's UUID": (
         lambda iso: m.menu(iso, " uuid=", " uuid=0"), MENU_CHECKS, "belongs to another medium",
@@ -459,7 +460,7 @@ REMASTERED: dict[str, tuple[dict[str, str], tuple[str, ...], set[str], str]] = {
         {m.MENU: BASE_MENU.replace("@", f"{'x' * 900} ---")}, (), {"kernel-lines", "md5sum"}, "the limit is 900",
     ),
     "shadowing menu": (
-        {"/boot/grub/x86_64-efi/grub.cfg": "set timeout=0\n"}, (), {"shadowing"}, "shadows",
+        {"/boot/grub/x86_64-efi/grub.cfg": "set timeout=0\n"}, (), {"shadowing", "start"}, "shadows",
     ),
     "autoinstall.yaml at the root": ({"/autoinstall.yaml": "version: 1\n"}, (), {"shadowing"}, "is in the root folder"),
     "initrd removed": (

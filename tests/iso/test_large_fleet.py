@@ -96,19 +96,20 @@ def test_what_grub_reads_is_extracted_too(large: Path, tmp_path: Path) -> None:
 BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "submenu whose file is missing": (
         lambda iso: m.menu(iso, f"source {SUBMENU_FILE}", f"source {SUBMENU_FILE.replace('00001', '00099')}"),
-        {"kernel-lines", "menu", "machines"}, "/isoforge/menu/site-a-00099.cfg is not on the ISO",
+        {"kernel-lines", "menu", "machines", "start"}, "/isoforge/menu/site-a-00099.cfg is not on the ISO",
     ),
     "submenu with the entries of another": (
         lambda iso: m.menu(iso, f"source {SUBMENU_FILE}", f"source {SUBMENU_FILE.replace('00001', '00131')}"),
-        {"kernel-lines", "menu", "machines"}, "0 entries have the manifest's kernel line of site-a-00001",
+        {"kernel-lines", "menu", "machines", "start"}, "0 entries have the manifest's kernel line of site-a-00001",
     ),
     "another host's seed in a submenu": (
         lambda iso: m.rewrite(iso, SUBMENU_FILE, "nocloud/site-a-00007/", "nocloud/site-a-00008/"),
-        {"menu"}, "0 entries have the manifest's kernel line of site-a-00007",
+        {"menu", "start"}, "0 entries have the manifest's kernel line of site-a-00007",
     ),
     "bare ; in a submenu": (
         lambda iso: m.rewrite(iso, SUBMENU_FILE, f"nocloud\\;s={SEED}", f"nocloud;s={SEED}"),
-        {"kernel-lines", "menu"}, f"{SUBMENU_FILE}:34 'Install site-a-00007 - Site A, number 7': an unquoted ; cuts",
+        {"kernel-lines", "menu", "start"},
+        f"{SUBMENU_FILE}:34 'Install site-a-00007 - Site A, number 7': an unquoted ; cuts",
     ),
     "entry in another submenu than the manifest says": (
         lambda iso: m.menu(iso, "site-a-00001 to site-a-00065: 65 hosts", "site-a-00001 to site-a-00064: 65 hosts"),
@@ -120,24 +121,24 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "machine taken for another host": (
         lambda iso: m.rewrite(iso, KNOWN, "isoforge_fits site-a-00007 7 ", "isoforge_fits site-a-00008 8 "),
-        {"machines"},
+        {"machines", "start"},
         "serial 'pc00007' as site-a-00008: that serial belongs to site-a-00007",
     ),
     "machine known by another's serial number": (
         lambda iso: m.rewrite(iso, KNOWN, "'xpc00007'", "'xpc00107'"),
-        {"machines"}, "the menu does not recognize the machine of site-a-00007 by its serial pc00007",
+        {"machines", "start"}, "the menu does not recognize the machine of site-a-00007 by its serial pc00007",
     ),
     "machine that is looked up elsewhere": (
         lambda iso: m.rewrite(iso, KNOWN, "'xpc00007'", "'xpc00008'"),
-        {"machines"}, "a machine with the serial 'pc00008' is not looked up here",
+        {"machines", "start"}, "a machine with the serial 'pc00008' is not looked up here",
     ),
     "machine whose entry is somewhere else": (
         lambda iso: m.rewrite(iso, KNOWN, " 7 site-a-00001 ", " 7 site-a-00066 "),
-        {"machines"}, f"the entry of site-a-00007 is looked for in site-a-00066, but is in {SUBMENU_FILE}",
+        {"machines", "start"}, f"the entry of site-a-00007 is looked for in site-a-00066, but is in {SUBMENU_FILE}",
     ),
     "machine of a host that is none": (
         lambda iso: m.rewrite(iso, KNOWN, "isoforge_fits site-a-00007 ", "isoforge_fits site-a-00907 "),
-        {"machines"}, "site-a-00907 is not a host of the manifest",
+        {"machines", "start"}, "site-a-00907 is not a host of the manifest",
     ),
     "machine that is offered under another name": (
         lambda iso: m.rewrite(iso, KNOWN, "'Install site-a-00007 ", "'Install site-a-00008 "),

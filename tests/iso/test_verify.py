@@ -27,7 +27,7 @@ from tests.iso.conftest import Cli
 
 NAMES = [
     "volume", "descriptors", "directories", "partitions", "system-area", "el-torito", "esp", "views", "shadowing",
-    "kernel-lines", "menu", "machines", "seeds", "md5sum", "base-files", "manifest", "digest",
+    "kernel-lines", "menu", "machines", "start", "seeds", "md5sum", "base-files", "manifest", "digest",
     "anchor",
 ]  # fmt: skip
 NEED_A_MANIFEST = {"machines", "seeds", "manifest", "digest", "anchor"}
@@ -243,7 +243,7 @@ def test_command_gives_8_and_one_line_on_stderr(cli: Cli, noble: Path, tmp_path:
     outcome = cli("verify", iso)
     assert outcome.code == 8
     assert "\n          /autoinstall.yaml is in the root folder" in outcome.out
-    assert outcome.err == ("error: other.iso: 1 of 18 checks failed (shadowing)\n")
+    assert outcome.err == ("error: other.iso: 1 of 19 checks failed (shadowing)\n")
 
 
 def test_command_prints_json(cli: Cli, noble: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.read_once import Other, Reading, read_once
-from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup
+from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup, menu_start
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
 from isoforge.signature import SignatureError, read_signers, signed_by
@@ -31,6 +31,7 @@ STRUCTURE: Mapping[str, Callable[[Case], Answer]] = {
     "kernel-lines": kernel_lines.kernel_lines,
     "menu": kernel_lines.menu,
     "machines": machine_lookup.machines,
+    "start": menu_start.start,
     "seeds": files.seeds,
     "md5sum": files.md5sum,
     "base-files": files.base_files,

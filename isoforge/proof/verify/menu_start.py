@@ -1,0 +1,298 @@
+"""Check of what the menus start: each is evaluated as GRUB evaluates it, on every firmware and for every machine."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import PurePosixPath
+
+from isoforge import __version__
+from isoforge.iso_layout import (
+    DETECT,
+    GRUB_CFG,
+    HOSTS_TABLE,
+    ISO_SCAN,
+    LOCAL_DISK,
+    LOOPBACK_CFG,
+    SHADOWING_MENU,
+    entry_id,
+    is_reserved,
+)
+from isoforge.proof.manifest import HostFacts, Manifest
+from isoforge.proof.read.grub_cache import Cache
+from isoforge.proof.read.grub_machine import Machine, Medium
+from isoforge.proof.read.grub_menu import Evaluation, Start, evaluate, every_entry, first_state
+from isoforge.proof.read.grub_records import MenuEntry, Note
+from isoforge.proof.read.grub_state import Budget
+from isoforge.proof.read.grub_syntax import Command
+from isoforge.proof.read.image import Image
+from isoforge.proof.read.kernel_args import seed_folder
+from isoforge.proof.verify.case import Case
+from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
+from isoforge.proof.verify.menu_form import SUBMENU_FOLDERS, unusual_files
+from isoforge.proof.verify.situations import Hosts, Known, Situation, read_table, structures
+
+PLATFORMS = {"pc": "BIOS", "efi": "UEFI"}
+"""GRUB's names of the firmwares, and those of the boot catalog."""
+
+EVERY_HOST = 200
+"""Hosts that are all evaluated; of more than these a sample, and those in files of an unusual form."""
+
+INSTALLED = "installed"
+"""The id of the entry that starts what this build has installed before."""
+
+BASE_MENU = "base-menu"
+"""The id of the submenu with the base ISO's own entries: what they print and call is the base's."""
+
+SAMPLED_FILES = 32
+"""Submenus of a large fleet, evenly spread, whose first and last host are in the sample."""
+
+
+def start(case: Case) -> Answer:
+    """On every firmware and machine the timeout starts what the manifest promises, and each entry boots its host."""
+    image = case.iso
+    platforms = _platforms(image)
+    if GRUB_CFG not in image.tree or not platforms:
+        raise SkipError("the ISO has no GRUB menu")
+    medium = Medium(
+        device="cd0",
+        paths={path: node.kind for path, node in image.tree.items()},
+        read=image.text,
+        target=lambda path: image.tree[path].target,
+        label=image.volume.volume_id,
+    )
+    if case.manifest is None:
+        return _foreign(image, medium, platforms)
+    return _Proof(image, medium, case.manifest).answer(platforms)
+
+
+def _platforms(image: Image) -> list[str]:
+    """The firmwares on which GRUB shows a menu of the ISO; isolinux's starts no GRUB."""
+    catalog = image.boot_catalog
+    isolinux = any(path.parts[1:2] == ("isolinux",) for path in image.tree)
+    names = {boot.platform for boot in catalog.images} if catalog else set(PLATFORMS.values())
+    return [key for key, name in PLATFORMS.items() if name in names and not (isolinux and key == "pc")]
+
+
+def _config(image: Image, platform: str) -> str:
+    """The first file of the ISO that GRUB reads: the script in the signed GRUB prefers the one of its platform."""
+    return str(SHADOWING_MENU if platform == "efi" and SHADOWING_MENU in image.tree else GRUB_CFG)
+
+
+def _foreign(image: Image, medium: Medium, platforms: Sequence[str]) -> Answer:
+    """What the menu of an ISO that is not ours does on a machine without any values."""
+    faults: list[str] = []
+    remarks: list[str] = []
+    starts: list[str] = []
+    for platform in platforms:
+        machine = Machine(platform=platform, structures=structures({}))
+        evaluation = evaluate(first_state(machine, medium), _config(image, platform))
+        faults += evaluation.faults
+        remarks += [f"not evaluated: {note}" for note in evaluation.unfollowed]
+        remarks += [f"GRUB prints: {note}" for note in evaluation.errors]
+        if evaluation.start is None:
+            faults.append(f"{PLATFORMS[platform]}: GRUB shows no menu")
+            continue
+        starts.append(f"{PLATFORMS[platform]} {described(evaluation.start)}")
+        if "autoinstall" in evaluation.start.words and evaluation.start.wait_s is not None:
+            remarks.append(f"{PLATFORMS[platform]} {described(evaluation.start)}: it installs without asking")
+    unique = [list(dict.fromkeys(each)) for each in (faults, remarks)]
+    return Answer(detail="; ".join(starts), faults=shortened(unique[0]), remarks=shortened(unique[1]))
+
+
+def described(begun: Start) -> str:
+    """A start as a person would say it."""
+    name = begun.path[-1].title if begun.path else begun.how
+    if begun.wait_s is None:
+        return f"waits at {name!r}"
+    if begun.password:
+        return f"asks for a password after {begun.wait_s} s, for {name!r}"
+    return f"starts {name!r} after {begun.wait_s} s"
+
+
+class _Proof:
+    """The evaluation of the menus of an ISO of ours; ``faults`` maps each to the machines that show it."""
+
+    def __init__(self, image: Image, medium: Medium, manifest: Manifest) -> None:
+        self.image = image
+        self.medium = medium
+        self.manifest = manifest
+        self.hosts = {host.name: host for host in manifest.hosts}
+        self.unusual: set[PurePosixPath] = set()
+        self.usual: set[PurePosixPath] = set()
+        if len(self.hosts) > EVERY_HOST:
+            self.unusual = set(unusual_files(image))
+            self.usual = {path for path in image.tree if path.parent in SUBMENU_FOLDERS} - self.unusual
+        self.cache = Cache()
+        self.budget = Budget()
+        self.faults: dict[str, list[str]] = {}
+        self.remarks: list[str] = []
+
+    def answer(self, platforms: Sequence[str]) -> Answer:
+        """Evaluate everything."""
+        known = [host for host in read_table(self.image.text(HOSTS_TABLE)) if host.name in self.hosts]
+        chosen = self._chosen(known)
+        hosts = Hosts(known)
+        for platform in platforms:
+            installed = hosts.installed(chosen, self.manifest.build_id, self._default_stamp)
+            situations = itertools.chain(hosts.situations(chosen), installed)
+            if all(self._machine(platform, situation) for situation in situations):
+                self._entries(platform)
+        if LOOPBACK_CFG in self.image.tree:
+            self._loopback()
+        which = counted(len(chosen), "host") if len(chosen) == len(known) else f"{len(chosen)} of {len(known)} hosts"
+        firmwares = " and ".join(PLATFORMS[platform] for platform in platforms)
+        faults = [f"{where[0]}{_and_more(where)}: {fault}" for fault, where in self.faults.items()]
+        detail = f"{firmwares}: what starts on the machines of {which} and on others, after {self.manifest.timeout_s} s"
+        return Answer(detail=detail, faults=shortened(faults), remarks=shortened(list(dict.fromkeys(self.remarks))))
+
+    @property
+    def _default_stamp(self) -> str:
+        """The name of the stamp that a disk has, if what the timeout installs without a match has been installed."""
+        if self.manifest.auto:
+            return self.manifest.build_id
+        return f"{self.manifest.build_id}-{self.manifest.default_host}" if self.manifest.default_host else ""
+
+    def _fault(self, where: str, fault: object) -> None:
+        self.faults.setdefault(str(fault), []).append(where)
+
+    def _chosen(self, known: Sequence[Known]) -> Sequence[Known]:
+        """The hosts to evaluate: all of a fleet that is not large, of others a sample and what is in unusual files."""
+        if len(known) <= EVERY_HOST:
+            return known
+        files = sorted({str(host.submenu) for host in self.manifest.hosts})
+        groups: dict[str, list[Known]] = {name: [] for name in files}
+        for host in known:
+            groups[str(self.hosts[host.name].submenu)].append(host)
+        members = [group for group in groups.values() if group]
+        step = max(1, len(members) // SAMPLED_FILES)
+        sample = {host.name for group in members[::step] for host in (group[0], group[-1])}
+        for path in self.unusual:
+            text = self.image.text(path)
+            sample |= {host.name for host in known if host.name in text}
+        return [host for host in known if host.name in sample]
+
+    def _machine(self, platform: str, situation: Situation) -> bool:
+        """Evaluate the menu for one machine; False if that took too long, as it then does for the others."""
+        where = f"{PLATFORMS[platform]}, {situation.title}"
+        machine = Machine(platform=platform, structures=situation.structures, disks=situation.disks)
+        state = first_state(machine, self.medium, budget=self.budget)
+        evaluation = evaluate(state, _config(self.image, platform), cache=self.cache)
+        self._evaluated(where, evaluation)
+        style = evaluation.state.value("timeout_style")
+        if style not in (None, "menu"):
+            self._fault(where, f"timeout_style is {style!r}: nobody sees the menu")
+        if evaluation.start is not None:
+            self._start(where, evaluation.start, situation)
+        elif not evaluation.stopped:
+            self._fault(where, "GRUB shows no menu")
+        return not evaluation.stopped
+
+    def _start(self, where: str, begun: Start, situation: Situation) -> None:
+        """Compare what the timeout starts with what the manifest promises."""
+        if begun.wait_s != self.manifest.timeout_s:
+            self._fault(where, f"GRUB {described(begun)}, expected after {self.manifest.timeout_s} s (manifest)")
+        name = None if situation.installed else situation.host or self.manifest.default_host
+        if name is None:
+            expected = INSTALLED if situation.installed else entry_id(DETECT) if self.manifest.auto else LOCAL_DISK
+            if begun.path and begun.path[-1].entry_id != expected:
+                self._fault(where, f"GRUB {described(begun)}, expected {expected}")
+            if expected != entry_id(DETECT) and begun.how == "linux":
+                self._fault(where, f"GRUB {described(begun)}, which boots {begun.words[0]}")
+        elif not begun.path or begun.path[-1].entry_id != entry_id(name):
+            self._fault(where, f"GRUB {described(begun)}, expected the entry of {name}")
+        else:
+            if self.manifest.menu_password and not begun.password:
+                self._fault(where, f"the entry of {name} asks for no password")
+            for fault in _in_boot(begun, self.hosts.get(name)):
+                self._fault(where, f"the entry of {name} {fault}")
+
+    def _evaluated(self, where: str, evaluation: Evaluation) -> None:
+        for fault in evaluation.faults:
+            self._fault(where, fault)
+        self._notes(where, evaluation.unfollowed, evaluation.errors)
+
+    def _notes(self, where: str, unfollowed: Iterable[Note], errors: Iterable[Note]) -> None:
+        for note in unfollowed:
+            self._fault(where, f"{note.file}:{note.line} cannot be evaluated: {note.text}")
+        for note in errors:
+            text = f"{note.file}:{note.line}: GRUB prints error: {note.text}"
+            if self.manifest.isoforge_version == __version__:
+                self._fault(where, text)
+            else:  # menus of earlier versions print errors where all is well
+                self.remarks.append(text)
+
+    def _entries(self, platform: str) -> None:
+        """Every entry that somebody may choose: each host has one, and no other installs."""
+        where = PLATFORMS[platform]
+        machine = Machine(platform=platform, structures=structures({}))
+        state = first_state(machine, self.medium, budget=self.budget)
+        self._walk(where, evaluate(state, _config(self.image, platform), cache=self.cache))
+        if state.value("fallback") is not None:
+            self._fault(where, f"the menu sets fallback to {state.get('fallback')!r}")
+
+    def _loopback(self) -> None:
+        """The menu for GRUBs that start the ISO as a file: it starts nothing by itself."""
+        where = str(LOOPBACK_CFG)
+        machine = Machine(platform="efi", structures=structures({}))
+        state = first_state(machine, self.medium, {"iso_path": "/file.iso"}, budget=self.budget)
+        evaluation = evaluate(state, str(LOOPBACK_CFG), cache=self.cache)
+        self._evaluated(where, evaluation)
+        if evaluation.start is not None and evaluation.start.wait_s is not None:
+            self._fault(where, f"GRUB {described(evaluation.start)}, expected to wait for a key")
+        self._walk(where, evaluation)
+
+    def _walk(self, where: str, evaluation: Evaluation) -> None:
+        """Look at every entry; of a large fleet, submenus whose files have the usual form are left out."""
+        lines = {host.kernel_line: host for host in self.manifest.hosts}
+        places: dict[str, set[tuple[str, int]]] = {}
+        for begun, state in every_entry(evaluation.state, skip=lambda entry: _sourced(entry) in self.usual):
+            if begun.path[0].entry_id == BASE_MENU:
+                self.remarks += [f"the base ISO's menu: {note}" for note in (*state.unfollowed, *state.errors)]
+            else:
+                self._notes(f"{where}, entry {begun.path[-1].title!r}", state.unfollowed, state.errors)
+            words = [word for word in begun.words[1:] if not word.startswith(ISO_SCAN)]
+            host = lines.get(" ".join(words))
+            if "autoinstall" in words and host is not None:
+                places.setdefault(host.name, set()).add((begun.path[-1].file, begun.path[-1].line))
+                self._entry(where, begun, host)
+            elif "autoinstall" in words and not any(map(is_reserved, filter(None, map(seed_folder, words)))):
+                name = begun.path[-1].title
+                self._fault(where, f"the entry {name!r} installs a machine, but belongs to no host of the manifest")
+        for host in () if self.usual else self.manifest.hosts:
+            count = len(places.get(host.name, ()))
+            if count != 1:
+                self._fault(where, f"{counted(count, 'entry', 'entries')} of {host.name}, expected one")
+
+    def _entry(self, where: str, begun: Start, host: HostFacts) -> None:
+        for fault in _in_boot(begun, host):
+            self._fault(where, f"the entry of {host.name} {fault}")
+        if begun.path[-1].users is None and self.manifest.menu_password:
+            self._fault(where, f"the entry of {host.name} asks for no password")
+
+
+def _in_boot(begun: Start, host: HostFacts | None) -> Iterator[str]:
+    """What is wrong with a start that must boot the installation of ``host``."""
+    if host is None:
+        yield "is of a host that the manifest does not have"
+        return
+    words = [word for word in begun.words[1:] if not word.startswith(ISO_SCAN)]
+    if begun.how != "linux":
+        yield f"boots no kernel: it ends with {begun.how}"
+    elif (begun.words[0], *begun.initrd) != (host.kernel, host.initrd):
+        yield f"boots {' and '.join((begun.words[0], *begun.initrd))}, expected {host.kernel} and {host.initrd}"
+    elif " ".join(words) != host.kernel_line:
+        yield f"boots with {' '.join(words)!r}, expected {host.kernel_line!r} (manifest)"
+
+
+def _and_more(where: Sequence[str]) -> str:
+    return f" (and {counted(len(where) - 1, 'other case')})" if len(where) > 1 else ""
+
+
+def _sourced(entry: MenuEntry) -> PurePosixPath | None:
+    """The file that a submenu consists of, if that is all."""
+    body = entry.body
+    if entry.submenu and len(body) == 1 and isinstance(body[0], Command) and body[0].constant:
+        name, *files = body[0].constant
+        return PurePosixPath(files[0]) if name == "source" and len(files) == 1 else None
+    return None
