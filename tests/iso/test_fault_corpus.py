@@ -334,7 +334,9 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "manifest that is none": (
         lambda iso: m.flip_in(iso, "/isoforge/manifest.json"), {"manifest", "md5sum"}, "cannot be read",
     ),
-    "manifest of another build beside it": (other_manifest_beside, {"manifest", "start"}, "the manifest beside the ISO is of"),
+    "manifest of another build beside it": (
+        other_manifest_beside, {"manifest", "start"}, "the manifest beside the ISO is of",
+    ),
     "manifest beside it that is none": (unreadable_manifest_beside, {"manifest"}, "manifest.json cannot be read"),
     # the menu
     "bare ; in the menu": (
