@@ -76,23 +76,32 @@ def find_in_words(words: Sequence[str]) -> list[list[Span]]:
 
     What would be a secret if the words were one line, and is not one as a word, is not certain.
     """
-    text = " ".join(words)
+    result: list[list[Span]] = [[] for _ in words]
+    line = ["" if len(word) > _LONGEST_WORD or "\n" in word else word for word in words]  # a script stands for itself
+    for parts, is_certain in ((words, True), (line, False)):
+        text, placed = _joined(parts)
+        starts = [one.start for one in placed]
+        for span in in_words(text, placed) if is_certain else find(text):
+            number = bisect_right(starts, span.start) - 1
+            while number < len(placed) and placed[number].start < span.end:
+                one = placed[number]
+                start, end = max(span.start, one.start) - one.start, min(span.end, one.end) - one.start
+                if start < end:
+                    result[number].append(Span(start, end, span.kind, span.certain and is_certain))
+                number += 1
+    return [merged([*own, *find(word)]) for own, word in zip(result, words, strict=True)]
+
+
+_LONGEST_WORD = 200
+
+
+def _joined(words: Sequence[str]) -> tuple[str, list[Word]]:
+    """``words`` as one line, and where each is in it."""
     placed, at = [], 0
     for word in words:
         placed.append(Word(word, at))
         at += len(word) + 1
-    result: list[list[Span]] = [[] for _ in words]
-    starts = [one.start for one in placed]
-    doubtful = (span._replace(certain=False) for span in find(text))
-    for span in (*in_words(text, placed), *doubtful):
-        number = bisect_right(starts, span.start) - 1
-        while number < len(placed) and placed[number].start < span.end:
-            one = placed[number]
-            start, end = max(span.start, one.start) - one.start, min(span.end, one.end) - one.start
-            if start < end:
-                result[number].append(span._replace(start=start, end=end))
-            number += 1
-    return [merged([*own, *find(word)]) for own, word in zip(result, words, strict=True)]
+    return " ".join(words), placed
 
 
 def mask(text: str) -> str:
