@@ -51,7 +51,7 @@ def found_in(value: Any, path: KeyPath = (), hidden: str = "") -> Iterator[Found
 
     ``hidden`` is the kind of secret that the whole tree is, because of a key above it.
     """
-    if isinstance(value, Pairs | Mapping):
+    if isinstance(value, Pairs | dict):
         yield from _in_mapping(value if isinstance(value, Pairs) else [*value.items()], path, hidden)
     elif isinstance(value, list | tuple):
         yield from _in_list(value, path, hidden)
@@ -84,7 +84,7 @@ def _in_mapping(pairs: Sequence[tuple[Any, Any]], path: KeyPath, hidden: str) ->
 
 def _kind(name: str, value: Any, facts: Mapping[str, Any], path: KeyPath) -> str:
     """What kind of secret the value of the key ``name`` is, in the mapping ``facts`` at ``path``; "" for none."""
-    is_scalar = not isinstance(value, Pairs | Mapping | list | tuple)
+    is_scalar = not isinstance(value, Pairs | dict | list | tuple)
     if facts.get("type") == "dm_crypt" and name in ("key", "keyfile"):
         return "passphrase"
     if name == "chpasswd" or (name == "pin" and "pin-priority" in facts):  # apt's preferences
@@ -101,14 +101,14 @@ def _kind(name: str, value: Any, facts: Mapping[str, Any], path: KeyPath) -> str
     if kind.endswith("key"):
         if isinstance(value, str) and (is_path(value) or is_public(value)):
             return ""
-        if isinstance(value, Pairs | Mapping) and any(str(one).endswith("-location") for one in dict(value)):
+        if isinstance(value, Pairs | dict) and any(str(one).endswith("-location") for one in dict(value)):
             return ""  # subiquity writes the recovery key there
     return kind
 
 
 def _in_list(items: Sequence[Any], path: KeyPath, hidden: str) -> Iterator[Found]:
     spans: list[list[Span]] = []
-    if not hidden and len(items) > 1 and all(not isinstance(one, Pairs | Mapping | list | tuple) for one in items):
+    if not hidden and len(items) > 1 and all(not isinstance(one, Pairs | dict | list | tuple) for one in items):
         spans = find_in_words([one if isinstance(one, str) else "" for one in items])
     for number, item in enumerate(items):
         if spans and isinstance(item, str):
