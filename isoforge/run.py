@@ -15,6 +15,7 @@ from typing import Any
 
 import sh
 
+from isoforge.child_output import ChildOutput
 from isoforge.errors import ToolError
 from isoforge.masking.text import mask, mask_certain
 from isoforge.packages import install_hint
@@ -30,11 +31,67 @@ PR_SET_PDEATHSIG = 1
 
 
 class ExitError(ToolError):
-    """A program ended with another status than 0; ``output`` is the end of its stderr."""
+    """A program ended with a ``status`` other than 0 (negative: a signal); ``output`` is the end of its stderr."""
 
-    def __init__(self, message: str, *, output: str) -> None:
+    def __init__(self, message: str, *, status: int, output: str) -> None:
         super().__init__(message)
+        self.status = status
         self.output = output
+
+
+class Child:
+    """A program that runs: its process and its output."""
+
+    def __init__(self, name: str, process: sh.RunningCommand, output: ChildOutput) -> None:
+        self._name, self._process, self._output = name, process, output
+
+    @property
+    def pid(self) -> int:
+        """The number of its process."""
+        return int(self._process.pid)
+
+    def is_alive(self) -> bool:
+        """Whether it still runs."""
+        return bool(self._process.is_alive())
+
+    def wait(self, timeout_s: float | None = None, *, error_pattern: re.Pattern[str] | None = None) -> str:
+        """Wait until it has ended, and return its stdout.
+
+        Raises ``TimeoutError`` if it still runs after ``timeout_s`` seconds, ``ExitError`` if it exits with a status
+        other than 0, with the lines of stderr that `run` describes, ``ToolError`` if it wrote without end.
+        """
+        try:
+            self._process.wait(timeout=timeout_s)
+        except sh.TimeoutException:
+            raise TimeoutError(f"{self._name} still runs after {timeout_s} s") from None
+        except sh.ErrorReturnCode as failure:
+            self._refuse_excess()
+            raise _exit_error(self._name, failure.exit_code, self._output.stderr, error_pattern) from None
+        self._refuse_excess()
+        return self._output.stdout.decode("utf-8", errors="replace")
+
+    def _refuse_excess(self) -> None:
+        """Read the output to its end; ``ToolError`` if it has none."""
+        self._output.finish()
+        if self._output.excess:
+            raise ToolError(f"{self._name} wrote {self._output.excess} and was killed")
+
+    def kill(self) -> None:
+        """End it at once, with the programs that it has started."""
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def stop(self) -> None:
+        """End it if it still runs, and reap it.
+
+        By SIGKILL: its output is thrown away anyway, and xorriso needs two seconds to end after a SIGTERM (1.5.4),
+        which would delay Ctrl-C.
+        """
+        if not self.is_alive():
+            return
+        self.kill()
+        with contextlib.suppress(sh.ErrorReturnCode):
+            self._process.wait()
 
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -74,7 +131,8 @@ def run(
     killed, when ``heartbeat`` returns the same value for ``stall_timeout_s`` seconds. ``log_output`` is False for a
     program whose stderr may contain secrets.
 
-    Raises ``ExitError`` if the program exits with a status other than 0, ``ToolError`` if it is missing or hangs.
+    Raises ``ExitError`` if the program exits with a status other than 0, ``ToolError`` if it is missing, hangs, or
+    writes without end.
     Whatever ends this call, an exception or a signal included, the child has ended before it.
     """
     with (
@@ -82,13 +140,12 @@ def run(
         killed_when_stalled(child, heartbeat, stall_timeout_s) as stalled,
     ):
         try:
-            child.wait()
-        except sh.ErrorReturnCode as failure:
-            name = Path(program).name
+            return child.wait(error_pattern=error_pattern)
+        except ExitError:
             if stalled.is_set():
+                name = Path(program).name
                 raise ToolError(f"{name} made no progress for {stall_timeout_s:g} s and was killed") from None
-            raise exit_error(name, failure, error_pattern) from None
-        return str(child.stdout.decode("utf-8", errors="replace"))
+            raise
 
 
 @contextlib.contextmanager
@@ -100,7 +157,7 @@ def running(
     env: Mapping[str, str] | None = None,
     on_line: Callable[[str], object] | None = None,
     log_output: bool = True,
-) -> Iterator[sh.RunningCommand]:
+) -> Iterator[Child]:
     """Start ``program`` and yield it while it runs; it is killed when the block is left, however it is left.
 
     The arguments are those of `run`. Even SIGKILL for this process ends the child. The thread that enters the block
@@ -108,37 +165,39 @@ def running(
     """
     words = [os.fspath(arg) for arg in args]
     log.debug("running: %s", shlex.join([program, *words]))
+    name = Path(program).name
 
     def on_stderr(line: str) -> None:
         if log_output and log.isEnabledFor(logging.DEBUG):
-            log.debug("%s: %s", Path(program).name, mask(line.rstrip()))
+            log.debug("%s: %s", name, mask(line.rstrip()))
         if on_line is not None:
             on_line(line)
 
     start: Any = command(program)
+    output = ChildOutput(on_line=on_stderr, on_excess=lambda: child.kill())
     release = hold_signals()  # one that came between the start and `try` would leave the child behind
     try:
-        child = start(
-            *words,
-            _in=stdin,
-            _cwd=None if cwd is None else os.fspath(cwd),
-            _env=environment(env),
-            _err=on_stderr,
-            _tee="err",
-            _tty_out=False,
-            _decode_errors="replace",
-            _bg=True,
-            _bg_exc=False,
-            _return_cmd=True,
-            _truncate_exc=False,
-            _preexec_fn=die_with_parent(os.getpid()),
-        )
+        with output.pipes() as (stdout, stderr):
+            process = start(
+                *words,
+                _in=stdin,
+                _cwd=None if cwd is None else os.fspath(cwd),
+                _env=environment(env),
+                _out=stdout,
+                _err=stderr,
+                _tty_out=False,
+                _bg=True,
+                _bg_exc=False,
+                _return_cmd=True,
+                _preexec_fn=die_with_parent(os.getpid()),
+            )
+            child = Child(name, process, output)
         try:
             release()
             yield child
         finally:
             release = hold_signals()
-            stop(child)
+            child.stop()
     finally:
         release()
 
@@ -159,7 +218,7 @@ def die_with_parent(parent: int) -> Callable[[], None]:
 
 @contextlib.contextmanager
 def killed_when_stalled(
-    child: sh.RunningCommand, heartbeat: Callable[[], object] | None, stall_timeout_s: float
+    child: Child, heartbeat: Callable[[], object] | None, stall_timeout_s: float
 ) -> Iterator[threading.Event]:
     """Kill ``child`` when ``heartbeat`` returns the same for ``stall_timeout_s`` seconds; the event is set then."""
     ended, stalled = threading.Event(), threading.Event()
@@ -178,8 +237,7 @@ def killed_when_stalled(
             still_s = still_s + interval_s if now == before else 0.0
             before = now
         stalled.set()
-        with contextlib.suppress(ProcessLookupError):
-            child.kill()
+        child.kill()
 
     threading.Thread(target=watch, name="watch", daemon=True).start()
     try:
@@ -188,25 +246,11 @@ def killed_when_stalled(
         ended.set()
 
 
-def stop(child: sh.RunningCommand) -> None:
-    """End ``child`` if it still runs, and reap it.
-
-    By SIGKILL: its output is thrown away anyway, and xorriso needs two seconds to end after a SIGTERM (1.5.4), which
-    would delay Ctrl-C.
-    """
-    if not child.is_alive():
-        return
-    with contextlib.suppress(ProcessLookupError):
-        child.kill()
-    with contextlib.suppress(sh.ErrorReturnCode):
-        child.wait()
-
-
-def exit_error(name: str, failure: sh.ErrorReturnCode, error_pattern: re.Pattern[str] | None = None) -> ExitError:
+def _exit_error(name: str, status: int, stderr: bytes, error_pattern: re.Pattern[str] | None) -> ExitError:
     """The error for the program ``name`` that failed: its exit status or signal, and the end of its stderr."""
-    code = failure.exit_code
-    ending = f"exited with status {code}" if code > 0 else f"was killed by signal {-code}"
-    output = [line.strip() for line in failure.stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
+    ending = f"exited with status {status}" if status > 0 else f"was killed by signal {-status}"
+    output = [line.strip() for line in stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in output if error_pattern and error_pattern.search(line)]
     tail = "\n".join((errors or output)[-TAIL_LINES:])
-    return ExitError(f"{name} {ending}: {mask_certain(tail)}" if tail else f"{name} {ending} (no output)", output=tail)
+    message = f"{name} {ending}: {mask_certain(tail)}" if tail else f"{name} {ending} (no output)"
+    return ExitError(message, status=status, output=tail)

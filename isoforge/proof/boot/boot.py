@@ -11,14 +11,13 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import sh
-
 from isoforge.errors import ProofError
 from isoforge.masking.text import mask_certain
 from isoforge.proof.boot.console import Console, open_console, qemu_process
 from isoforge.proof.boot.probe_report import Report, is_complete, parse_report
 from isoforge.proof.boot.qemu import Firmware, Medium, qemu_arguments, serial_file
 from isoforge.proof.boot.screen import Menu, is_entry
+from isoforge.run import Child
 
 NO_BOOT_DEVICE = (
     r'No bootable device|BdsDxe: No bootable|BdsDxe: loading \w+ "(UiApp|EFI Firmware Setup|EFI Internal Shell)"'
@@ -115,7 +114,7 @@ def boot(
 
 async def _watch(
     spec: BootSpec,
-    machine: sh.RunningCommand,
+    machine: Child,
     control: socket.socket,
     *,
     scratch: Path,

@@ -13,13 +13,12 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-import sh
 from qemu.qmp import QMPClient, QMPError
 
 from isoforge.errors import ProofError, ToolError
 from isoforge.proof.boot.qemu import QEMU, Firmware, qmp_socket, serial_file
 from isoforge.proof.boot.screen import Menu, Screen, ppm_to_png
-from isoforge.run import exit_error, running
+from isoforge.run import Child, running
 
 # Without a handler of its own, what this library logs would end up on stderr.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -55,7 +54,7 @@ class Console:
         self,
         *,
         firmware: Firmware,
-        machine: sh.RunningCommand,
+        machine: Child,
         qmp: QMPClient,
         scratch: Path,
         cancel: threading.Event,
@@ -154,7 +153,7 @@ class Console:
 
 
 @contextlib.contextmanager
-def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[sh.RunningCommand, socket.socket]]:
+def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[Child, socket.socket]]:
     """Start QEMU with ``arguments``: the process and its QMP connection; it has ended when the block is left.
 
     QEMU connects to the socket `qmp_socket`, which exists before it starts. Raises ``ToolError`` with the end of QEMU's
@@ -176,7 +175,7 @@ def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[s
                 raise ToolError(f"{QEMU} closed its control connection: {failure}") from failure
 
 
-def _accept(listening: socket.socket, machine: sh.RunningCommand) -> socket.socket:
+def _accept(listening: socket.socket, machine: Child) -> socket.socket:
     """QEMU's connection to ``listening``; QEMU exits at once if it rejects an argument."""
     while True:
         try:
@@ -187,21 +186,17 @@ def _accept(listening: socket.socket, machine: sh.RunningCommand) -> socket.sock
             return control
 
 
-def _refuse_failed(machine: sh.RunningCommand, *, timeout_s: float = 0) -> None:
+def _refuse_failed(machine: Child, *, timeout_s: float = 0) -> None:
     """Raise ``ToolError`` if ``machine`` has ended with an error of its own, or does within ``timeout_s`` seconds."""
     if machine.is_alive() and not timeout_s:
         return
-    try:
-        machine.wait(timeout=timeout_s or None)
-    except sh.TimeoutException:
-        return
-    except sh.ErrorReturnCode as failure:
-        raise exit_error(QEMU, failure) from None
+    with contextlib.suppress(TimeoutError):
+        machine.wait(timeout_s or None)
 
 
 @contextlib.asynccontextmanager
 async def open_console(
-    machine: sh.RunningCommand,
+    machine: Child,
     control: socket.socket,
     *,
     firmware: Firmware,

@@ -9,11 +9,9 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-import sh
-
 from isoforge.errors import ToolError
 from isoforge.packages import install_hint
-from isoforge.run import running
+from isoforge.run import ExitError, running
 
 QEMU = "qemu-system-x86_64"
 
@@ -191,9 +189,9 @@ def runs_under(name: str, *, limit_s: float = KVM_LIMIT_S) -> bool:
         ]  # fmt: skip
         try:
             with running(QEMU, *arguments) as guest:
-                guest.wait(timeout=limit_s)
-        except sh.ErrorReturnCode as end:
-            return bool(end.exit_code == EXIT_STATUS)
-        except (sh.TimeoutException, ToolError):
+                guest.wait(limit_s)
+        except ExitError as end:
+            return end.status == EXIT_STATUS
+        except (TimeoutError, ToolError):
             return False
     return False
