@@ -215,7 +215,7 @@ def refuse_irregular(goals: Iterable[Path]) -> None:
 
 def unwritable(failure: OSError, path: Path) -> OutputError:
     """The error for ``failure``, which happened while the output at or below ``path`` was written."""
-    return OutputError(f"cannot write {failure.filename or path}: {failure.strerror}")
+    return OutputError(f"cannot write {failure.filename2 or failure.filename or path}: {failure.strerror}")
 
 
 def _name(staging: Path) -> None:

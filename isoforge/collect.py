@@ -16,6 +16,7 @@ from isoforge.fleet.seed.guard import match_pairs
 from isoforge.fleet.seed.render import Seed, is_stale, read_seed, write_seed
 from isoforge.order import Order
 from isoforge.problems import HOST, Problem, Severity, judged, refuse_if_any, without
+from isoforge.regular_file import read_argument
 from isoforge.release import Release
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection, refuse_selection
@@ -83,8 +84,7 @@ def check_files(
     problems: list[Problem] = []
     for file in files:
         try:
-            with file.open("rb") as opened:
-                content = opened.read(MOST_BYTES + 1)
+            content = read_argument(file, MOST_BYTES + 1)
         except OSError as failure:
             raise InventoryError(f"cannot read {file}: {failure.strerror}") from failure
         if file.name == "meta-data":

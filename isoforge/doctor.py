@@ -14,6 +14,7 @@ from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
 from isoforge.packages import install_hint
 from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
+from isoforge.regular_file import is_present
 
 
 class Verdict(enum.StrEnum):
@@ -100,6 +101,8 @@ def _inventory(baremetal: Path) -> Finding:
     file = baremetal / "inventory/hosts.yml"
     if file.is_file():
         return Finding(**about, verdict=Verdict.OK, detail=str(file))
+    if is_present(file):
+        return Finding(**about, verdict=Verdict.OPTIONAL, detail=f"not a regular file: {file}", fix=f"rm {file}")
     return Finding(**about, verdict=Verdict.OPTIONAL, detail=f"not found: {file}", fix="isoforge init")
 
 

@@ -23,8 +23,10 @@ from isoforge.fleet.inventory.validate import check_values
 from isoforge.fleet.smbios import both_orders, normalised
 from isoforge.iso_layout import DETECT
 from isoforge.problems import Problem, did_you_mean, refuse_if_any
+from isoforge.regular_file import read_regular
 from isoforge.templates import render
 from isoforge.workspace import Workspace
+from isoforge.yaml_limits import MOST_BYTES
 from isoforge.yaml_reader import read
 from isoforge.yaml_tree import Node, Origin, empty, plain, planted
 
@@ -228,8 +230,7 @@ def _serial(host: Host) -> str:
 def _hosts_file(file: Path, new: NewHost) -> str:
     """hosts.yml with the host added; ``InventoryError`` with the lines to add if it cannot be edited."""
     try:
-        with file.open(encoding="utf-8", newline="") as stream:
-            text = stream.read()
+        text = read_regular(file, MOST_BYTES).decode("utf-8")
     except FileNotFoundError:
         text = "# Hosts that git does not track, in the format of ../inventory/hosts.yml.\n"
     except (OSError, UnicodeDecodeError) as failure:

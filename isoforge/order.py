@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
+from isoforge.image.base import instead_of_a_file
 from isoforge.image.sectors import read_volume
 from isoforge.iso_layout import BUILD_NAME, MAX_NAME_LENGTH
 from isoforge.proof.manifest import Manifest
@@ -151,6 +152,8 @@ def find_base_iso(folder: Path = Path("files")) -> Path:
     if len(ubuntu) == 1:
         return ubuntu[0]
     if not ubuntu:
-        raise BaseIsoError(f"no base ISO given, and no Ubuntu ISO in {folder}/", hint="use --ubuntu-iso")
+        others = [f"{image.name} {instead_of_a_file(image)}" for image in images if not image.is_file()]
+        but = f" ({', '.join(others)})" if others else ""
+        raise BaseIsoError(f"no base ISO given, and no Ubuntu ISO in {folder}/{but}", hint="use --ubuntu-iso")
     names = ", ".join(image.name for image in ubuntu)
     raise BaseIsoError(f"no base ISO given, and several in {folder}/: {names}", hint="use --ubuntu-iso")

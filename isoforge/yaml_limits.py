@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from isoforge.regular_file import IRREGULAR, TOO_LARGE, read_regular
 
 KeyPath = tuple[str | int, ...]
 """Where a value lies in a tree: keys, and numbers (from 0) for the items of lists."""
@@ -65,15 +65,16 @@ def read_text(path: Path) -> str:
     Raises ``OSError`` or ``UnicodeDecodeError``, and ``LimitError`` for anything but a regular file of at most
     `MOST_BYTES`: a pipe or a device may never end.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # opening a pipe must not wait for its writer
-    with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(handle).st_mode):
-            raise LimitError(Fault(id="file-unreadable", line=None, message="is not a regular file"))
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        message = f"is larger than {MOST_BYTES >> 20} MiB: not an inventory or seed file"
-        raise LimitError(Fault(id="yaml-too-large", line=None, message=message))
-    return content.decode("utf-8")
+    try:
+        return read_regular(path, MOST_BYTES).decode("utf-8")
+    except OSError as error:
+        if error.errno == IRREGULAR:
+            message = f"cannot be read: {error.strerror}"
+            raise LimitError(Fault(id="file-unreadable", line=None, message=message)) from None
+        if error.errno == TOO_LARGE:
+            message = f"is larger than {MOST_BYTES >> 20} MiB: not an inventory or seed file"
+            raise LimitError(Fault(id="yaml-too-large", line=None, message=message)) from None
+        raise
 
 
 def load(text: str) -> Any:

@@ -14,6 +14,7 @@ from isoforge.cli.options import BAREMETAL, Baremetal, Json
 from isoforge.cli.tables import print_result, print_table
 from isoforge.errors import InventoryError, ToolError, UsageError
 from isoforge.fleet.password import Method
+from isoforge.regular_file import read_argument
 
 app = typer.Typer()
 
@@ -108,8 +109,8 @@ def new_host(
 def _read_facts(file: str) -> str:
     """The text of ``file``, or of stdin for ``-``; ``UsageError`` if it cannot be read or is empty."""
     try:
-        with sys.stdin.buffer if file == "-" else Path(file).open("rb") as stream:
-            content = stream.read(MAX_FACTS_BYTES + 1)
+        most = MAX_FACTS_BYTES + 1
+        content = sys.stdin.buffer.read(most) if file == "-" else read_argument(Path(file), most)
         text = content.decode("utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         reason = failure.strerror if isinstance(failure, OSError) else "not valid UTF-8"

@@ -166,6 +166,8 @@ def instead_of_a_file(path: Path) -> str:
         return "is a URL: download it first"
     if path.is_dir():
         return "is a directory"
+    if path.is_symlink() and not path.exists():
+        return "is a link that leads nowhere"
     return "is not a regular file: copy its contents into one first" if path.exists() else "does not exist"
 
 

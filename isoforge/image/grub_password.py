@@ -8,6 +8,7 @@ import secrets
 from pathlib import Path
 
 from isoforge.errors import UsageError
+from isoforge.regular_file import read_argument
 
 ROUNDS = 10_000
 """The default of grub-mkpasswd-pbkdf2: GRUB repeats them at each attempt, on one core of the machine."""
@@ -15,7 +16,7 @@ ROUNDS = 10_000
 SALT_BYTES = 64
 
 MAX_FILE_SIZE = 65_536
-"""Characters of a file that are searched for a hash: a longer file was given by mistake."""
+"""Bytes of a file that are searched for a hash: a larger file was given by mistake."""
 
 HASH = re.compile(r"grub\.pbkdf2\.sha512\.[1-9]\d{0,9}\.(?:[0-9A-Fa-f]{2})+\.[0-9A-Fa-f]{128}")
 
@@ -31,8 +32,7 @@ def read_hash(file: Path) -> str:
     """The hash in ``file``, as printed by `hashed` or grub-mkpasswd-pbkdf2; ``UsageError`` if there is none."""
     hint = "`isoforge menu-password` prints one"
     try:
-        with file.open(encoding="utf-8") as opened:
-            text = opened.read(MAX_FILE_SIZE)
+        text = read_argument(file, MAX_FILE_SIZE).decode("utf-8")
     except (OSError, UnicodeDecodeError) as failure:
         reason = failure.strerror if isinstance(failure, OSError) else "not a text file"
         raise UsageError(f"cannot read the hash of the menu password from {file}: {reason}", hint=hint) from failure

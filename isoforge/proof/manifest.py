@@ -10,8 +10,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from isoforge.regular_file import read_regular
+
 SIZE_LIMIT = 64 << 20
-"""Bytes that are read of a file: a host takes about one KiB."""
+"""Bytes that a file may have: a host takes about one KiB."""
 
 SCHEMA_VERSION = 1
 """Incremented when a key changes its meaning or is removed; not for a new key."""
@@ -125,8 +127,7 @@ class Manifest:
     @staticmethod
     def from_file(file: Path) -> Manifest:
         """The manifest in ``file``; ``OSError`` if it cannot be read, else what `from_json` raises."""
-        with file.open("rb") as stream:
-            return Manifest.from_json(stream.read(SIZE_LIMIT).decode("utf-8"))
+        return Manifest.from_json(read_regular(file, SIZE_LIMIT).decode("utf-8"))
 
     @staticmethod
     def from_json(text: str) -> Manifest:

@@ -112,7 +112,6 @@ def test_doctor_tells_a_user_without_a_home(monkeypatch: pytest.MonkeyPatch, tmp
     [
         "ulimit -n 9; $I check",
         "ulimit -s 4000000; ulimit -v 3000000; $I check",
-        "mkdir -p $G; ulimit -v 3000000; truncate -s 5G $G/user-data; $I seed --host site-a-m710q1",
     ],
 )
 def test_machine_that_gives_no_more_is_no_bug(shell: Any, line: str) -> None:
@@ -150,3 +149,11 @@ def test_address_that_is_none_is_told_with_one_that_is(cli: Cli, words: list[str
     outcome = cli("new-host", "web-1", *words)
     assert outcome.code == 2
     assert said in outcome.err
+
+
+def test_a_seed_of_gigabytes_is_refused_before_it_is_read(shell: Any) -> None:
+    folder = "baremetal/autoinstall/generated/site-a-m710q1"
+    make = f"mkdir -p {folder}; truncate -s 5G {folder}/user-data"
+    code, said = shell(f"{make}; ulimit -v 1000000; $I seed --host site-a-m710q1")
+    assert code == 3
+    assert "user-data cannot be read: it is larger than 16 MiB" in said

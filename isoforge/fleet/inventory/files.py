@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isoforge.fleet.inventory.validate import check_values
 from isoforge.problems import Problem, Severity, did_you_mean
+from isoforge.regular_file import is_present, require_regular
 from isoforge.yaml_limits import Fault, LimitError, read_text
 from isoforge.yaml_reader import Document, read
 from isoforge.yaml_tree import Node, Origin, dotted
@@ -18,6 +19,9 @@ TREES = ("inventory", "inventory-local")
 YAML_ENDINGS = (".yml", ".yaml")
 
 SECRETS_NAMES = ("secrets.sops.yaml", "secrets.sops.yml")
+
+KINDS = ("group_vars", "host_vars", "profiles", "profiles/hardware")
+"""The folders of an inventory, by their paths in it."""
 
 FOLDERS = {".": ("group_vars", "host_vars", "profiles"), "profiles": ("hardware",)}
 """The folders that are read in an inventory, and in a folder of it."""
@@ -43,7 +47,7 @@ class Tree:
 
     def hosts(self) -> Node | None:
         """The content of ``hosts.yml``, not yet looked at; None without one."""
-        return self.document(self.hosts_file) if self.hosts_file.exists() else None
+        return self.document(self.hosts_file) if is_present(self.hosts_file) else None
 
     def names(self, kind: str) -> dict[str, Path]:
         """What ``kind`` (``group_vars``, ``host_vars``, ``profiles/hardware``) has values for, and where."""
@@ -70,7 +74,7 @@ class Tree:
         """The encrypted file of ``name``, or None."""
         if (kind, name) not in self._secrets:
             paths = (self.root / kind / name / file_name for file_name in SECRETS_NAMES)
-            self._secrets[kind, name] = next((path for path in paths if path.exists()), None)
+            self._secrets[kind, name] = next((path for path in paths if is_present(path)), None)
         return self._secrets[kind, name]
 
     def document(self, path: Path, scope: str = "") -> Node | None:
@@ -81,6 +85,7 @@ class Tree:
 
     def strays(self) -> Iterator[Problem]:
         """A problem for each file and folder at the top of the inventory that looks as if it were read, and is not."""
+        yield from self._irregular()
         for below, known in FOLDERS.items():
             folder = self.root / below
             for path in sorted(folder.iterdir()) if folder.is_dir() else ():
@@ -96,6 +101,22 @@ class Tree:
         second = self.root / "hosts.yaml"
         if second.is_file() and self.hosts_file != second:
             yield _not_read("file-not-read", second, f"is not read: {self.hosts_file} takes precedence")
+
+    def _irregular(self) -> Iterator[Problem]:
+        """A problem for everything that is in the place of a folder of the inventory, and is none."""
+        folders = [self.root, *(self.root / kind for kind in KINDS)]
+        for folder in folders:
+            inside = sorted(folder.iterdir()) if folder != self.root and folder.is_dir() else ()
+            for path in (folder, *(one for one in inside if not one.suffix and not one.name.startswith("."))):
+                if path.is_dir() or not is_present(path):
+                    continue
+                try:
+                    require_regular(path)
+                except OSError as error:
+                    yield _not_read("file-unreadable", path, f"cannot be read: {error.strerror}", Severity.ERROR)
+                else:
+                    if path in folders:
+                        yield _not_read("file-unreadable", path, "is a file, not a folder", Severity.ERROR)
 
 
 def _not_read(id_: str, path: Path, message: str, severity: Severity = Severity.WARNING) -> Problem:
@@ -139,7 +160,7 @@ def read_document(path: Path) -> Document:
 
 
 def _first_file(folder: Path, stem: str) -> Path | None:
-    return next((path for ending in YAML_ENDINGS if (path := folder / f"{stem}{ending}").exists()), None)
+    return next((path for ending in YAML_ENDINGS if is_present(path := folder / f"{stem}{ending}")), None)
 
 
 def _value_files(folder: Path, name: str) -> Iterator[Path]:
@@ -148,5 +169,5 @@ def _value_files(folder: Path, name: str) -> Iterator[Path]:
         yield single
     if (folder / name).is_dir():
         for path in sorted((folder / name).iterdir()):
-            if path.suffix in YAML_ENDINGS and not path.name.startswith((".", "secrets")) and not path.is_dir():
+            if path.suffix in YAML_ENDINGS and not path.name.startswith((".", "secrets")):
                 yield path

@@ -20,6 +20,7 @@ from isoforge.fleet.inventory.schema import PASSED_ON
 from isoforge.fleet.inventory.secrets import SecretsError, hidden, owner, plain_text_secrets, revealed_file
 from isoforge.fleet.inventory.validate import check_values, problem
 from isoforge.problems import HOST, Problem, Severity, did_you_mean, folded, refuse_if_any
+from isoforge.regular_file import is_present
 from isoforge.yaml_limits import KeyPath
 from isoforge.yaml_tree import Node, Origin, empty, laid_over, without_nulls
 
@@ -96,11 +97,18 @@ def load_inventory(baremetal: Path) -> Inventory:
 def survey(baremetal: Path) -> Inventory:
     """The inventory in ``baremetal`` as far as it can be read, its problems in ``problems``.
 
-    Raises ``InventoryError`` only if there is none.
+    Raises ``InventoryError`` only if there is none, or if a folder of it cannot be read.
     """
+    try:
+        return _survey(baremetal)
+    except OSError as failure:  # a folder that is closed to this user
+        raise InventoryError(f"cannot read {failure.filename or baremetal}: {failure.strerror}") from failure
+
+
+def _survey(baremetal: Path) -> Inventory:
     problems: list[Problem] = []
     trees = [Tree(root=baremetal / name, problems=problems) for name in TREES]
-    if not any(tree.hosts_file.exists() for tree in trees):
+    if not any(is_present(tree.hosts_file) for tree in trees):
         strays = [one for tree in trees for one in tree.strays() if one.severity is Severity.ERROR]
         hint = strays[0].message if strays else "isoforge init creates one to start from"
         raise InventoryError(f"no inventory: {trees[0].hosts_file} does not exist", hint=hint)
@@ -109,7 +117,7 @@ def survey(baremetal: Path) -> Inventory:
     reader = _Reader(trees, roster, problems)
     hosts = tuple(reader.host(name) for name in roster.hosts)
     problems += [*reader.strays(), *(one for tree in trees for one in tree.strays())]
-    where = next(tree.hosts_file for tree in trees if tree.hosts_file.exists())
+    where = next(tree.hosts_file for tree in trees if is_present(tree.hosts_file))
     if not hosts and not any(one.severity is Severity.ERROR for one in problems):
         message = "lists no hosts: write their names under `all:` and `hosts:`, each with a colon after it"
         problems.append(Problem(id="no-hosts", file=str(where), message=message, severity=Severity.WARNING))

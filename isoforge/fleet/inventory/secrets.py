@@ -45,10 +45,16 @@ class SecretsError(InventoryError):
 def plain_text_secrets(trees: Iterable[Path]) -> Iterator[Problem]:
     """A problem for every secrets file below ``trees`` that sops has not encrypted, with the command that does it."""
     for tree in trees:
-        for folder, _, names in os.walk(tree):
-            for name in sorted(names):
+        for folder, folders, names in os.walk(tree, onerror=_reraise):
+            for name in sorted([*names, *(one for one in folders if one.endswith((".yml", ".yaml")))]):
                 if _SECRETS_FILE.fullmatch(name) and name != ".sops.yaml":
                     yield from _refuse_plain_text(Path(folder, name))
+
+
+def _reraise(error: OSError) -> None:
+    """A folder that cannot be read may hold secrets; a missing one holds none."""
+    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+        raise error
 
 
 def _refuse_plain_text(path: Path) -> Iterator[Problem]:

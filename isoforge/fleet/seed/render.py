@@ -17,10 +17,11 @@ from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
+from isoforge.regular_file import is_present, read_regular
 from isoforge.release import Release
 from isoforge.seed_format import guard_keys
 from isoforge.templates import dump, render
-from isoforge.yaml_limits import load
+from isoforge.yaml_limits import MOST_BYTES, load
 
 HEADER = "#cloud-config"
 """The first line, to the letter: with anything before it, the file is none and the installer asks questions."""
@@ -196,7 +197,7 @@ def read_seed(generated: Path, host: str) -> Seed:
         raise _unusable(generated / host / "user-data", host, "is empty")
     meta_data = _read(generated / host / "meta-data", host)
     vendor = generated / host / "vendor-data"
-    vendor_data = _read(vendor, host) if vendor.exists() else b""
+    vendor_data = _read(vendor, host) if is_present(vendor) else b""
     return Seed(
         host=host,
         user_data=user_data,
@@ -207,12 +208,12 @@ def read_seed(generated: Path, host: str) -> Seed:
 
 
 def _read(path: Path, host: str) -> bytes:
-    if path.is_dir():
-        raise _unusable(path, host, "is a directory")
     try:
-        return path.read_bytes()
+        return read_regular(path, MOST_BYTES)
     except FileNotFoundError:
         raise _unusable(path, host, "does not exist") from None
+    except IsADirectoryError:
+        raise _unusable(path, host, "is a directory") from None
     except OSError as failure:
         raise _unusable(path, host, f"cannot be read: {failure.strerror}") from None
 

@@ -14,8 +14,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from isoforge import __version__
+from isoforge.errors import TemplateError
 from isoforge.fleet.inventory.host import Host
+from isoforge.regular_file import is_present, read_regular, require_regular
 from isoforge.release import Release
+from isoforge.yaml_limits import MOST_BYTES
 from isoforge.yaml_tree import dotted
 
 NAME = ".rendered.json"
@@ -34,7 +37,7 @@ class Source:
 def source_of(host: Host, templates_sha256: str, release: Release | None) -> Source:
     """What a seed of ``host`` would be rendered from now; ``templates_sha256`` is `templates_digest`."""
     written = [[dotted(path), "" if leaf.secret else repr(leaf.value)] for path, leaf in host.node.leaves()]
-    secrets = [digest(path.read_bytes()) for path in host.secret_files if path.is_file()]
+    secrets = [digest(read_regular(path, MOST_BYTES)) for path in host.secret_files if path.is_file()]
     return Source(
         values=digest(json.dumps([host.name, host.groups, sorted(written)]).encode()),
         secrets=digest(json.dumps(secrets).encode()),
@@ -62,7 +65,7 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
     """
     folder = generated / host.name
     try:
-        sidecar = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        sidecar = json.loads(read_regular(folder / NAME, MOST_BYTES).decode("utf-8"))
         was, files = Source(**sidecar["rendered_from"]), dict(sidecar["files"])
     except FileNotFoundError:
         return None
@@ -70,7 +73,11 @@ def is_stale(host: Host, generated: Path, templates: Sequence[Path], *, release:
         return f"{folder / NAME} cannot be read"
     for name, expected in files.items():
         path = folder / name
-        if not path.is_file() or digest(path.read_bytes()) != expected:
+        try:
+            now_sha256 = digest(read_regular(path, MOST_BYTES))
+        except OSError:
+            now_sha256 = ""
+        if now_sha256 != expected:
             return f"{path} was changed after it was rendered"
     now = source_of(host, templates_digest(templates), release)
     if was.values != now.values:
@@ -101,24 +108,38 @@ def _template_files(templates: Sequence[Path]) -> tuple[tuple[str, str, int], ..
     """
     files: dict[str, tuple[str, str, int]] = {}
     for folder in templates:
-        for path, changed in _below(str(folder)):
+        if not is_present(folder):  # the user may have one, and has not
+            continue
+        for path, changed in _below(str(folder), set()):
             name = path[len(str(folder)) + 1 :]
             if "." not in os.path.basename(path).removesuffix(".j2"):  # noqa: PTH119  it is asked for each host
                 files.setdefault(name, (name, path, changed))
     return tuple(files[name] for name in sorted(files))
 
 
-def _below(folder: str) -> Iterator[tuple[str, int]]:
-    """Each template in ``folder`` and below it, and when it was changed."""
+def _below(folder: str, visited: set[tuple[int, int]]) -> Iterator[tuple[str, int]]:
+    """Each template in ``folder`` and below it, and when it was changed; a folder that links lead back to counts once.
+
+    Raises ``TemplateError`` for what is named like a template and is not a file, and for what cannot be read.
+    """
     try:
+        state = os.stat(folder)  # noqa: PTH116  it is asked for each host
+        if (state.st_dev, state.st_ino) in visited:
+            return
+        visited.add((state.st_dev, state.st_ino))
         with os.scandir(folder) as entries:
-            for entry in entries:
-                if entry.is_dir():
-                    yield from _below(entry.path)
-                elif entry.name.endswith(".j2"):
+            for entry in sorted(entries, key=lambda entry: entry.name):
+                is_template = entry.name.endswith(".j2")
+                if is_template and not entry.is_file():
+                    if entry.name.startswith("."):  # an editor's lock is a link that leads nowhere
+                        continue
+                    require_regular(Path(entry.path))
+                if is_template:
                     yield entry.path, entry.stat().st_mtime_ns
-    except FileNotFoundError:  # a folder that the user may have, and has not
-        return
+                elif entry.is_dir():
+                    yield from _below(entry.path, visited)
+    except OSError as failure:
+        raise TemplateError(f"cannot read {failure.filename}: {failure.strerror}") from failure
 
 
 @lru_cache(maxsize=16)

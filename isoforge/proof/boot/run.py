@@ -21,6 +21,7 @@ from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, accelerator, find_o
 from isoforge.proof.boot.vmdk_overlay import BootImage, boot_image
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
 from isoforge.proof.read.image import Image, UnreadableError
+from isoforge.regular_file import is_present
 from isoforge.run import run
 
 FIRMWARES = (Firmware.BIOS, Firmware.SECUREBOOT)
@@ -159,9 +160,10 @@ def read_manifest(image: Image) -> tuple[Manifest, Manifest | None]:
     try:
         inside = image.manifest
         file = image.path.with_name("manifest.json")
-        beside = Manifest.from_file(file) if file.is_file() else None
+        beside = Manifest.from_file(file) if is_present(file) else None
     except (ValueError, OSError) as failure:
-        raise ProofError(f"a manifest of {image.path} cannot be read: {failure}") from failure
+        reason = f"{failure.filename}: {failure.strerror}" if isinstance(failure, OSError) else failure
+        raise ProofError(f"a manifest of {image.path} cannot be read: {reason}") from failure
     if inside and beside and inside.build_id != beside.build_id:
         if beside.iso and beside.iso.file != image.path.name:
             return inside, None

@@ -16,6 +16,7 @@ from isoforge.proof.read.read_once import Other, Reading, read_once
 from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup, menu_start
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
+from isoforge.regular_file import is_present
 from isoforge.signature import SignatureError, read_signers, signed_by
 
 STRUCTURE: Mapping[str, Callable[[Case], Answer]] = {
@@ -114,11 +115,11 @@ def _with_manifest(case: Case, path: Path | None) -> Case:
         pass
     file = path or case.iso.path.with_name("manifest.json")
     try:
-        if path or file.is_file():
+        if path or is_present(file):
             beside = Manifest.from_file(file)
     except (ValueError, OSError) as failure:
         if path or inside or faults:
-            faults.append(f"{file} cannot be read: {failure}")
+            faults.append(f"{file} cannot be read: {getattr(failure, 'strerror', None) or failure}")
     return replace(
         case,
         manifest=beside or inside,

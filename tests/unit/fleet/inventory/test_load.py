@@ -12,6 +12,7 @@ import pytest
 from isoforge.errors import InventoryError
 from isoforge.fleet.inventory.explain import explain
 from isoforge.fleet.inventory.load import Inventory, load_inventory, survey
+from isoforge.problems import Severity
 from isoforge.yaml_tree import plain
 from tests.unit.fleet.conftest import Write, facts
 
@@ -248,6 +249,22 @@ def test_what_is_not_a_regular_file_is_a_problem_of_that_file(write: Write) -> N
         ("file-unreadable", "hosts.web-1", "web-1.yml"),
         ("file-unreadable", "hosts.web-2", "web-2.yml"),
     ]
+
+
+@pytest.mark.parametrize("kind", ["to itself", "to nothing", "a file", "a pipe"])
+@pytest.mark.parametrize(
+    "folder", ["inventory-local", "inventory/host_vars", "inventory/host_vars/web-1", "inventory/profiles/hardware"]
+)
+def test_what_is_not_a_folder_where_one_is_expected_is_an_error(write: Write, folder: str, kind: str) -> None:
+    path = write({"inventory/hosts.yml": "all: {hosts: {web-1: }}\n"}) / folder
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if kind.startswith("to "):
+        path.symlink_to(path.name if kind == "to itself" else "nothing")
+    else:
+        path.touch() if kind == "a file" else os.mkfifo(path)
+    problems = [(one.id, one.severity, one.file) for one in survey(path.parents[len(Path(folder).parts) - 1]).problems]
+    expected = ("file-unreadable", Severity.ERROR, str(path))
+    assert problems == ([] if (folder, kind) == ("inventory/host_vars/web-1", "a file") else [expected])
 
 
 def test_explain_names_the_file_and_line_of_each_value_and_the_defaults(write: Write) -> None:
