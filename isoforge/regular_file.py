@@ -20,11 +20,17 @@ IRREGULAR, TOO_LARGE = errno.EINVAL, errno.EFBIG
 """The ``errno`` of an ``OSError`` for what is not a regular file, and for a file over the limit."""
 
 
+ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
+"""The ``errno`` of an ``OSError`` for a path that leads to nothing: also through a link to itself."""
+
+
 def is_present(path: Path) -> bool:
     """Whether there is anything at ``path``, a link that leads nowhere included; ``OSError`` if that cannot be seen."""
     try:
         path.lstat()
-    except (FileNotFoundError, NotADirectoryError):
+    except OSError as error:
+        if error.errno not in ABSENT:
+            raise
         return False
     return True
 

@@ -14,7 +14,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from isoforge.errors import UsageError
+from isoforge.regular_file import read_argument
 from isoforge.run import ExitError, run
+
+SIGNERS_LIMIT = 1 << 20
+"""Bytes that are read of a list of signers."""
 
 NAMESPACE = "isoforge-manifest"
 """What is signed: a signature made for anything else, an e-mail or a git commit, does not count."""
@@ -58,7 +62,7 @@ def read_signers(file: Path) -> str:
     """
     hint = "--signer needs a public key, or a list of allowed signers"
     try:
-        lines = file.read_text("utf-8").splitlines()
+        lines = read_argument(file, SIGNERS_LIMIT).decode("utf-8").splitlines()
     except OSError as failure:
         raise UsageError(f"cannot read {file}: {failure.strerror}", hint=hint) from failure
     except UnicodeDecodeError as failure:

@@ -18,6 +18,7 @@ from typing import Any
 
 from isoforge.errors import InventoryError
 from isoforge.problems import Problem
+from isoforge.regular_file import ABSENT
 from isoforge.run import ExitError, run
 from isoforge.yaml_limits import LimitError, read_text
 from isoforge.yaml_reader import read
@@ -53,7 +54,7 @@ def plain_text_secrets(trees: Iterable[Path]) -> Iterator[Problem]:
 
 def _reraise(error: OSError) -> None:
     """A folder that cannot be read may hold secrets; a missing one holds none."""
-    if not isinstance(error, FileNotFoundError | NotADirectoryError):
+    if error.errno not in ABSENT:
         raise error
 
 
