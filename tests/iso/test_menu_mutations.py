@@ -226,6 +226,7 @@ def test_of_a_large_fleet_hosts_in_unusual_files_are_evaluated(
         ("@set default=1", "", ""),
         ("set timeout=5\nfrobnicate\n@", "", "not evaluated: /boot/grub/grub.cfg:2: frobnicate"),
         ("if true; then", "GRUB shows no menu", "not evaluated"),
+        ("while true; do true; done\n@", "", "more than 100000 commands"),
     ],
 )  # fmt: skip
 def test_of_other_peoples_menus_only_a_default_without_an_entry_is_a_fault(

@@ -117,14 +117,19 @@ class Medium:
             return ""
         return self.paths.get(reached, "directory")
 
-    def script(self, path: str) -> Script | GrubSyntaxError | None:
-        """The statements of a file, parsed once; the error if it has one, None if there is no such file."""
+    def script(self, path: str, charge: Callable[[int], object]) -> Script | GrubSyntaxError | None:
+        """The statements of a file, parsed once; the error if it has one, None if there is no such file.
+
+        ``charge`` is called with the number of characters before they are parsed.
+        """
         reached = self.find(path)
         if reached is None or self.paths.get(reached) != "file":
             return None
         if reached not in self.scripts:
+            text = self.read(reached)
+            charge(len(text))
             try:
-                self.scripts[reached] = parse(self.read(reached))
+                self.scripts[reached] = parse(text)
             except GrubSyntaxError as error:
                 self.scripts[reached] = error
         return self.scripts[reached]

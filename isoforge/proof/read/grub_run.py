@@ -27,7 +27,7 @@ class Run(Statements):
             if file_kind(state, path):
                 state.cannot_follow(f"{path} is not on the medium")
             return
-        script = state.medium.script(rest)
+        script = state.medium.script(rest, state.charge)
         if script is None:
             return
         before, file = (state.file, state.line), str(state.medium.find(rest))

@@ -19,6 +19,10 @@ ALL_STEPS = 1_000_000
 """Commands that all runs of one evaluation may take together."""
 
 
+CHARACTERS_A_STEP = 8
+"""Characters of a script that are parsed in the time of a command."""
+
+
 @dataclass(slots=True)
 class Budget:
     """How many steps several runs may still take."""
@@ -98,6 +102,12 @@ class State:
         self.budget.left -= count
         if self.steps > STEP_LIMIT or self.budget.left < 0:
             raise StopError(f"more than {STEP_LIMIT if self.steps > STEP_LIMIT else ALL_STEPS} commands")
+
+    def charge(self, characters: int) -> None:
+        """A script of so many characters is about to be parsed."""
+        self.budget.left -= characters // CHARACTERS_A_STEP
+        if self.budget.left < 0:
+            raise StopError("the scripts are too long")
 
     def value(self, name: str) -> str | None:
         """The value of a variable, None if it has none."""

@@ -90,6 +90,8 @@ def _foreign(image: Image, medium: Medium, platforms: Sequence[str]) -> Answer:
         faults += evaluation.faults
         remarks += [f"not evaluated: {note}" for note in evaluation.unfollowed]
         remarks += [f"GRUB prints: {note}" for note in evaluation.errors]
+        if evaluation.stopped:
+            continue
         if evaluation.start is None:
             faults.append(f"{PLATFORMS[platform]}: GRUB shows no menu")
             continue

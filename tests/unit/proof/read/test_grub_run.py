@@ -204,6 +204,7 @@ smbios --type 127 --get-byte 8 --set a
         ("regexp '.*.*.*.*.*.*x' 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'", "may take too long"),
         ("if [ $lockdown = y ]; then true; fi", "$lockdown depends on the machine"),
         ("read x", "this command is not followed"),
+        ("true\n" * 2_000_000, "the scripts are too long"),
         ("frobnicate", "frobnicate is not a command that is known here"),
         ("if background_image /x.png; then true; fi", "whether background_image succeeds depends on the machine"),
         ("for x in *; do true; done; regexp . x; for x in *; do true; done", "stands for the devices"),
@@ -211,6 +212,7 @@ smbios --type 127 --get-byte 8 --set a
         ("loopback l /casper/vmlinuz\nsource (l)/x", "on a device whose content is not known"),
         ("smbios --type 1 --get-word 9 --set x", "the field at offset 9"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_what_cannot_be_followed_is_noted(text: str, words: str) -> None:
     _, evaluation = run(text, KERNEL, structures=TABLE)
