@@ -7,18 +7,13 @@ import errno
 import fcntl
 import os
 import shutil
-import tempfile
+import stat
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
-from isoforge.errors import ForgeError, OutputError
-from isoforge.signals import hold_signals
-
-STAGING_SUFFIX = ".isoforge"
-"""The ending of the names of staging directories, by which the next build finds those of a killed one."""
-
-READY = "ready"
-"""The subfolder of a staging directory whose files only lack their names: if it exists, the build has happened."""
+from isoforge.errors import OutputError
+from isoforge.ownership import lock_holder, open_directory, owner_name, refuse_foreign
 
 UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -29,81 +24,56 @@ RESERVE = 32 << 20
 """Bytes kept free beyond what a build is sure to need: directory records, checksums, the backup GPT."""
 
 
+LOCK_TIMEOUT_S = 60.0
+"""How long a process waits for a lock that another one should hold for a few seconds only."""
+
+
 @contextlib.contextmanager
-def locked(folder: Path, *, wait: bool = False) -> Iterator[None]:
+def locked(folder: Path, *, wait: bool = False) -> Iterator[int]:
     """Hold the lock on ``folder`` (flock) in the block; the kernel releases it when the process ends.
 
-    If another process holds it, ``wait`` for that process; else raise ``OutputError``. ``OutputError`` too if the file
+    Yields a handle of the folder. If another process holds the lock, ``wait`` for it up to `LOCK_TIMEOUT_S`; then, or
+    without ``wait``, raise ``OutputError``: every user who can read a folder can lock it. ``OutputError`` too if the file
     system has no locks or the folder was replaced, ``OSError`` if it cannot be opened.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise OutputError(f"another build is writing into {folder}", hint="wait until it has ended") from None
+            if not (wait and _lock_in_time(handle)):
+                text = f"another build is writing into {folder}{lock_holder(handle)}"
+                raise OutputError(text, hint="wait until it has ended") from None
         except OSError as failure:
             raise OutputError(
                 f"cannot lock {folder}: {failure.strerror}", hint="build on a local disk and copy the ISO"
             ) from failure
-        if not (folder.exists() and os.path.samestat(os.fstat(handle), folder.stat())):
+        if not is_at(handle, folder):
             raise OutputError(f"another build has just ended in {folder}", hint="try again")
-        yield
+        yield handle
     finally:
         os.close(handle)
 
 
-@contextlib.contextmanager
-def staging_directory(goal: Path) -> Iterator[Path]:
-    """A private directory (0700) beside ``goal`` for its draft; it is removed when the block is left.
+def _lock_in_time(handle: int) -> bool:
+    """Whether the lock could be had in time. A thread queues for it, through a handle that it closes afterwards."""
+    copy, acquired = os.dup(handle), threading.Event()
 
-    In the block no other build writes into ``goal``'s folder. The outputs of a build that was killed are named or
-    removed first. Raises ``OutputError`` if another build is running there, if ``goal`` exists and is not a file, or
-    if its folder cannot be created or written, or is removed meanwhile.
-    """
-    refuse_irregular([goal])
-    release = hold_signals()  # a signal between two steps of this would leave a staging directory, or half of one
+    def queue() -> None:
+        fcntl.flock(copy, fcntl.LOCK_EX)
+        acquired.set()
+        os.close(copy)  # the last handle, and with it the lock, if nobody waits any more
+
+    threading.Thread(target=queue, name="lock", daemon=True).start()
+    return acquired.wait(LOCK_TIMEOUT_S)
+
+
+def is_at(handle: int, path: Path) -> bool:
+    """Whether the open directory is still the one at ``path``."""
     try:
-        with _created(goal.parent.absolute()) as folder, locked(folder):
-            _finish(folder)
-            staging = Path(tempfile.mkdtemp(prefix=f".{goal.stem}.", suffix=STAGING_SUFFIX, dir=folder))
-            try:
-                release()
-                yield staging
-            except (ForgeError, OSError) as failure:
-                if not staging.is_dir():
-                    raise OutputError(f"{goal.parent} was removed during the build") from failure
-                raise
-            finally:
-                release = hold_signals()
-                _finish(folder)
-    except OSError as failure:
-        if failure.errno not in UNWRITABLE:
-            raise
-        raise unwritable(failure, goal.parent) from failure
-    finally:
-        release()
-
-
-def publish(drafts: Mapping[Path, Path]) -> None:
-    """Give each draft (key) in a staging directory its name (value) beside that directory: all of them, or none.
-
-    Several renames can be interrupted by a kill or by a power cut. So the drafts are first gathered and synced in a
-    subfolder, which becomes `READY` by one rename. Whatever happens before that leaves the outputs as they were; names
-    that are missing after it are given by `staging_directory`, at its end or at the start of the next build.
-    """
-    refuse_irregular(drafts.values())
-    (staging,) = {draft.parent for draft in drafts}
-    gathered = staging / "gathered"
-    gathered.mkdir(mode=0o700)
-    for draft, goal in drafts.items():
-        _sync(draft)
-        draft.rename(gathered / goal.name)
-    _sync(gathered)
-    gathered.rename(staging / READY)
-    _sync(staging)
-    _sync(staging.parent)
-    _name(staging)
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except OSError:
+        return False
 
 
 def replace_together(contents: Mapping[Path, bytes], *, private: bool = False, durable: bool = True) -> None:
@@ -140,7 +110,7 @@ class _Replacement:
 
     def create_above(self, folder: Path) -> None:
         """Create the parents of ``folder``."""
-        self._created += _missing(folder.parent)
+        self._created += missing_folders(folder.parent)
         folder.parent.mkdir(parents=True, exist_ok=True)
 
     def draft(self, path: Path) -> Path:
@@ -149,18 +119,20 @@ class _Replacement:
         hidden = folder.with_name(f".{folder.name}.draft")
         if hidden in self._names:
             return hidden / path.name
-        _remove(hidden)
+        _remove_former(hidden)
         if folder.exists():
             if self._private:
-                folder.chmod(0o700)
+                with open_directory(folder) as handle:
+                    os.fchmod(handle, 0o700)
             draft = path.with_name(f".{path.name}.draft")
-            _remove(draft)
+            _remove_former(draft)
             self._names[draft] = path
             return draft
         self._names[hidden] = folder
         hidden.mkdir(mode=0o700)
         if not self._private:
-            hidden.chmod(folder.parent.stat().st_mode & 0o777)
+            with open_directory(hidden) as handle:
+                os.fchmod(handle, folder.parent.stat().st_mode & 0o777)
         return hidden / path.name
 
     def rename(self, *, durable: bool) -> None:
@@ -186,10 +158,10 @@ class _Replacement:
 def _write(draft: Path, content: bytes, *, like: Path, private: bool, durable: bool) -> None:
     """Write a new file with the mode that `replace_together` promises, which is that of ``like`` if it exists."""
     mode = 0o600 if private or like.exists() else 0o666
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode), "wb") as file:
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode), "wb") as file:
         file.write(content)
         if not private and like.exists():
-            shutil.copymode(like, draft)
+            os.fchmod(file.fileno(), stat.S_IMODE(like.stat().st_mode))
         file.flush()
         if durable:
             os.fsync(file.fileno())
@@ -198,44 +170,43 @@ def _write(draft: Path, content: bytes, *, like: Path, private: bool, durable: b
 def _remove(path: Path) -> None:
     """Remove a file or folder of ours, if there is one."""
     with contextlib.suppress(OSError):
-        if path.is_dir():
+        if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
 
 
+def _remove_former(draft: Path) -> None:
+    """Remove the draft that a killed process left; ``OutputError`` if another user planted it."""
+    refuse_foreign(draft)
+    _remove(draft)
+
+
 def refuse_irregular(goals: Iterable[Path]) -> None:
-    """Raise ``OutputError`` if one of ``goals`` exists and is not a regular file."""
+    """Raise ``OutputError`` if one of ``goals`` exists and is not a regular file, or not one that we may replace.
+
+    Other files are replaced by a rename, which never writes into them, nor into another name (hard link) of them.
+    """
     for goal in goals:
         if goal.is_symlink() or (goal.exists() and not goal.is_file()):
             raise OutputError(
                 f"{goal} already exists and is not a regular file", hint="move it away, or choose another --name"
             )
+        if goal.exists() and _is_kept(goal.stat(), goal.parent.stat()):
+            text = f"{goal} already exists and belongs to {owner_name(goal.stat().st_uid)}"
+            raise OutputError(text, hint="have it removed, or choose another --name")
+
+
+def _is_kept(file: os.stat_result, folder: os.stat_result) -> bool:
+    """Whether the sticky bit of ``folder`` keeps us from replacing ``file`` (unlink(2), EPERM)."""
+    return bool(folder.st_mode & stat.S_ISVTX) and os.geteuid() not in (0, file.st_uid, folder.st_uid)
 
 
 def unwritable(failure: OSError, path: Path) -> OutputError:
     """The error for ``failure``, which happened while the output at or below ``path`` was written."""
-    return OutputError(f"cannot write {failure.filename2 or failure.filename or path}: {failure.strerror}")
-
-
-def _name(staging: Path) -> None:
-    for draft in (staging / READY).iterdir():
-        draft.replace(staging.parent / draft.name)
-    _sync(staging.parent)
-
-
-def _finish(folder: Path) -> None:
-    """Name what is ready in the staging directories in ``folder``, and remove them. The caller holds the lock."""
-    for staging in folder.glob(f".*{STAGING_SUFFIX}"):
-        if staging.is_symlink() or not staging.is_dir():
-            continue
-        if (staging / READY).is_dir():
-            _name(staging)
-        for parent, names, _ in os.walk(staging):  # what was unpacked may be closed even to its owner
-            for name in names:
-                if not Path(parent, name).is_symlink():
-                    Path(parent, name).chmod(0o700)
-        shutil.rmtree(staging)
+    name = str(failure.filename2 or failure.filename or "")
+    known = "/" in name and not name.startswith("/proc/")  # not relative to a handle, nor through one
+    return OutputError(f"cannot write {name if known else path}: {failure.strerror}")
 
 
 def _sync(path: Path) -> None:
@@ -247,20 +218,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-@contextlib.contextmanager
-def _created(folder: Path) -> Iterator[Path]:
-    """``folder``, created with its parents if needed; those that are created and stay empty are removed again."""
-    created = _missing(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        yield folder
-    finally:
-        for parent in reversed(created):
-            with contextlib.suppress(OSError):
-                parent.rmdir()
-
-
-def _missing(folder: Path) -> list[Path]:
+def missing_folders(folder: Path) -> list[Path]:
     """``folder`` and its parents as far as they do not exist, outermost first."""
     return [path for path in reversed((folder, *folder.parents)) if not path.exists()]
 
@@ -271,7 +229,7 @@ def refuse_without_room(staging: Path, needed: int) -> None:
     if free < needed + RESERVE:
         missing = (needed + RESERVE - free + (1 << 20) - 1) >> 20
         raise OutputError(
-            f"not enough space for the ISO in {staging.parent}: {missing} MiB missing", hint="free some space"
+            f"not enough space for the ISO in {staging.resolve().parent}: {missing} MiB missing", hint="free some space"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import enum
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from isoforge.collect import tracked
 from isoforge.errors import ToolError
 from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
+from isoforge.ownership import find_program
 from isoforge.packages import install_hint
 from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
 from isoforge.regular_file import is_present
@@ -63,17 +63,17 @@ def _programs() -> Iterator[Finding]:
         ("git", "git", "records the commit that an ISO was built from"),
         ("qemu", QEMU, "boots an ISO to test it"),
     ):
-        path = shutil.which(program)
+        about: dict[str, str] = {"name": name, "purpose": purpose}
+        try:
+            path = find_program(program)
+        except ToolError as failure:
+            yield Finding(**about, verdict=Verdict.OPTIONAL, detail=failure.message, fix=failure.hint)
+            continue
         if path:
-            yield Finding(name=name, purpose=purpose, verdict=Verdict.OK, detail=path)
+            yield Finding(**about, verdict=Verdict.OK, detail=path)
         else:
-            yield Finding(
-                name=name,
-                purpose=purpose,
-                verdict=Verdict.OPTIONAL,
-                detail="not installed",
-                fix=install_hint(Path(program).name),
-            )
+            fix = install_hint(Path(program).name)
+            yield Finding(**about, verdict=Verdict.OPTIONAL, detail="not installed", fix=fix)
 
 
 def _secrets_key() -> Finding:

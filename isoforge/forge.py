@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from isoforge.atomic import publish, refuse_same_file, refuse_without_room, staging_directory
+from isoforge.atomic import refuse_same_file, refuse_without_room
 from isoforge.collect import check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
 from isoforge.image.base import BaseIso, read_base, unchanged
@@ -24,6 +24,7 @@ from isoforge.release import Release
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection
 from isoforge.signature import SUFFIX, sign
+from isoforge.staging import publish, staging_directory
 from isoforge.templates import render
 from isoforge.workspace import Workspace
 

@@ -18,6 +18,7 @@ import sh
 from isoforge.child_output import ChildOutput
 from isoforge.errors import ToolError
 from isoforge.masking.text import mask, mask_certain
+from isoforge.ownership import find_program, search_path
 from isoforge.packages import install_hint
 from isoforge.signals import hold_signals
 
@@ -99,14 +100,17 @@ def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
     SOURCE_DATE_EPOCH and user settings stay outside, so that the same call gives the same bytes everywhere.
     """
-    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ}
-    return {"PATH": os.defpath, **inherited, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
+    inherited = {name: os.environ[name] for name in ("HOME", "TMPDIR") if name in os.environ}
+    return {"PATH": search_path(), **inherited, "LC_ALL": "C.UTF-8", "TZ": "UTC", **(extra or {})}
 
 
 def command(program: str) -> sh.Command:
-    """The program of that name or path; ``ToolError`` with an install hint if there is none."""
+    """The program of that name or path; ``ToolError`` with an install hint if there is none.
+
+    Root runs none from an entry of PATH that is relative or that every user can write to.
+    """
     try:
-        return sh.Command(program)
+        return sh.Command(find_program(program) or program)
     except sh.CommandNotFound as missing:
         raise ToolError(f"{program} is not installed", hint=install_hint(Path(program).name)) from missing
 

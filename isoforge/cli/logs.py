@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TextIO, TypeVar
 
 from isoforge.errors import OutputError
+from isoforge.ownership import refuse_foreign
 
 SCHEMA_VERSION = 1
 """Of the JSON lines; grows when a key changes its meaning or goes away, a new key leaves it as it is."""
@@ -59,6 +60,8 @@ class _File(logging.StreamHandler[TextIO]):
     """Appends records to a log file; a full disk ends the log, not the build."""
 
     def __init__(self, file: Path) -> None:
+        if not file.is_relative_to("/dev"):  # a terminal belongs to the user who opened it
+            refuse_foreign(file)
         try:
             _refuse_other_files(file)
             # opening a pipe without a reader would block

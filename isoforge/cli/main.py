@@ -18,6 +18,7 @@ from typer.core import TyperGroup
 from isoforge import __version__
 from isoforge.cli import boot, build, fleet, inspect, logs, setup
 from isoforge.errors import ForgeError, OutputError, ToolError
+from isoforge.ownership import replace_file
 
 SHARED = ("verbose", "log_file")
 """Options of isoforge that are also accepted behind a verb."""
@@ -194,9 +195,7 @@ def _write_traceback(bug: Exception) -> str:
         folder = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "isoforge"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = folder / "bug.log"
-        file.unlink(missing_ok=True)
-        file.touch(mode=0o600)
-        file.write_text(lines, "utf-8")
+        replace_file(file, lines.encode("utf-8", "backslashreplace"), mode=0o600)
     except (OSError, RuntimeError):
         typer.echo(lines, err=True)
         return "the lines above"

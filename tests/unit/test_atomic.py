@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.atomic import locked, publish, replace_together, staging_directory
+from isoforge.atomic import locked, replace_together
 from isoforge.errors import OutputError
+from isoforge.leftovers import commit
+from isoforge.ownership import open_directory
+from isoforge.staging import publish, staging_directory
 
 
 def everything(folder: Path) -> dict[str, bytes | None]:
@@ -172,9 +175,12 @@ def test_a_build_that_fails_leaves_no_folder_behind(tmp_path: Path) -> None:
 
 def test_the_next_build_names_what_a_killed_one_had_ready_and_removes_what_it_had_not(tmp_path: Path) -> None:
     ready, torn = tmp_path / ".a.x.isoforge", tmp_path / ".b.y.isoforge"
-    for folder, name in ((ready / "ready", "a.iso"), (torn / "gathered", "b.iso")):
-        folder.mkdir(parents=True)
-        (folder / name).write_bytes(b"whole")
+    for folder in (ready, torn, torn / "gathered"):
+        folder.mkdir(mode=0o700)
+    (torn / "gathered/b.iso").write_bytes(b"whole")
+    (ready / "draft").write_bytes(b"whole")
+    with open_directory(ready) as handle:
+        commit(handle, {"draft": "a.iso"})
     with staging_directory(tmp_path / "c.iso") as staging:
         assert everything(tmp_path) == {staging.name: None, "a.iso": b"whole"}
     assert everything(tmp_path) == {"a.iso": b"whole"}

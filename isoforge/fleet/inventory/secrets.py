@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from isoforge.errors import InventoryError
+from isoforge.ownership import find_program
 from isoforge.problems import Problem
 from isoforge.regular_file import ABSENT
 from isoforge.run import ExitError, run
@@ -188,7 +188,7 @@ def _decrypted(path: Path, _changed_ns: int, variables: tuple[tuple[str, str], .
 def sops() -> str:
     """The sops to use: the one on PATH, or the one that lies beside this Python (the extra ``secrets``)."""
     beside = Path(sys.executable).parent / "sops"
-    return shutil.which("sops") or (str(beside) if beside.is_file() else "sops")
+    return find_program("sops") or (str(beside) if beside.is_file() else "sops")
 
 
 def _reason(output: str, path: Path) -> tuple[str, str]:

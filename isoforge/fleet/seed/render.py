@@ -17,6 +17,7 @@ from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
+from isoforge.ownership import foreign_part, refuse_foreign
 from isoforge.regular_file import is_present, read_regular
 from isoforge.release import Release
 from isoforge.seed_format import guard_keys
@@ -175,6 +176,8 @@ def write_seed(seed: Seed, generated: Path) -> Path:
     folder = generated / seed.host
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
         raise OutputError(f"{folder} exists and is not a directory", hint=f"rm {folder}")
+    for one in (generated, folder):
+        refuse_foreign(one)
     contents = {folder / name: text for name, text in seed.files.items()}
     if seed.source is not None:
         contents[folder / SIDECAR] = content(seed.source, seed.files)
@@ -192,6 +195,8 @@ def read_seed(generated: Path, host: str) -> Seed:
 
     Raises ``InventoryError`` with the command that renders it, if a file is missing, empty or cannot be read.
     """
+    for path in (generated, generated / host):
+        _refuse_foreign(path, host)
     user_data = _read(generated / host / "user-data", host)
     if not user_data.strip():
         raise _unusable(generated / host / "user-data", host, "is empty")
@@ -207,7 +212,16 @@ def read_seed(generated: Path, host: str) -> Seed:
     )
 
 
+def _refuse_foreign(path: Path, host: str) -> None:
+    """Raise ``InventoryError`` if another user has planted ``path``: what he wrote would be installed."""
+    reason = foreign_part(path)
+    if reason:
+        text = f"host {host}: {reason}: it is not used"
+        raise InventoryError(text, hint=f"remove it, then: isoforge gen --host {host}")
+
+
 def _read(path: Path, host: str) -> bytes:
+    _refuse_foreign(path, host)
     try:
         return read_regular(path, MOST_BYTES)
     except FileNotFoundError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from isoforge.errors import ProofError
 from isoforge.masking.text import mask_certain
+from isoforge.ownership import replace_file, temporary_folder
 from isoforge.proof.boot.console import Console, open_console, qemu_process
 from isoforge.proof.boot.probe_report import Report, is_complete, parse_report
 from isoforge.proof.boot.qemu import Firmware, Medium, qemu_arguments, serial_file
@@ -82,8 +82,7 @@ def boot(
     """
     started = time.monotonic()
     cancel = cancel or threading.Event()
-    with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
-        scratch = Path(folder)
+    with temporary_folder() as scratch:
         arguments = qemu_arguments(
             spec.iso,
             firmware=spec.firmware,
@@ -101,7 +100,7 @@ def boot(
         finally:
             if log is not None and serial_file(scratch).is_file():
                 output = serial_file(scratch).read_bytes().decode("utf-8", errors="surrogateescape")
-                log.write_bytes(mask_certain(output).encode("utf-8", errors="surrogateescape"))
+                replace_file(log, mask_certain(output).encode("utf-8", errors="surrogateescape"))
     return BootResult(
         spec=spec,
         menu=menu,

@@ -16,6 +16,7 @@ from typing import TypeVar
 from qemu.qmp import QMPClient, QMPError
 
 from isoforge.errors import ProofError, ToolError
+from isoforge.ownership import replace_file
 from isoforge.proof.boot.qemu import QEMU, Firmware, qmp_socket, serial_file
 from isoforge.proof.boot.screen import Menu, Screen, ppm_to_png
 from isoforge.run import Child, running
@@ -128,7 +129,7 @@ class Console:
         """Write a picture of the screen to ``png``."""
         ppm = self._scratch / "screen.ppm"
         await self._qmp.execute("screendump", {"filename": str(ppm)})
-        png.write_bytes(ppm_to_png(ppm.read_bytes()))
+        replace_file(png, ppm_to_png(ppm.read_bytes()))
 
     def lines(self) -> list[str]:
         """The lines on the screen that are not empty."""

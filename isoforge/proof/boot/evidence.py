@@ -12,6 +12,7 @@ from typing import Any
 from isoforge import __version__
 from isoforge.errors import OutputError
 from isoforge.masking.text import mask_facts
+from isoforge.ownership import refuse_foreign_link, replace_file
 from isoforge.proof.boot.qemu import Firmware
 from isoforge.proof.boot.run import BootOutcome, Evidence
 from isoforge.templates import render
@@ -22,8 +23,10 @@ PAGE, FACTS = "report.html", "report.json"
 def prepare(folder: Path) -> None:
     """Create ``folder`` for evidence and remove the pages, pictures and logs of an earlier boot test from it.
 
-    Raises ``OutputError`` if it cannot be written.
+    Raises ``OutputError`` if it cannot be written, or is reached through another user's symlink.
     """
+    for one in (folder, folder / "serial"):
+        refuse_foreign_link(one)
     try:
         (folder / "serial").mkdir(parents=True, exist_ok=True)
         for old in (folder / PAGE, folder / FACTS, *folder.glob("menu-*.png"), *folder.glob("serial/*.log")):
@@ -39,9 +42,10 @@ def write_evidence(evidence: Evidence, folder: Path) -> Path:
     """
     evidence = mask_facts(evidence)
     pictures = [(firmware, folder / f"menu-{firmware}.png") for firmware in Firmware]
-    (folder / FACTS).write_text(to_json(evidence), "utf-8")
+    replace_file(folder / FACTS, to_json(evidence).encode())
     page = folder / PAGE
-    page.write_text(
+    replace_file(
+        page,
         render(
             "report.html.j2",
             {
@@ -50,8 +54,7 @@ def write_evidence(evidence: Evidence, folder: Path) -> Path:
                 "pictures": [(firmware, as_data(picture)) for firmware, picture in pictures if picture.is_file()],
                 "isoforge_version": __version__,
             },
-        ),
-        "utf-8",
+        ).encode(),
     )
     return page
 

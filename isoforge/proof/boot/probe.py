@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import lzma
 import struct
-import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from isoforge.errors import ToolError
+from isoforge.ownership import refuse_foreign, temporary_folder
 from isoforge.packages import install_hint
 from isoforge.proof.boot import cpio
 from isoforge.run import run
@@ -38,7 +38,12 @@ class Guest:
 
 
 def find_guest(cache: Path) -> Guest:
-    """The kernel that scripts/setup.sh unpacked under ``cache``/guest-kernel; ``ToolError`` if there is none."""
+    """The kernel that scripts/setup.sh unpacked under ``cache``/guest-kernel; ``ToolError`` if there is none.
+
+    ``OutputError`` if another user has planted it.
+    """
+    refuse_foreign(cache)
+    refuse_foreign(cache / "guest-kernel")
     kernels = sorted((cache / "guest-kernel").glob("boot/vmlinuz-*"))
     for kernel in reversed(kernels):
         version = kernel.name.removeprefix("vmlinuz-")
@@ -105,8 +110,8 @@ def _plain(module: Path) -> bytes:
     if module.suffix == ".xz":
         return lzma.decompress(module.read_bytes())
     if module.suffix == ".zst":
-        with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch:
-            plain = Path(scratch, "module.ko")
+        with temporary_folder() as scratch:
+            plain = scratch / "module.ko"
             run("zstd", "-q", "-d", module, "-o", plain)
             return plain.read_bytes()
     return module.read_bytes()

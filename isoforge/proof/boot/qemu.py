@@ -5,11 +5,11 @@ from __future__ import annotations
 import enum
 import os
 import shutil
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from isoforge.errors import ToolError
+from isoforge.ownership import temporary_folder
 from isoforge.packages import install_hint
 from isoforge.run import ExitError, running
 
@@ -171,8 +171,8 @@ def accelerator() -> str:
 
 def runs_under(name: str, *, limit_s: float = KVM_LIMIT_S) -> bool:
     """Whether a guest gets through its BIOS to the first sector of its disk under the accelerator ``name`` in time."""
-    with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
-        disk = Path(folder, "disk")
+    with temporary_folder() as folder:
+        disk = folder / "disk"
         disk.write_bytes(EXIT_CODE.ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
         arguments = [
             "-machine", "q35,smm=on",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, ProofError, UsageError
+from isoforge.ownership import temporary_folder
 from isoforge.proof.boot.boot import BootSpec, boot
 from isoforge.proof.boot.expectations import differences
 from isoforge.proof.boot.probe import probe
@@ -130,9 +130,9 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
         except UnreadableError as failure:
             raise ProofError(f"{request.iso} cannot be booted: {failure}") from failure
     hosts, selection = select_hosts(manifest, request)
-    with tempfile.TemporaryDirectory(prefix="isoforge-") as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
+    with temporary_folder() as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
         digest = other_core.submit(image_file, request.iso)
-        disk = boot_image(request.iso, tree, Path(scratch))
+        disk = boot_image(request.iso, tree, scratch)
         accelerator_name = accelerator()
         specs = list(_specs(request, hosts, disk, accelerator_name))
         listen(0, len(specs), None)
