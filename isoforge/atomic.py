@@ -33,7 +33,7 @@ def locked(folder: Path, *, wait: bool = False) -> Iterator[int]:
     """Hold the lock on ``folder`` (flock) in the block; the kernel releases it when the process ends.
 
     Yields a handle of the folder. If another process holds the lock, ``wait`` for it up to `LOCK_TIMEOUT_S`; then, or
-    without ``wait``, raise ``OutputError``: every user who can read a folder can lock it. ``OutputError`` too if the file
+    without ``wait``, raise ``OutputError``: every user who can read it can lock it. ``OutputError`` too if the file
     system has no locks or the folder was replaced, ``OSError`` if it cannot be opened.
     """
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

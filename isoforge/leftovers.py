@@ -95,7 +95,7 @@ def finish_former(folder: int, path: Path) -> None:
             finally:
                 os.close(handle)
         if reason:
-            log.warning("warning: %s is left alone, it is not of a build of yours: %s", path / name, reason)
+            log.warning("warning: %s is left alone: %s; remove it if it is yours", path / name, reason)
 
 
 def _doubt(staging: int) -> str:
@@ -132,7 +132,7 @@ def _not_private(entry: os.stat_result, mode: int) -> str:
 
 
 def _journal(staging: int) -> Mapping[str, Any]:
-    """What is ready, by name, in order (nothing in a foreign format); ``OSError`` or ``ValueError`` without a journal."""
+    """What is ready, by name, in order (none in another format); ``OSError`` or ``ValueError`` without a journal."""
     handle = os.open(JOURNAL, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=staging)
     with os.fdopen(handle, "rb") as file:
         entry = os.fstat(handle)
