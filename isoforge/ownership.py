@@ -39,7 +39,10 @@ def foreign_part(path: Path) -> str:
 
     Looks at every symlink that the path leads through, and at what is at its end.
     """
-    parts, links = _parts(os.path.abspath(path)), 0  # noqa: PTH100 - Path.absolute() keeps ".."
+    try:
+        parts, links = _parts(os.path.abspath(path)), 0  # noqa: PTH100 - Path.absolute() keeps ".."
+    except FileNotFoundError:  # the current folder was removed
+        return ""
     at, above = "", [os.stat("/")]  # noqa: PTH116 - of every seed: three times as fast without Path
     while parts:
         name = parts.pop()

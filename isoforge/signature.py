@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from isoforge.errors import UsageError
+from isoforge.ownership import temporary_folder
 from isoforge.regular_file import read_argument
 from isoforge.run import ExitError, run
 
@@ -80,8 +80,8 @@ def signed_by(file: Path, signers: str) -> str:
     signature = file.with_name(file.name + SUFFIX)
     if not signature.is_file():
         raise SignatureError(f"{signature} is missing: the manifest is not signed")
-    with tempfile.TemporaryDirectory(prefix="isoforge-") as folder:
-        allowed = Path(folder) / "allowed_signers"
+    with temporary_folder() as folder:
+        allowed = folder / "allowed_signers"
         allowed.write_text(signers, "utf-8")
         try:
             name = run(_SSH_KEYGEN, "-Y", "find-principals", "-f", allowed, "-s", signature).split()[0]

@@ -166,14 +166,15 @@ def test_data_is_on_the_disk_before_the_names(
     def first(*parts: str) -> int:
         return next(at for at, step in enumerate(steps) if all(part in step for part in parts))
 
-    ready = first("rename", "/gathered", "/ready")
+    ready = first("rename", '"gathered"', '"ready"')
     for name in ("ubuntu-autoinstall-n.iso", "manifest.json", "SUMMARY.txt"):
-        assert first("fsync", f".isoforge/{name}>") < first("rename", f"/gathered/{name}") < ready
-        assert ready < first("rename", f"/ready/{name}")
+        assert first("fsync", f".isoforge/{name}>") < first("rename", f'"{name}"', "/gathered>") < ready
+        assert ready < first("rename", "/ready>", f'"{name}"')
     assert first("fsync", "/gathered>") < ready
+    assert first("fsync", ".isoforge/journal.json>") < ready
     folder = [at for at, step in enumerate(steps) if step.startswith("fsync") and step.endswith("/_multi/n>")]
-    assert ready < folder[0] < first("rename", "/ready/", ".iso") < folder[-1]
-    assert max(at for at, step in enumerate(steps) if "/ready/" in step) < folder[-1]
+    assert ready < folder[0] < first("rename", "/ready>", '.iso"') < folder[-1]
+    assert max(at for at, step in enumerate(steps) if "/ready>" in step) < folder[-1]
 
 
 def test_a_folder_that_cannot_be_locked_is_refused(
