@@ -59,6 +59,7 @@ help:
 	@echo 'For contributors:'
 	@echo 'make unit                 unit tests: under 30 s after setup, no system packages but python3-venv'
 	@echo 'make check                lint and unit: run it before each commit'
+	@echo 'make fuzz                 feed random broken images and texts to every reader, for minutes'
 	@echo 'make format               format the Python code, and apply the safe fixes of ruff'
 	@echo 'make lint                 style, types, import rules, shell scripts'
 	@echo 'make unit-lowest          unit tests with the lowest versions of the dependencies that pyproject.toml allows'
@@ -186,6 +187,13 @@ UNIT = -q -n auto tests/unit
 
 .PHONY: check
 check: lint unit
+
+# Random inputs for every reader, 20 times as many as in a test run; what breaks one is printed, and tried first again.
+
+.PHONY: fuzz
+fuzz: setup
+	@scripts/setup.sh demo
+	$(VENV)/bin/pytest -q -n auto --hypothesis-profile fuzz tests/fuzz
 
 # The unit tests with other releases of the dependencies than the locked ones, each in an environment of its own.
 

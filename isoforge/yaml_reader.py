@@ -175,8 +175,13 @@ def kind_of_tag(tag: str) -> str:
     return words.get(name, f"a {name}")
 
 
+def _line(text: str, number: int) -> str:
+    """Line ``number`` (from 0) of ``text``, empty behind its end; YAML counts other line breaks too, such as CR."""
+    return (text.splitlines()[number : number + 1] or [""])[0]
+
+
 def _second_document(node: Any, text: str) -> Fault:
-    line = text.count("\n", 0, text.rindex("\n---", 0, node.start_mark.index) + 1) + 1
+    line = text.count("\n", 0, text.rfind("\n---", 0, node.start_mark.index) + 1) + 1
     message = "a second document begins here; only one is read from a file"
     return Fault(id="yaml-second-document", line=line, message=message)
 
@@ -187,7 +192,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if mark is None:  # a character that YAML forbids: the error knows a position, not a line
         number = text.count("\n", 0, getattr(error, "position", 0)) + 1
         return Fault(id="yaml-syntax", line=number, message="not valid YAML: a control character")
-    line = text.split("\n")[mark.line] if text.count("\n") >= mark.line else ""
+    line = _line(text, mark.line) if text.count("\n") >= mark.line else ""
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent or line[mark.column : mark.column + 1] == "\t":
         return Fault(id="yaml-tab", line=mark.line + 1, message="a tab is used for indentation: YAML needs spaces")
@@ -195,7 +200,7 @@ def _syntax_fault(error: yaml.YAMLError, text: str) -> Fault:
     if context is not None and re.search(
         "unexpected end|could not find expected ':'", str(getattr(error, "problem", ""))
     ):
-        mark, line = context, text.split("\n")[context.line]  # where it began is where the mistake is
+        mark, line = context, _line(text, context.line)  # where it began is where the mistake is
     reason = re.sub(r"'[^']{3,}'", "…", str(getattr(error, "problem", "") or error))  # what it quotes may be secret
     message = f"not valid YAML: {reason}{''.join(_cures(reason, line))}"
     return Fault(id="yaml-syntax", line=mark.line + 1, message=message)

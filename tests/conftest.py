@@ -17,6 +17,7 @@ ROOT = Path(__file__).parents[1]
 
 settings.register_profile("repeatable", derandomize=True, deadline=None)
 settings.register_profile("explore", derandomize=False, deadline=None)
+settings.register_profile("fuzz", derandomize=False, deadline=None, max_examples=2000)
 settings.load_profile("repeatable")
 """The same examples in every run, and as much time as a busy machine needs. ``pytest --hypothesis-profile explore``
 looks for new ones."""

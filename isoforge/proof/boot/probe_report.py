@@ -61,7 +61,10 @@ def parse_report(serial: str) -> Report:
     for line in lines:
         name, _, value = line.removeprefix(FACT).partition(" ")
         facts.setdefault(name, []).append(value)
-    return _read(facts)
+    try:
+        return _read(facts)
+    except ValueError as failure:
+        raise ProofError("the guest's report cannot be understood: a line of it lacks a value") from failure
 
 
 def _read(facts: Mapping[str, list[str]]) -> Report:
