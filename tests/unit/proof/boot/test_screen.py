@@ -93,4 +93,7 @@ def test_errors_that_grub_prints_are_read_each_once_and_those_of_the_kernel_are_
     printed = "Booting\r\n\x1b[37m\x1b[40merror: no such device: /x.\r\n\rerror: no such device: /x.\r\n"
     assert printed_errors(printed) == ["error: no such device: /x."]
     assert printed_errors("error: a.\r\n\x1b[2J[    0.0] Linux version 6.8\r\nerror: b.\r\n") == ["error: a."]
+    assert printed_errors("error: file `/boot/' not found.\r\nerror: file `/boot/x' not found.\r\n") == [
+        "error: file `/boot/x' not found."
+    ]
     assert printed_errors("BdsDxe: Error: Image\r\n0 errors\r\n") == []
