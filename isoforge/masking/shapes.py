@@ -108,7 +108,10 @@ def _compiled() -> tuple[tuple[Shape, re.Pattern[str]], ...]:
 def shaped(text: str) -> Iterator[Span]:
     """What in ``text`` has one of the `SHAPES`, or is a login or a key in a URL."""
     for shape, pattern in _compiled():
-        if not any(word in text for word in shape.words):
+        for word in shape.words:  # quicker than `any`, and most texts have no word of any shape
+            if word in text:
+                break
+        else:
             continue
         for match in pattern.finditer(text):
             start, end = match.span("secret" if "secret" in pattern.groupindex else pattern.groups and 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from isoforge.fleet.check.findings import Findings, items, mapping, text
@@ -30,6 +31,7 @@ def static_addresses(device: Mapping[str, Any], path: KeyPath) -> Iterator[tuple
                 yield written, (*path, "addresses", index)
 
 
+@lru_cache(maxsize=4096)  # several rules ask for each, and hosts share networks
 def parsed(written: str) -> Interface | None:
     """``192.0.2.11/24`` as an interface address; None if it is not one."""
     try:

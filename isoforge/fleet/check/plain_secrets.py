@@ -7,6 +7,7 @@ from typing import Any
 from isoforge.fleet.check.findings import Findings
 from isoforge.masking.spans import PASSWORD_HASH
 from isoforge.masking.tree import found_in
+from isoforge.seed_format import GUARD, STAMP
 from isoforge.yaml_limits import KeyPath
 
 
@@ -17,7 +18,7 @@ def check(findings: Findings, data: Any) -> None:
     alone, and so are password hashes.
     """
     reported: set[KeyPath] = set()
-    for found in found_in(data):
+    for found in found_in(_with_bare_scripts(data)):
         path = found.path[:-1] if _is_word_of_a_command(found.path) else found.path
         if found.path[:3] == ("autoinstall", "ssh", "authorized-keys"):
             continue  # checked there, as an error
@@ -26,6 +27,22 @@ def check(findings: Findings, data: Any) -> None:
             article = "an" if found.kind[0] in "AEIOaeio" else "a"
             message = f"contains {article} {found.kind} in plain text: anyone who has the ISO can read it"
             findings.warning("plain-text-secret", path, message, leak=True)
+
+
+def _with_bare_scripts(data: Any) -> Any:
+    """``data`` with the text of its script in place of each command of isoforge's own: the other words are the host's
+    name and match keys, which differ from host to host and are no secrets."""
+    section = data.get("autoinstall") if isinstance(data, dict) else None
+    if not isinstance(section, dict):
+        return data
+    lists = {name: section[name] for name in ("early-commands", "late-commands") if isinstance(section.get(name), list)}
+    bare = {name: [_script(command) for command in commands] for name, commands in lists.items()}
+    return {**data, "autoinstall": {**section, **bare}}
+
+
+def _script(command: Any) -> Any:
+    is_own = isinstance(command, list) and command[:2] == ["sh", "-c"] and command[3:4] in ([GUARD], [STAMP])
+    return command[2] if is_own else command
 
 
 def _is_word_of_a_command(path: KeyPath) -> bool:
