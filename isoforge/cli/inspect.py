@@ -110,9 +110,13 @@ def inspect(
             _echo(str(file))
     elif markdown:
         from isoforge.cli.markdown import contents_markdown
+        from isoforge.image.base import reading
         from isoforge.proof.manifest import sha256_of
 
-        typer.echo(contents_markdown(inspect.inspect(iso), sha256_of(iso)), nl=False)
+        shown = inspect.inspect(iso)
+        with reading(iso):
+            sha256 = sha256_of(iso)
+        typer.echo(contents_markdown(shown, sha256), nl=False)
     else:
         contents = inspect.inspect(iso) if show_secrets else inspect.without_secrets(inspect.inspect(iso))
         print_result(asdict(contents), lambda: _print_contents(contents), json=json)

@@ -91,7 +91,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     """
     refuse_unless_whole(path)
     path = path.resolve()
-    paths = frozenset(read_tree(path))
+    with reading(path):
+        paths = frozenset(read_tree(path))
     texts = _extract(path, scratch, paths)
     title = texts.get(DISK_INFO, "").strip()
     disk_info = _disk_info(path, title, paths)
@@ -116,6 +117,20 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         md5sums=texts.get(MD5SUM_TXT, ""),
         casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
     )
+
+
+@contextlib.contextmanager
+def reading(*isos: Path) -> Iterator[None]:
+    """Raise ``BaseIsoError`` if one of ``isos`` cannot be read in the block; errors of other files pass."""
+    try:
+        yield
+    except OSError as failure:  # a read that fails does not know the name of its file
+        if failure.filename is not None and Path(failure.filename) not in isos:
+            raise
+        names = failure.filename or " or ".join(map(str, isos))
+        raise BaseIsoError(
+            f"cannot read {names}: {failure.strerror}", hint="is its disk or stick damaged?"
+        ) from failure
 
 
 @contextlib.contextmanager

@@ -93,7 +93,7 @@ class Digests:
     def _read(
         self, path: Path, shortened: type[BaseIsoError | OutputError], before_chunk: Callable[[], None] | None = None
     ) -> str:
-        """The SHA-256 of the file at ``path``; ``shortened`` is raised if it has become shorter."""
+        """The SHA-256 of the file at ``path``; ``shortened`` is raised if it has become shorter or fails."""
         digest = hashlib.sha256()
         with path.open("rb", buffering=0) as file:
             size = os.fstat(file.fileno()).st_size
@@ -109,7 +109,10 @@ class Digests:
     ) -> bytes:
         if self._stop.is_set():
             raise _StoppedError
-        chunk = os.pread(handle, size, offset)
+        try:
+            chunk = os.pread(handle, size, offset)
+        except OSError as failure:
+            raise shortened(f"cannot read {path}: {failure.strerror}") from failure
         if len(chunk) != size:
             raise shortened(f"{path} became shorter while it was read")
         return chunk

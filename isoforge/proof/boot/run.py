@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, ProofError, UsageError
+from isoforge.image.base import reading
 from isoforge.ownership import temporary_folder
 from isoforge.proof.boot.boot import BootSpec, boot
 from isoforge.proof.boot.expectations import differences
@@ -123,7 +124,7 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
     """
     started_at = datetime.now(UTC)
     versions = _versions(request.firmwares)
-    with Image(request.iso) as image:
+    with reading(request.iso), Image(request.iso) as image:
         try:
             manifest, beside = read_manifest(image)
             tree = image.tree

@@ -9,6 +9,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
+from isoforge.image.base import reading
 from isoforge.iso_layout import build_marker
 from isoforge.masking.document import masked
 from isoforge.proof.manifest import Manifest
@@ -49,7 +50,7 @@ def differences(
     one. Both ISOs are read once. ``listen`` is called with the share that is done (0 to 1). Raises ``BaseIsoError`` if
     either is not a readable ISO image.
     """
-    with ExitStack() as stack:
+    with reading(one, two), ExitStack() as stack:
         images = [stack.enter_context(Image(path)) for path in (one, two)]
         try:
             before, after = (contents(image) for image in images)

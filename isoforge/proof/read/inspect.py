@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
+from isoforge.image.base import reading
 from isoforge.image.eltorito import BootImage
 from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLDER, MANIFEST, SEED_FILES, SEEDS_FOLDER
 from isoforge.masking.document import masked
@@ -96,7 +97,7 @@ def inspect(iso: Path) -> Contents:
 
     Raises ``BaseIsoError`` if it is not an ISO image, or its directories cannot be read.
     """
-    with Image(iso) as image:
+    with reading(iso), Image(iso) as image:
         try:
             return contents(image)
         except UnreadableError as reason:
@@ -204,7 +205,7 @@ def seed_text(iso: Path, host: str, *, show_secrets: bool = False) -> str:
     if host not in seeds:
         raise UsageError(f"{iso.name} has no seed of {host}", hint=f"seeds on it: {', '.join(seeds) or 'none'}")
     parts = []
-    with Image(iso) as image:
+    with reading(iso), Image(iso) as image:
         for file in seeds[host].files:
             if file.size:
                 text = image.text(PurePosixPath(file.path))

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
+from isoforge.image.base import reading
 from isoforge.image.tree import Node
 from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
@@ -63,7 +64,7 @@ def verify(
     an ISO image.
     """
     signers = read_signers(signer) if signer else None
-    with ExitStack() as stack:
+    with reading(iso, *([base] if base else [])), ExitStack() as stack:
         image = stack.enter_context(Image(iso))
         old = stack.enter_context(Image(base)) if base else None
         case = _with_manifest(Case(iso=image, base=old), manifest)
