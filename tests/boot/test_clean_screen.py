@@ -14,6 +14,7 @@ from tests.iso import mutation as m
 pytestmark = pytest.mark.boots
 
 BIOS, SECURE = (Firmware.BIOS, Medium.USB), (Firmware.SECUREBOOT, Medium.CD)
+STICK = (Firmware.SECUREBOOT, Medium.USB)
 LOCAL_DISK = "Boot from local disk (installs nothing)"
 
 
@@ -28,7 +29,7 @@ def test_a_machine_without_a_host_sees_no_error(
     assert printed_errors(result.serial) == []
 
 
-@pytest.mark.parametrize("mode", [BIOS, SECURE])
+@pytest.mark.parametrize("mode", [BIOS, SECURE, STICK])
 def test_a_machine_that_the_timeout_installs_sees_no_error(
     iso_with_default: Path, mode: tuple[Firmware, Medium]
 ) -> None:

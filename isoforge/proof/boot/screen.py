@@ -115,9 +115,11 @@ def is_entry(title: str, row: str) -> bool:
     return row in titles or (start != row and any(each.startswith(start) for each in titles))
 
 
-UNAVOIDABLE = frozenset({"error: file `/boot/' not found."})
-"""What the signed GRUB prints on its own, before it reads anything of the ISO: started from a stick, it looks for its
-folder on the EFI system partition first. An official ISO prints it too."""
+UNAVOIDABLE = frozenset({"error: file `/boot/' not found.", "error: prohibited by secure boot policy."})
+"""What the signed GRUB prints on its own. The first, before it reads anything of the ISO: from a stick, it looks
+for its folder on the EFI system partition first. An official ISO prints it too. The second, while the menu looks for
+what it has installed: for a partition without a file system that GRUB knows it tries the modules on the medium, which
+Secure Boot refuses (grub-core/normal/autofs.c)."""
 
 
 def ppm_to_png(ppm: bytes) -> bytes:

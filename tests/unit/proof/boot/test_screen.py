@@ -97,3 +97,8 @@ def test_errors_that_grub_prints_are_read_each_once_and_those_of_the_kernel_are_
         "error: file `/boot/x' not found."
     ]
     assert printed_errors("BdsDxe: Error: Image\r\n0 errors\r\n") == []
+
+
+def test_modules_that_secure_boot_refuses_are_not_counted() -> None:
+    printed = "error: prohibited by secure boot policy.\r\nerror: no such device: /x.\r\n"
+    assert printed_errors(printed) == ["error: no such device: /x."]
