@@ -40,7 +40,7 @@ from isoforge.iso_layout import (
     build_marker,
 )
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest
+from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,7 +231,7 @@ def describe(
     without a guard."""
 
     def digest(host: str, name: str) -> str:
-        return hashlib.sha256(seed_files[SEEDS_FOLDER / host / name]).hexdigest()
+        return sha256(seed_files[SEEDS_FOLDER / host / name])
 
     by_host = positions(menu)
     seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_FILES}
@@ -271,7 +271,7 @@ def describe(
         medium=menu.medium,
         detect=menu.detect is not None,
         detect_files=tuple(
-            FileFacts(path=str(path), sha256=hashlib.sha256(content).hexdigest())
+            FileFacts(path=str(path), sha256=sha256(content))
             for path, content in seed_files.items()
             if path not in seeds
         ),

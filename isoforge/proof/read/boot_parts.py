@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from isoforge.image.eltorito import BootImage
 from isoforge.image.sectors import LBA, Partition
 from isoforge.iso_layout import BIOS_BOOT_IMAGE, BOOT_CATALOG, ESP_TYPE
+from isoforge.proof.manifest import sha256
 from isoforge.proof.read.image import Image
 
 REWRITTEN = frozenset({BOOT_CATALOG, BIOS_BOOT_IMAGE})
@@ -45,10 +46,10 @@ def boot_parts(iso: Image) -> BootParts:
     content = bios_boot_image(iso, image) if image else None
     area = without_addresses(iso.system_area) + bytes(byte for row in mbr_rows(iso.system_area) for byte in row)
     return BootParts(
-        mbr=_short(hashlib.sha256(area).hexdigest()),
+        mbr=_short(sha256(area)),
         partitions=", ".join(f"{part.number} {part.type_guid[:8]}" for part in iso.gpt.partitions) if iso.gpt else "",
         el_torito=", ".join(image.platform for image in catalog.images) if catalog else "",
-        bios_boot_image=_short(hashlib.sha256(without_own_address(content)).hexdigest()) if content else "",
+        bios_boot_image=_short(sha256(without_own_address(content))) if content else "",
         esp=_short(range_sha256(iso, partition.start, partition.end - partition.start)) if partition else "",
     )
 
