@@ -28,15 +28,11 @@ LOOPBACK_CFG = PurePosixPath("/boot/grub/loopback.cfg")
 
 MD5SUM_TXT = PurePosixPath("/md5sum.txt")
 
-NOT_IN_MD5SUM_TXT = frozenset({"eltorito.img", "boot.catalog", "md5sum.txt", "grub.cfg"})
+NOT_IN_MD5SUM_TXT = frozenset({"eltorito.img", "boot.catalog", "boot.cat", "md5sum.txt", "grub.cfg"})
 """Base names that Ubuntu does not list in it, in all releases or some: a repack changes those files."""
 
 BIOS_BOOT_IMAGE = PurePosixPath("/boot/grub/i386-pc/eltorito.img")
-BOOT_CATALOG = PurePosixPath("/boot.catalog")
-"""Files that contain addresses: every program that writes an ISO writes them anew."""
-
-SHADOWING_MENU = PurePosixPath("/boot/grub/x86_64-efi/grub.cfg")
-"""A menu that GRUB on UEFI reads in place of `GRUB_CFG`."""
+"""It contains its own address: every program that writes an ISO writes it anew."""
 
 ROOT_AUTOINSTALL = PurePosixPath("/autoinstall.yaml")
 """A config that every entry without a seed would install by, without asking."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import re
-import shlex
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
+from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, recognised
 from isoforge.image.sectors import missing_bytes, read_volume
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
@@ -23,7 +23,6 @@ from isoforge.iso_layout import (
     LOOPBACK_CFG,
     MD5SUM_TXT,
     ROOT_AUTOINSTALL,
-    SHADOWING_MENU,
 )
 
 OLDEST_RELEASE, NEWEST_RELEASE = (22, 4), (26, 4)
@@ -32,10 +31,9 @@ _DISK_INFO = re.compile(
     r"(?P<product>Ubuntu(?:-Server)?) (?P<release>\d\d\.\d\d(?:\.\d+)?)(?: LTS)? \"[^\"]*\""
     r" - (?P<status>.+) (?P<arch>[a-z0-9]+) \((?P<serial>[^)]*)\)"
 )
-_APPENDED_ESP = re.compile(r"--interval:appended_partition_2_start_\d+s_size_\d+d:all::")
 
 _SHADOWING = {
-    SHADOWING_MENU: "GRUB would read it in place of the menu",
+    **{layout.shadowing_menu: "GRUB would read it in place of the menu" for layout in LAYOUTS},
     ROOT_AUTOINSTALL: "every entry would use it to install without confirmation",
 }
 
@@ -54,11 +52,10 @@ class BaseIso:
     """The facts of an official Ubuntu ISO.
 
     ``title`` is the whole of .disk/info, ``release`` like ``24.04.1``, ``modified`` the date of the file system as 16
-    digits, ``replay_args`` the arguments of ``xorriso -as mkisofs`` that write the same boot records again (without
-    volume id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those files, the last two possibly
-    empty.
-    ``casper_uuids`` are the files, one per kernel flavour, by which casper recognises its medium.
-    ``boot_records`` is the folder into which xorriso has extracted them, for the proof.
+    digits, ``layout`` its boot layout, ``replay_args`` the arguments of ``xorriso -as mkisofs`` that write the same
+    boot records again (without volume id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those
+    files, the last two possibly empty. ``casper_uuids`` are the files, one per kernel flavour, by which casper
+    recognises its medium. ``boot_records`` is the folder into which xorriso has extracted them, for the proof.
     """
 
     path: Path
@@ -69,6 +66,7 @@ class BaseIso:
     modified: str
     kernels: tuple[Kernel, ...]
     boot_records: Path
+    layout: Layout
     replay_args: tuple[str, ...]
     menu: str
     loopback_menu: str
@@ -102,6 +100,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     volume = read_volume(path)
     if volume is None:
         raise BaseIsoError(f"{path} changed while it was read")
+    report = xorriso("-indev", path, "-report_el_torito", "as_mkisofs")
+    layout, replay_args = recognised(path, disk_info["arch"], report)
     return BaseIso(
         path=path,
         title=title,
@@ -111,7 +111,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         modified=volume.modified,
         kernels=_kernels(path, paths),
         boot_records=scratch / "boot-records",
-        replay_args=replay_args(path, xorriso("-indev", path, "-report_el_torito", "as_mkisofs")),
+        layout=layout,
+        replay_args=replay_args,
         menu=texts[GRUB_CFG],
         loopback_menu=texts.get(LOOPBACK_CFG, ""),
         md5sums=texts.get(MD5SUM_TXT, ""),
@@ -203,8 +204,10 @@ def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict
     what = f"{path} is {disk_info['product']} {disk_info['release']} for {disk_info['arch']}"
     if ISOFORGE_FOLDER in paths:
         raise BaseIsoError(f"{path} was built by isoforge", hint="use the official ISO that it was built from")
-    if disk_info["arch"] != "amd64":
-        raise BaseIsoError(f"{what}: only amd64 is supported", hint="use the live-server ISO for amd64")
+    if disk_info["arch"] not in ARCHITECTURES:
+        raise BaseIsoError(
+            f"{what}: only {' and '.join(ARCHITECTURES)} are supported", hint="use the live-server ISO for one of these"
+        )
     year, month = (int(number) for number in disk_info["release"].split(".")[:2])
     if not OLDEST_RELEASE <= (year, month) <= NEWEST_RELEASE:
         raise BaseIsoError(f"{what}: releases 22.04 to 26.04 are supported")
@@ -225,29 +228,3 @@ def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]
         if not missing:
             kernels.append(Kernel(flavour=flavour, vmlinuz=pair[0], initrd=pair[1]))
     return tuple(kernels)
-
-
-def replay_args(path: Path, report: str) -> tuple[str, ...]:
-    """The arguments in xorriso's ``as_mkisofs`` report of ``path`` that write the same boot records again.
-
-    Volume id and date are omitted: a build sets its own. The ESP's El Torito entry refers to the appended partition
-    without its address, which may change. Raises ``BaseIsoError`` if the layout is not the one that Ubuntu's amd64
-    ISOs have had since 20.10: GRUB's MBR, an appended ESP, GPT.
-    """
-    words = shlex.split(report)
-    args: list[str] = []
-    rest = iter(words)
-    for word in rest:
-        if word == "-V":
-            next(rest, None)
-        elif not word.startswith("--modification-date="):
-            args.append(_APPENDED_ESP.sub("--interval:appended_partition_2:all::", word))
-    needed = ("--grub2-mbr", "-append_partition", "-appended_part_as_gpt", "-b", "-e")
-    missing = [word for word in needed if word not in args]
-    if missing or "-part_like_isohybrid" in args:
-        raise BaseIsoError(
-            f"{path} does not have the boot layout of an Ubuntu ISO for amd64"
-            f" (missing: {', '.join(missing) or 'a regular GPT'})",
-            hint="use an official live-server ISO of 22.04 or later",
-        )
-    return tuple(args)

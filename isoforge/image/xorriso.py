@@ -65,8 +65,13 @@ def require_xorriso() -> str:
         raise ToolError("xorriso -version prints no version", hint=install_hint("xorriso"))
     version = tuple(int(number) for number in match.groups())
     if version < OLDEST:
-        raise ToolError(
-            f"xorriso {'.'.join(map(str, version))} is too old: it misreads the boot records of Ubuntu's ISOs",
-            hint=f"use version {'.'.join(map(str, OLDEST))} or later: Debian 12, Ubuntu 22.04, or the container image",
-        )
+        raise too_old(".".join(map(str, version)))
     return ".".join(map(str, version))
+
+
+def too_old(version: str) -> ToolError:
+    """The error for a xorriso before `OLDEST`."""
+    return ToolError(
+        f"xorriso {version} is too old: it misreads the boot records of Ubuntu's ISOs",
+        hint=f"use version {'.'.join(map(str, OLDEST))} or later: Debian 12, Ubuntu 22.04, or the container image",
+    )

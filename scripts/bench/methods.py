@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from isoforge.image.base import replay_args
+from isoforge.image.layouts import AMD64, recognised
 from isoforge.image.sectors import read_volume
 from isoforge.run import run
 
@@ -73,7 +73,8 @@ def extract(bench: Bench) -> None:
     volume = read_volume(bench.base)
     report = run("xorriso", "-no_rc", "-indev", bench.base, "-report_el_torito", "as_mkisofs")
     words = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3", "-V", volume.volume_id if volume else "")
-    run("xorriso", "-no_rc", "-as", "mkisofs", *words, "-o", bench.iso, *replay_args(bench.base, report), tree)
+    _, replayed = recognised(bench.base, AMD64.arch, report)
+    run("xorriso", "-no_rc", "-as", "mkisofs", *words, "-o", bench.iso, *replayed, tree)
     run("sync", bench.iso)
 
 

@@ -67,7 +67,7 @@ def test_iso_that_is_not_ubuntus(multi: Cli, tmp_path: Path) -> None:
     ("info", "words"),
     [
         ('Ubuntu-Server 20.04.6 LTS "Focal Fossa" - Release amd64 (20230314)', "22.04 to 26.04"),
-        ('Ubuntu-Server 24.04.1 LTS "Noble Numbat" - Release arm64 (20240827)', "only amd64"),
+        ('Ubuntu-Server 24.04.1 LTS "Noble Numbat" - Release riscv64 (20240827)', "only amd64 and arm64"),
         ('Ubuntu 24.04 LTS "Noble Numbat" - Release amd64 (20240424)', "only the server ISO"),
         ('Ubuntu-Server 28.04 LTS "Zealous Zebra" - Release amd64 (20280420)', "22.04 to 26.04"),
         ("Debian GNU/Linux 12.5.0", "not an official Ubuntu ISO"),

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from isoforge.errors import ToolError
-from isoforge.iso_layout import BASIC_DATA_TYPE, BIOS_BOOT_IMAGE, BOOT_CATALOG, ESP_TYPE
+from isoforge.image.layouts import AMD64
+from isoforge.iso_layout import BASIC_DATA_TYPE, BIOS_BOOT_IMAGE, ESP_TYPE
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import Guest, probe
 from isoforge.run import run
@@ -168,7 +169,7 @@ def mkisofs(*, tree: Path, esp: Path, draft: Path, release: Release) -> list[str
         "-append_partition", "2", ESP_TYPE, str(esp),
         "-appended_part_as_gpt",
         "-iso_mbr_part_type", BASIC_DATA_TYPE,
-        "-c", str(BOOT_CATALOG),
+        "-c", str(AMD64.boot_catalog),
         "-b", str(BIOS_BOOT_IMAGE),
         "-no-emul-boot",
         "-boot-load-size", "4",

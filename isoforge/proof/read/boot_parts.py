@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isoforge.image.eltorito import BootImage
+from isoforge.image.layouts import LAYOUTS
 from isoforge.image.sectors import LBA, Partition
-from isoforge.iso_layout import BIOS_BOOT_IMAGE, BOOT_CATALOG, ESP_TYPE
+from isoforge.iso_layout import BIOS_BOOT_IMAGE, ESP_TYPE
 from isoforge.proof.manifest import sha256
 from isoforge.proof.read.image import Image
 
-REWRITTEN = frozenset({BOOT_CATALOG, BIOS_BOOT_IMAGE})
+REWRITTEN = frozenset({BIOS_BOOT_IMAGE, *(layout.boot_catalog for layout in LAYOUTS)})
 """Files that contain addresses: every program that writes an ISO writes them anew."""
 
 BOOT_INFO = (8, 64)

@@ -29,11 +29,13 @@ class Structure:
 class Machine:
     """A machine as GRUB sees it.
 
-    ``platform`` is GRUB's name of the firmware, pc or efi. ``structures`` is the SMBIOS table. ``disks`` are its disks
-    and partitions by GRUB's names, each with the paths of the files on it; a machine without any has empty disks.
+    ``platform`` is GRUB's name of the firmware, pc or efi, ``cpu`` that of the processor ("": amd64). ``structures``
+    is the SMBIOS table. ``disks`` are its disks and partitions by GRUB's names, each with the paths of the files on it;
+    a machine without any has empty disks.
     """
 
     platform: str
+    cpu: str = ""
     structures: tuple[Structure, ...] = ()
     disks: Mapping[str, frozenset[str]] = field(default_factory=dict)
 

@@ -106,7 +106,7 @@ def first_state(
     ``budget`` is what the runs of several evaluations may take together.
     """
     state = State(machine=machine, medium=medium, globbing=machine.platform == "efi", budget=budget or Budget())
-    cpu = "x86_64" if machine.platform == "efi" else "i386"
+    cpu = machine.cpu or ("x86_64" if machine.platform == "efi" else "i386")
     values = {"root": medium.device, "prefix": f"({medium.device})/boot/grub", "grub_platform": machine.platform}
     for name, value in {**values, "grub_cpu": cpu, "pager": "", **_FEATURES, **(variables or {})}.items():
         state.set(name, value)

@@ -11,6 +11,7 @@ from types import TracebackType
 from isoforge.errors import BaseIsoError
 from isoforge.image.base import instead_of_a_file
 from isoforge.image.eltorito import BootCatalog, read_boot_catalog
+from isoforge.image.layouts import Layout, expected
 from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, Gpt, Volume, read_gpt, read_volume
 from isoforge.image.tree import Node, View, read_tree
 from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
@@ -98,6 +99,11 @@ class Image:
     def title(self) -> str:
         """The text of .disk/info; empty if there is none."""
         return self.text(DISK_INFO).strip()
+
+    @functools.cached_property
+    def layout(self) -> Layout:
+        """The boot layout that an ISO of its architecture should have; that of amd64 if it names none."""
+        return expected(self.title, has_gpt=self.gpt is not None)
 
     @functools.cached_property
     def casper_uuids(self) -> frozenset[str]:

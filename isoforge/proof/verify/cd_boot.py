@@ -55,7 +55,7 @@ def is_seed_iso(iso: Image) -> bool:
 def _missing(case: Case, catalog: BootCatalog, before: BootCatalog | None) -> list[str]:
     """The platforms that a boot record is missing for."""
     needed = [image.platform for image in before.images] if before else []
-    needed = needed or (["UEFI"] if "arm64" in case.iso.title else ["BIOS", "UEFI"])
+    needed = needed or list(case.iso.layout.platforms)
     return [platform for platform in needed if catalog.image(platform) is None]
 
 

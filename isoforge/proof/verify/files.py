@@ -19,7 +19,6 @@ from isoforge.iso_layout import (
     ROOT_AUTOINSTALL,
     SEED_FILES,
     SEEDS_FOLDER,
-    SHADOWING_MENU,
     is_reserved,
 )
 from isoforge.proof.manifest import HostFacts, Manifest, sha256
@@ -87,11 +86,12 @@ def _location(node: Node) -> tuple[str, int, int, str]:
 def shadowing(case: Case) -> Answer:
     """No file on the ISO is read in place of the menu or of the seeds."""
     faults = []
-    if SHADOWING_MENU in case.iso.tree and not _LOADS_MENU.search(case.iso.text(SHADOWING_MENU)):
-        faults.append(f"{SHADOWING_MENU} shadows {GRUB_CFG}: UEFI machines show it instead of the menu")
+    shadow = case.iso.layout.shadowing_menu
+    if shadow in case.iso.tree and not _LOADS_MENU.search(case.iso.text(shadow)):
+        faults.append(f"{shadow} shadows {GRUB_CFG}: UEFI machines show it instead of the menu")
     if ROOT_AUTOINSTALL in case.iso.tree:
         faults.append(f"{ROOT_AUTOINSTALL} is in the root folder: every entry without a seed would install by it")
-    return Answer(detail=f"looked for {SHADOWING_MENU} and {ROOT_AUTOINSTALL}", faults=tuple(faults))
+    return Answer(detail=f"looked for {shadow} and {ROOT_AUTOINSTALL}", faults=tuple(faults))
 
 
 def base_files(case: Case) -> Answer:

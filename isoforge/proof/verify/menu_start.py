@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import PurePosixPath
 
 from isoforge import __version__
@@ -14,13 +15,12 @@ from isoforge.iso_layout import (
     ISO_SCAN,
     LOCAL_DISK,
     LOOPBACK_CFG,
-    SHADOWING_MENU,
     entry_id,
     is_reserved,
 )
 from isoforge.proof.manifest import HostFacts, Manifest
 from isoforge.proof.read.grub_cache import Cache
-from isoforge.proof.read.grub_machine import Machine, Medium
+from isoforge.proof.read.grub_machine import Medium
 from isoforge.proof.read.grub_menu import Evaluation, Start, evaluate, every_entry, first_state
 from isoforge.proof.read.grub_records import MenuEntry, Note
 from isoforge.proof.read.grub_state import Budget
@@ -30,7 +30,7 @@ from isoforge.proof.read.kernel_args import seed_folder
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
 from isoforge.proof.verify.menu_form import SUBMENU_FOLDERS, unusual_files
-from isoforge.proof.verify.situations import Hosts, Known, Situation, read_table, structures
+from isoforge.proof.verify.situations import Hosts, Known, Situation, bare_machine, read_table
 
 PLATFORMS = {"pc": "BIOS", "efi": "UEFI"}
 """GRUB's names of the firmwares, and those of the boot catalog."""
@@ -74,19 +74,14 @@ def _platforms(image: Image) -> list[str]:
     return [key for key, name in PLATFORMS.items() if name in names and not (isolinux and key == "pc")]
 
 
-def _config(image: Image, platform: str) -> str:
-    """The first file of the ISO that GRUB reads: the script in the signed GRUB prefers the one of its platform."""
-    return str(SHADOWING_MENU if platform == "efi" and SHADOWING_MENU in image.tree else GRUB_CFG)
-
-
 def _foreign(image: Image, medium: Medium, platforms: Sequence[str]) -> Answer:
     """What the menu of an ISO that is not ours does on a machine without any values."""
     faults: list[str] = []
     remarks: list[str] = []
     starts: list[str] = []
     for platform in platforms:
-        machine = Machine(platform=platform, structures=structures({}))
-        evaluation = evaluate(first_state(machine, medium), _config(image, platform))
+        machine = bare_machine(image, platform)
+        evaluation = evaluate(first_state(machine, medium), image.layout.first_menu(platform, image.tree))
         faults += evaluation.faults
         remarks += [f"not evaluated: {note}" for note in evaluation.unfollowed]
         remarks += [f"GRUB prints: {note}" for note in evaluation.errors]
@@ -177,9 +172,9 @@ class _Proof:
     def _machine(self, platform: str, situation: Situation) -> bool:
         """Evaluate the menu for one machine; False if that took too long, as it then does for the others."""
         where = f"{PLATFORMS[platform]}, {situation.title}"
-        machine = Machine(platform=platform, structures=situation.structures, disks=situation.disks)
+        machine = replace(bare_machine(self.image, platform), structures=situation.structures, disks=situation.disks)
         state = first_state(machine, self.medium, budget=self.budget)
-        evaluation = evaluate(state, _config(self.image, platform), cache=self.cache)
+        evaluation = evaluate(state, self.image.layout.first_menu(platform, self.image.tree), cache=self.cache)
         self._evaluated(where, evaluation)
         style = evaluation.state.value("timeout_style")
         if style not in (None, "menu"):
@@ -227,16 +222,16 @@ class _Proof:
     def _entries(self, platform: str) -> None:
         """Every entry that somebody may choose: each host has one, and no other installs."""
         where = PLATFORMS[platform]
-        machine = Machine(platform=platform, structures=structures({}))
+        machine = bare_machine(self.image, platform)
         state = first_state(machine, self.medium, budget=self.budget)
-        self._walk(where, evaluate(state, _config(self.image, platform), cache=self.cache))
+        self._walk(where, evaluate(state, self.image.layout.first_menu(platform, self.image.tree), cache=self.cache))
         if state.value("fallback") is not None:
             self._fault(where, f"the menu sets fallback to {state.get('fallback')!r}")
 
     def _loopback(self) -> None:
         """The menu for GRUBs that start the ISO as a file: it starts nothing by itself."""
         where = str(LOOPBACK_CFG)
-        machine = Machine(platform="efi", structures=structures({}))
+        machine = bare_machine(self.image, "efi")
         state = first_state(machine, self.medium, {"iso_path": "/file.iso"}, budget=self.budget)
         evaluation = evaluate(state, str(LOOPBACK_CFG), cache=self.cache)
         self._evaluated(where, evaluation)

@@ -8,7 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from isoforge.iso_layout import EMPTY_FIELD, LOOKUP_KEYS, MATCH_KEY_LIMIT, TABLE_KEYS
-from isoforge.proof.read.grub_machine import END_OF_TABLE, Structure
+from isoforge.proof.read.grub_machine import END_OF_TABLE, Machine, Structure
+from isoforge.proof.read.image import Image
 
 _FIELDS = {"product": (1, 5), "serial": (1, 7), "baseboard_serial": (2, 7), "asset_tag": (3, 8)}
 """Where SMBIOS has the text of each key: the type of the structure, the offset in it (SMBIOS 3.7, 7.2 to 7.4)."""
@@ -55,6 +56,12 @@ def read_table(text: str) -> tuple[Known, ...]:
         if values and all(len(value) <= MATCH_KEY_LIMIT and value.isascii() for value in values.values()):
             known.append(Known(name=name, values=values, decided=not macs or any(key != "product" for key in values)))
     return tuple(known)
+
+
+def bare_machine(image: Image, platform: str) -> Machine:
+    """A machine without any values that boots ``image`` with the firmware that GRUB calls ``platform``."""
+    cpus = {start.grub_platform: start.grub_cpu for start in image.layout.starts}
+    return Machine(platform=platform, cpu=cpus.get(platform, ""), structures=structures({}))
 
 
 def structures(values: Mapping[str, str]) -> tuple[Structure, ...]:

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from isoforge.image.base import BaseIso, Kernel
+from isoforge.image.layouts import AMD64
 
 GA = Kernel(flavour="ga", vmlinuz=PurePosixPath("/casper/vmlinuz"), initrd=PurePosixPath("/casper/initrd"))
 HWE = Kernel(flavour="hwe", vmlinuz=PurePosixPath("/casper/hwe-vmlinuz"), initrd=PurePosixPath("/casper/hwe-initrd"))
@@ -48,6 +49,7 @@ def base() -> BaseIso:
         modified="2024042312000000",
         kernels=(GA, HWE),
         boot_records=Path("boot-records"),
+        layout=AMD64,
         replay_args=(),
         menu=BASE_MENU,
         loopback_menu=BASE_LOOPBACK,
