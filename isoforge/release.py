@@ -37,10 +37,12 @@ class Release:
         """Whether this release came before the first one of ``series`` (``23.10``)."""
         return self.series < series
 
-    @property
-    def has_newer_installer(self) -> bool:
-        """Whether this is a late point release (22.04.4 and on), whose ISO carries the installer of 23.10 or newer."""
-        return not self.before("22.04") and (self.point or 0) >= 4
+    def older_than(self, other: Release) -> bool:
+        """Whether this one came first, counting point releases: ``24.04`` means the first ISO of its series."""
+        return self._order() < other._order()
+
+    def _order(self) -> tuple[int, int, int, int]:
+        return self.year, self.month, self.point or 0, self.respin
 
     def __str__(self) -> str:
         parts = [self.series, *([str(self.point)] if self.point is not None else [])]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from isoforge.release import Release
@@ -27,5 +29,12 @@ def test_releases_are_compared_by_their_series() -> None:
     noble = Release(year=24, month=4, point=2)
     assert noble.before("24.10")
     assert not noble.before("24.04")
-    assert not noble.has_newer_installer
-    assert Release(year=22, month=4, point=5).has_newer_installer
+
+
+def test_point_releases_are_compared_by_their_numbers() -> None:
+    order = [Release.of(text) for text in ("22.04.5", "24.04", "24.04.2", "24.04.4", "24.04.4.1", "24.04.5", "24.10")]
+    for earlier, later in pairwise(order):
+        assert earlier is not None
+        assert later is not None
+        assert earlier.older_than(later)
+        assert not later.older_than(earlier)

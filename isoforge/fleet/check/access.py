@@ -10,6 +10,7 @@ from typing import Any
 
 from isoforge.fleet.check import password_hash, schema
 from isoforge.fleet.check.findings import Findings, items, mapping, text
+from isoforge.fleet.check.installers import consequence_of_bad_name
 from isoforge.yaml_limits import KeyPath
 
 IDENTITY: KeyPath = ("autoinstall", "identity")
@@ -83,11 +84,13 @@ def _check_host_name(findings: Findings, name: Any) -> None:
 def _check_user_name(findings: Findings, name: Any, path: KeyPath) -> None:
     if not isinstance(name, str):
         return
+    late = consequence_of_bad_name(findings.release)
     if name in schema.words("reserved-users"):
-        findings.error("user-name-reserved", path, f"{name!r} is reserved for the system: choose another name")
+        message = f"{name!r} is reserved for the system: choose another name{late}"
+        findings.error("user-name-reserved", path, message)
     elif not USER_NAME.fullmatch(name):
         form = "start with a lower-case letter or _, then lower-case letters, digits, - and _, at most 32 characters"
-        findings.error("user-name-invalid", path, f"invalid user name {name!r}: {form}")
+        findings.error("user-name-invalid", path, f"invalid user name {name!r}: {form}{late}")
 
 
 def check_hash(findings: Findings, hashed: str, path: KeyPath) -> None:

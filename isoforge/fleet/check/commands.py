@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isoforge.fleet.check.findings import Findings, items, mapping, text
+from isoforge.fleet.check.installers import CREATES_ACCOUNT
 from isoforge.fleet.check.shell import bashisms, unquoted
 from isoforge.fleet.check.shell_syntax import syntax_flaw
 from isoforge.yaml_limits import KeyPath
@@ -40,6 +41,9 @@ _GOOD_PLACES = re.compile(r"/(target|dev|tmp|run|var/log|proc|sys|mnt|media|cdro
 _ENDS_THE_SESSION = re.compile(
     r"(?:^|[;&|]\s*)(?:sudo\s+)?(reboot|poweroff|halt|shutdown|systemctl\s+(?:reboot|poweroff))(?=\s|$)"
 )
+
+_REMOVES_LOGS = re.compile(r"\b(?:rm|shred|truncate|find|chmod)\b[^;&|\n]*/var/log/installer\b")
+"""The installer's logs are copied to the installed system when all commands have run (its controllers/shutdown.py)."""
 
 
 def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
@@ -135,6 +139,9 @@ def _check_late(findings: Findings, code: str, path: KeyPath) -> None:
     if ending := _ENDS_THE_SESSION.search(code):
         message = f"{ending[1]} cuts the installation off before its end: use `shutdown:` of the autoinstall document"
         findings.warning("reboot-in-command", path, message)
+    if _REMOVES_LOGS.search(code):
+        message = "the installer copies its logs there after the late-commands: remove them on the first boot (runcmd)"
+        findings.warning("logs-removed-too-early", path, message)
     for redirect in _REDIRECT.finditer(code):
         target = redirect[1] or redirect[2]
         if not _GOOD_PLACES.match(target + "/"):
@@ -150,15 +157,14 @@ def _check_late(findings: Findings, code: str, path: KeyPath) -> None:
 
 
 def _check_home(findings: Findings, line: str, path: KeyPath, user: str) -> None:
-    """Until 26.04 the account of `identity` is made on the first boot, after the late-commands."""
+    """Most installers leave the account of `identity` to the first boot, after the late-commands."""
     release = findings.release
-    if not user or user not in line or (release is not None and not release.before("26.04")):
+    if not user or user not in line or (release is not None and CREATES_ACCOUNT.holds(release)):
         return
     name = re.escape(user)
     if re.search(
         rf"/home/{name}\b|\bchown\b[^;&|]*\s{name}(:|\s)|\bsu\s+(-\w*\s+)*{name}\b|\bsudo\s+-u\s*{name}\b", line
     ):
-        message = (
-            f"before 26.04 the account {user} is created on first boot and has no home yet: use `user-data` (runcmd)"
-        )
+        which = "before 24.04.4 and before 26.04" if release is None else f"by the installer of {release}"
+        message = f"{which} the account {user} is created on first boot and has no home yet: use `user-data` (runcmd)"
         findings.warning("home-too-early", path, message)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from isoforge.fleet.check.findings import Findings, items, mapping, text
+from isoforge.fleet.check.installers import LEAVES_OUT_THE_MEDIUM
 from isoforge.yaml_limits import KeyPath
 
 PLACEHOLDER = "REPLACE-"
@@ -50,7 +51,7 @@ def _check_one(findings: Findings, match: Mapping[str, Any], path: KeyPath) -> N
     release = findings.release
     excluded = match.get("size") in ("largest", "smallest") or isinstance(match.get("ssd"), bool)
     if excluded:
-        if release is not None and release.before("23.10") and not release.has_newer_installer:
+        if release is not None and not LEAVES_OUT_THE_MEDIUM.holds(release):
             message = f"the installer of {release} may pick the install medium here: match the serial as well"
             findings.warning("disk-maybe-medium-on-release", path, message)
     elif not match:

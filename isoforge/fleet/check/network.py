@@ -9,6 +9,7 @@ from typing import Any
 from isoforge.fleet.check import addresses, schema
 from isoforge.fleet.check.addresses import MAC
 from isoforge.fleet.check.findings import Findings, items, mapping
+from isoforge.fleet.check.installers import KEEPS_SECRETS_FROM_LOGS
 from isoforge.problems import did_you_mean
 from isoforge.yaml_limits import KeyPath
 
@@ -53,6 +54,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         _check_overrides(findings, device, here)
     _check_references(findings, autoinstall, body)
     addresses.check_shared(findings, devices(autoinstall))
+    _check_logs(findings, autoinstall)
     _check_macs(findings, autoinstall)
     _check_vlans(findings, autoinstall)
 
@@ -175,3 +177,37 @@ def _check_vlans(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
             if seen[device["link"], device["id"]] == 2:
                 message = f"{device['link']!r} has a VLAN with the id {device['id']} already"
                 findings.error("vlan-id-twice", (*path, "id"), message)
+
+
+def _check_logs(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Keys of networks that the installer of the base ISO leaves in the logs of the installed system."""
+    release = findings.release
+    if release is None or KEEPS_SECRETS_FROM_LOGS.holds(release):
+        return
+    first_boot = mapping(autoinstall.get("user-data"))
+    if any(
+        "/var/log/installer" in str(command)
+        for name in ("bootcmd", "runcmd")
+        for command in items(first_boot.get(name))
+    ):
+        return  # which removes them, or takes them elsewhere
+    for device, path, _ in devices(autoinstall):
+        for here in _network_keys(device, path):
+            message = (
+                f"the installer of {release} leaves this in /var/log/installer of the machine (CVE-2025-14551): use a"
+                " base ISO of 24.04.5, 26.04 or later, or remove the logs on the first boot, with `runcmd` in user-data"
+            )
+            findings.warning("secret-in-installer-logs", here, message)
+            return
+
+
+def _network_keys(device: Mapping[str, Any], path: KeyPath) -> Iterator[KeyPath]:
+    """The paths of the passwords of a device: for 802.1X, and for Wi-Fi networks."""
+    holders: list[tuple[KeyPath, Mapping[str, Any]]] = [(path, device)]
+    for name, point in mapping(device.get("access-points")).items():
+        holders.append(((*path, "access-points", name), mapping(point)))
+    for here, holder in holders:
+        auth = mapping(holder.get("auth"))
+        yield from ((*here, "auth", key) for key in ("password", "client-key-password") if auth.get(key))
+        if len(here) > len(path) and holder.get("password"):
+            yield (*here, "password")

@@ -61,6 +61,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         _check_layout(findings, storage)
     elif isinstance(storage.get("config"), list):
         _check_config(findings, storage["config"])
+        _check_swap(findings, storage)
         if storage["config"]:
             play.check(findings, storage["config"], CONFIG, version=2 if storage.get("version") == 2 else 1)
 
@@ -84,9 +85,25 @@ def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:
         message = "needs a source with TPM support, as desktop ISOs have: the installer of a server ISO fails"
         findings.warning("layout-needs-tpm", (*path, "name"), message)
     _check_reset(findings, layout, path, name)
-    swap = mapping(storage.get("swap"))
-    if name == "zfs" and swap.get("size", 0) not in (0, "0"):
+    if name == "zfs" and _wants_swap(storage):
         message = "is ignored: ZFS cannot hold a swap file, and the installer makes a swap partition of its own"
+        findings.warning("swap-on-zfs", (*STORAGE, "swap", "size"), message)
+
+
+def _wants_swap(storage: Mapping[str, Any]) -> bool:
+    return mapping(storage.get("swap")).get("size", 0) not in (0, "0")
+
+
+def _check_swap(findings: Findings, storage: Mapping[str, Any]) -> None:
+    """A swap file lies on /, and curtin leaves it out where that is a dataset of ZFS."""
+    root = [
+        one
+        for one in map(mapping, storage["config"])
+        if one.get("type") in ("zfs", "zpool")
+        and "/" in (one.get("mountpoint"), mapping(one.get("properties")).get("mountpoint"))
+    ]
+    if root and _wants_swap(storage):
+        message = "is ignored: ZFS cannot hold a swap file; add a partition with `fstype: swap`"
         findings.warning("swap-on-zfs", (*STORAGE, "swap", "size"), message)
 
 

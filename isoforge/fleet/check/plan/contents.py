@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from isoforge.fleet.check.findings import Findings
+from isoforge.fleet.check.installers import BOOTS_FROM_EXT4_ONLY, GRUB_WITHOUT_LVM, XFS_OF_300_MIB, Since
 from isoforge.fleet.check.plan.actions import FAT, Action, Mount, Plan
 from isoforge.fleet.check.plan.sizes import GIB, MIB, readable
 
@@ -114,7 +115,7 @@ def _check_least(findings: Findings, plan: Plan, action: Action, most: Mapping[s
             size = most.get(device.id, 0)
             if 0 < size < _LEAST_BY_KIND.get(kind, 0):
                 _refuse(findings, plan, device, most, f"{kind}, which needs {readable(_LEAST_BY_KIND[kind])}")
-            elif kind == "xfs" and 0 < size < _XFS_SINCE_22_10 and not _is_before(findings, "22.10"):
+            elif kind == "xfs" and 0 < size < _XFS_SINCE_22_10 and _may_hold(findings, XFS_OF_300_MIB):
                 _refuse(findings, plan, device, most, "xfs, which needs 300M (Ubuntu 22.10 and later)")
 
 
@@ -125,9 +126,9 @@ def _refuse(findings: Findings, plan: Plan, device: Action, most: Mapping[str, i
     findings.error("size-too-small", where, f"{size} is too small for {purpose}")
 
 
-def _is_before(findings: Findings, series: str) -> bool:
-    """Whether the base ISO is known to be of a release before ``series``."""
-    return findings.release is not None and findings.release.before(series)
+def _may_hold(findings: Findings, fact: Since) -> bool:
+    """Whether ``fact`` holds for the base ISO, or its release is not known."""
+    return findings.release is None or fact.holds(findings.release)
 
 
 def _check_boot(findings: Findings, plan: Plan) -> None:
@@ -135,21 +136,30 @@ def _check_boot(findings: Findings, plan: Plan) -> None:
     mount = plan.mounts.get("/boot") or plan.mounts.get("/")
     if mount is None:
         return
-    encrypted = mount.format is not None and any(one.kind == "dm_crypt" for one in plan.stack(mount.format))
-    if encrypted and mount.format is not None and not mount.format.is_preserved:
+    stack = list(plan.stack(mount.format)) if mount.format is not None else []
+    if mount.format is not None and any(one.kind == "dm_crypt" for one in stack) and not mount.format.is_preserved:
         add = ": add an unencrypted partition for /boot" if mount.path == "/" else ""
         message = f"{mount.path} is encrypted, but GRUB must read the kernel from it{add}"
         findings.error("boot-encrypted", mount.where[:-1], message)
     is_uefi = findings.firmware == "uefi" or (findings.firmware is None and "/boot/efi" in plan.mounts)
-    if (
-        findings.release is not None
-        and not _is_before(findings, "26.10")
-        and is_uefi
-        and mount.fstype not in ("ext4", "")
-    ):
+    release = findings.release
+    if release is None or not is_uefi:
+        return
+    if BOOTS_FROM_EXT4_ONLY.holds(release) and mount.fstype not in ("ext4", ""):
         where = mount.format.at("fstype") if mount.format is not None else mount.where
         message = f"{mount.path} holds the kernel, and must be ext4 from Ubuntu 26.10 on (UEFI), not {mount.fstype}"
         findings.error("boot-not-ext4", where, message)
+    elif GRUB_WITHOUT_LVM.holds(release):
+        device = next((one for one in stack if one.kind == "lvm_partition" or _is_array_but_mirror(one)), None)
+        if device is not None:
+            kind = "LVM" if device.kind == "lvm_partition" else f"an array of level {device.fields.get('raidlevel')}"
+            message = f"{mount.path} holds the kernel, but the signed GRUB of {release} is not meant to read {kind}"
+            add = ": add a partition for /boot, or make its array a mirror (level 1)"
+            findings.warning("boot-on-lvm", mount.where[:-1], f"{message}{add}")
+
+
+def _is_array_but_mirror(action: Action) -> bool:
+    return action.kind == "raid" and str(action.fields.get("raidlevel")).removeprefix("raid") not in ("1", "mirror")
 
 
 def _sized(plan: Plan, device: Action) -> Action:
