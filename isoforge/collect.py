@@ -6,15 +6,19 @@ import logging
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from isoforge.errors import InventoryError, ToolError
+from isoforge.base_contents import BaseContents
+from isoforge.errors import BaseIsoError, InventoryError, ToolError, UsageError
 from isoforge.fleet.check.engine import check_meta_data, check_user_data
 from isoforge.fleet.check.review import TEMPLATE_FAILED, review_hosts, review_inventory, review_seeds
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.inventory.load import Inventory, survey
 from isoforge.fleet.seed.guard import match_pairs
 from isoforge.fleet.seed.render import Seed, is_stale, read_seed, write_seed
-from isoforge.order import Order
+from isoforge.image.base import refuse_unless_whole
+from isoforge.image.sources import read_release
+from isoforge.order import Order, find_base_iso
 from isoforge.problems import HOST, Problem, Severity, judged, refuse_if_any, without
 from isoforge.regular_file import read_argument
 from isoforge.release import Release
@@ -58,17 +62,19 @@ def check(
     selection: Selection = EVERY_HOST,
     *,
     release: Release | None = None,
+    base: BaseContents | None = None,
     forbid_secrets: bool = False,
     ignored: Collection[str] = (),
 ) -> list[Problem]:
     """Every problem of the hosts of ``selection``, errors and warnings; nothing is written.
 
-    ``release`` is that of the base ISO which the seeds are for; ``ignored`` are ids of warnings not to report.
-    Raises ``InventoryError`` only where there is no inventory, or no such host.
+    ``release`` is that of the base ISO which the seeds are for, and ``base`` what it contains, if they are known;
+    ``ignored`` are ids of warnings not to report. Raises ``InventoryError`` only where there is no inventory, or no
+    such host.
     """
     fleet = collect_hosts(workspace, selection)
     review = review_inventory(
-        fleet.inventory, fleet.hosts, templates=workspace.templates, release=release, ignored=ignored
+        fleet.inventory, fleet.hosts, templates=workspace.templates, release=release, base=base, ignored=ignored
     )
     return judged([*review.problems, *tracked(workspace.baremetal)], forbid_secrets=forbid_secrets)
 
@@ -77,6 +83,7 @@ def check_files(
     files: Iterable[Path],
     *,
     release: Release | None = None,
+    base: BaseContents | None = None,
     forbid_secrets: bool = False,
     ignored: Collection[str] = (),
 ) -> list[Problem]:
@@ -90,8 +97,38 @@ def check_files(
         if file.name == "meta-data":
             problems += check_meta_data(content, file=str(file))
         else:
-            problems += check_user_data(content, file=str(file), release=release)
+            problems += check_user_data(content, file=str(file), release=release, base=base)
     return judged(without(problems, ignored), forbid_secrets=forbid_secrets)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BaseAtHand:
+    """What is known of the base ISO that seeds are checked for: its ``release``, and of an ISO its ``contents``."""
+
+    iso: Path | None = None
+    release: Release | None = None
+    contents: BaseContents | None = None
+
+
+def base_at_hand(iso: Path | None, release: Release | None) -> BaseAtHand:
+    """The base ISO to check seeds for: ``iso``, or the ``release`` alone, or the one ISO in ``files/``, or nothing.
+
+    Raises ``UsageError`` if both are given, ``BaseIsoError`` if ``iso`` cannot be read or is not an ISO of Ubuntu.
+    """
+    if iso is not None and release is not None:
+        raise UsageError("--ubuntu-iso and --release cannot be combined", hint="the ISO contains its release")
+    if iso is None and release is not None:
+        return BaseAtHand(release=release)
+    try:
+        found = iso or find_base_iso()
+        if iso is not None:
+            refuse_unless_whole(iso)
+        release, contents = read_release(found)
+    except BaseIsoError:
+        if iso is not None:
+            raise
+        return BaseAtHand()
+    return BaseAtHand(iso=found, release=release, contents=contents)
 
 
 def tracked(baremetal: Path) -> list[Problem]:
@@ -132,7 +169,9 @@ def chosen_hosts(inventory: Inventory, selection: Selection) -> tuple[Host, ...]
     return tuple({host.name: host for host in (*named, *grouped, *every)}.values())
 
 
-def collect_seeds(order: Order, fleet: Fleet, release: Release | None) -> tuple[Seed, ...]:
+def collect_seeds(
+    order: Order, fleet: Fleet, release: Release | None, base: BaseContents | None = None
+) -> tuple[Seed, ...]:
     """The seed of each host, checked: rendered for the base's release (None: not known) and kept, or as it is.
 
     Raises ``InventoryError`` with everything that is wrong with hosts and seeds, ``TemplateError`` if that is a
@@ -141,15 +180,21 @@ def collect_seeds(order: Order, fleet: Fleet, release: Release | None) -> tuple[
     workspace, strict, forbid_secrets = order.workspace, order.strict, order.forbid_secrets
     if order.render:
         seeds = rendered(
-            workspace, fleet, release=release, guard=order.guard, strict=strict, forbid_secrets=forbid_secrets
+            workspace,
+            fleet,
+            release=release,
+            base=base,
+            guard=order.guard,
+            strict=strict,
+            forbid_secrets=forbid_secrets,
         )
         for seed in seeds:
             write_seed(seed, workspace.generated)
         return seeds
-    problems = review_hosts(fleet.inventory, fleet.hosts)
+    problems = review_hosts(fleet.inventory, fleet.hosts, release=release, base=base)
     refuse_if_any(problems)
     seeds = tuple(read_seed(workspace.generated, host.name) for host in fleet.hosts)
-    problems += review_seeds(fleet.hosts, seeds, generated=workspace.generated, release=release)
+    problems += review_seeds(fleet.hosts, seeds, generated=workspace.generated, release=release, base=base)
     problems += stale(workspace, fleet.hosts, release)
     problems += unguarded(workspace, fleet.hosts, seeds) if order.guard else []
     refuse_problems(problems, strict=strict, forbid_secrets=forbid_secrets)
@@ -161,12 +206,14 @@ def rendered(
     fleet: Fleet,
     *,
     release: Release | None = None,
+    base: BaseContents | None = None,
     guard: bool,
     strict: bool,
     forbid_secrets: bool,
 ) -> tuple[Seed, ...]:
     """The seeds of ``fleet``, rendered and checked; raises as `collect_seeds`."""
-    review = review_inventory(fleet.inventory, fleet.hosts, templates=workspace.templates, release=release, guard=guard)
+    known: Any = {"templates": workspace.templates, "release": release, "base": base, "guard": guard}
+    review = review_inventory(fleet.inventory, fleet.hosts, **known)
     others = [one for one in review.problems if one.id != TEMPLATE_FAILED]
     if review.failures and not any(one.severity is Severity.ERROR for one in others):
         raise review.failures[0]

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.atomic import refuse_same_file, refuse_without_room
-from isoforge.collect import check, check_files, collect_hosts, collect_seeds, gen
+from isoforge.collect import base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
 from isoforge.image.base import BaseIso, read_base, unchanged
 from isoforge.image.cidata import write_cidata
@@ -36,6 +36,7 @@ __all__ = [
     "Selection",
     "Step",
     "Workspace",
+    "base_at_hand",
     "check",
     "check_files",
     "gen",
@@ -91,7 +92,7 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
         with unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
-            seeds = collect_seeds(order, fleet, Release.of(base.release))
+            seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
             plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version)
             refuse_difference(order.rebuild_of, plan.manifest)
             draft, manifest = write_and_prove(order, base, plan, staging, listen)

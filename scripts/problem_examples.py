@@ -14,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from isoforge.base_contents import BaseContents, Source
 from isoforge.fleet.check.engine import check_meta_data, check_user_data
 from isoforge.fleet.check.review import review_inventory
 from isoforge.fleet.inventory.load import survey
@@ -25,8 +26,9 @@ ROOT = Path(__file__).parents[1]
 FORMS = ("host", "user_data", "meta_data", "files", "none")
 """How an example is written; each entry of the catalogue has exactly one of these keys."""
 
-SETTINGS = ("release", "firmware")
-"""What an entry may say beside it: the base ISO's release, and the firmware of the host behind a seed."""
+SETTINGS = ("release", "firmware", "base", "disks")
+"""What an entry may say beside it: the base ISO's release, and what it contains; the firmware and disks of the host
+behind a seed."""
 
 HOST_VALUES = """\
 identity: {username: ops}
@@ -55,12 +57,31 @@ def problems_of(example: Mapping[str, Any], folder: Path) -> list[Problem]:
     release = Release.of(example.get("release"))
     if "user_data" in example:
         content = user_data(example["user_data"]).encode()
-        return check_user_data(content, file="user-data", release=release, firmware=example.get("firmware"))
+        return check_user_data(
+            content, file="user-data", release=release, firmware=example.get("firmware"), base=base_of(example)
+        )
     if "meta_data" in example:
         return check_meta_data(example["meta_data"].encode(), file="meta-data")
     if "none" in example:
         return []
-    return _of_files(files(example), folder, release)
+    return _of_files(files(example), folder, release, base_of(example))
+
+
+def base_of(settings: Mapping[str, Any]) -> BaseContents | None:
+    """The contents of the base ISO of an example or a document of the corpus: ``base`` has the ids of its sources."""
+    base = settings.get("base")
+    if base is None:
+        return None
+    sources = [
+        Source(id=id_, variant=id_.split("-")[1], is_default=number == 0)
+        for number, id_ in enumerate(base.get("sources", ()))
+    ]
+    return BaseContents(
+        sources=tuple(sources),
+        kernel_packages=tuple(base.get("kernel_packages", ())),
+        kernels=tuple(base.get("kernels", ())),
+        size_bytes=int(base.get("gigabytes", 0)) << 30,
+    )
 
 
 def files(example: Mapping[str, Any]) -> dict[str, str]:
@@ -88,7 +109,9 @@ def _less(sound: str, keys: Iterable[str]) -> str:
     return "".join(yaml.safe_dump({key: value}, width=1000) for key, value in values.items())
 
 
-def _of_files(written: Mapping[str, str], folder: Path, release: Release | None) -> list[Problem]:
+def _of_files(
+    written: Mapping[str, str], folder: Path, release: Release | None, base: BaseContents | None
+) -> list[Problem]:
     for name, text in {**_sound(written), **written}.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +122,9 @@ def _of_files(written: Mapping[str, str], folder: Path, release: Release | None)
             problems = list(inventory.problems)  # anything else would take sops, and a key
         else:
             templates = [folder / "templates", ROOT / "templates"]  # absolute: they are remembered by their paths
-            problems = review_inventory(inventory, inventory.hosts, templates=templates, release=release).problems
+            problems = review_inventory(
+                inventory, inventory.hosts, templates=templates, release=release, base=base
+            ).problems
     own = f"{folder}/"
     return [
         replace(one, file=one.file.removeprefix(own).removeprefix("inventory/"), message=one.message.replace(own, ""))

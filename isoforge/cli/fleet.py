@@ -5,7 +5,7 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -63,6 +63,12 @@ def check(
     host: Hosts = None,
     group: Groups = None,
     all_hosts: AllHosts = False,
+    ubuntu_iso: Annotated[
+        Path | None,
+        typer.Option(
+            "--ubuntu-iso", metavar="ISO", help="Base ISO to check for (default: the one Ubuntu ISO in files/, if any)."
+        ),
+    ] = None,
     release: Annotated[
         str | None,
         typer.Option("--release", metavar="RELEASE", help="Release of the base ISO, for example 24.04 or 24.04.2."),
@@ -80,27 +86,31 @@ def check(
 
     Reports every problem in one run, with file, line and key; exit code 3 if there is an error.
 
-    Without --host, --group or FILE all hosts are checked. docs/problems.md lists all ids.
+    Without --host, --group or FILE all hosts are checked. What the base ISO contains is used if it is at hand.
+    docs/problems.md lists all ids.
     Example: isoforge check --strict
     """
+    from isoforge.forge import base_at_hand, check_files
     from isoforge.forge import check as forge_check
-    from isoforge.forge import check_files
     from isoforge.problems import counted, refuse_if_any
     from isoforge.workspace import Workspace
 
-    base = _release(release)
+    base = base_at_hand(ubuntu_iso, _release(release))
+    known: Any = {"release": base.release, "base": base.contents}
     ignored = _ignorable(ignore or [])
     if files:
-        problems = check_files(files, release=base, forbid_secrets=forbid_secrets, ignored=ignored)
+        problems = check_files(files, **known, forbid_secrets=forbid_secrets, ignored=ignored)
     else:
         selection = _selection_or_all(host, group, all_hosts=all_hosts)
         problems = forge_check(
-            Workspace(baremetal=baremetal), selection, release=base, forbid_secrets=forbid_secrets, ignored=ignored
+            Workspace(baremetal=baremetal), selection, **known, forbid_secrets=forbid_secrets, ignored=ignored
         )
     if json:
         typer.echo(json_format.dumps([asdict(problem) for problem in problems], indent=2, ensure_ascii=False))
     for problem in problems if not json else ():
         typer.echo(problem)
+    if not json and ubuntu_iso is None and base.iso is not None:
+        typer.echo(f"Checked for Ubuntu {base.release}, the release of {base.iso}.", err=True)
     refuse_if_any(problems, strict=strict, listed=False)
     if not json:
         typer.echo(f"No errors, {counted(problems)}." if problems else "No problems found.", err=True)

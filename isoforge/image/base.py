@@ -5,12 +5,14 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError
 from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, recognised
 from isoforge.image.sectors import missing_bytes, read_volume
+from isoforge.image.sources import read_contents
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 from isoforge.iso_layout import (
@@ -55,7 +57,8 @@ class BaseIso:
     digits, ``layout`` its boot layout, ``replay_args`` the arguments of ``xorriso -as mkisofs`` that write the same
     boot records again (without volume id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those
     files, the last two possibly empty. ``casper_uuids`` are the files, one per kernel flavour, by which casper
-    recognises its medium. ``boot_records`` is the folder into which xorriso has extracted them, for the proof.
+    recognises its medium, ``contents`` is what seeds are checked against. ``boot_records`` is the folder into which
+    xorriso has extracted them, for the proof.
     """
 
     path: Path
@@ -72,6 +75,7 @@ class BaseIso:
     loopback_menu: str
     md5sums: str
     casper_uuids: tuple[PurePosixPath, ...] = ()
+    contents: BaseContents = field(default_factory=BaseContents)
 
     def kernel(self, flavour: str) -> Kernel:
         """The kernel of that flavour; ``BaseIsoError`` if this ISO has none."""
@@ -90,7 +94,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     refuse_unless_whole(path)
     path = path.resolve()
     with reading(path):
-        paths = frozenset(read_tree(path))
+        tree = read_tree(path)
+        paths, contents = frozenset(tree), read_contents(path, tree)
     texts = _extract(path, scratch, paths)
     title = texts.get(DISK_INFO, "").strip()
     disk_info = _disk_info(path, title, paths)
@@ -116,6 +121,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         menu=texts[GRUB_CFG],
         loopback_menu=texts.get(LOOPBACK_CFG, ""),
         md5sums=texts.get(MD5SUM_TXT, ""),
+        contents=contents,
         casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
     )
 

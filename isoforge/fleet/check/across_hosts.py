@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from isoforge.fleet.check import network
 from isoforge.fleet.check.addresses import parsed, static_addresses
 from isoforge.fleet.check.findings import Finding, items, mapping, text
+from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.smbios import both_orders, normalised
 from isoforge.problems import Severity
 from isoforge.yaml_limits import KeyPath
@@ -40,6 +41,15 @@ class FleetEntry:
     def autoinstall(self) -> Mapping[str, Any]:
         """The part of the user-data that the installer reads."""
         return mapping(self.user_data.get("autoinstall"))
+
+
+def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
+    """What is compared of ``host``, whose seed has the documents ``user_data`` and ``meta_data``."""
+    keys = {
+        key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
+    }
+    match = {key: value for key, value in keys.items() if value}
+    return FleetEntry(name=host.name, user_data=mapping(user_data), meta_data=mapping(meta_data), match=match)
 
 
 MATCH: KeyPath = ("match",)

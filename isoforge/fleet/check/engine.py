@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from isoforge.base_contents import BaseContents
 from isoforge.fleet.check import (
     access,
     commands,
@@ -14,6 +15,7 @@ from isoforge.fleet.check import (
     plain_secrets,
     releases,
     schema,
+    sources,
     storage,
     system,
 )
@@ -43,6 +45,7 @@ def _examine_autoinstall(findings: Findings, autoinstall: Mapping[str, Any]) -> 
     storage.check(findings, autoinstall)
     commands.check(findings, autoinstall)
     system.check(findings, autoinstall)
+    sources.check(findings, autoinstall)
     envelope.check_target(findings, autoinstall)
 
 
@@ -53,15 +56,17 @@ def check_user_data(
     scope: str = "",
     release: Release | None = None,
     firmware: str | None = None,
+    base: BaseContents | None = None,
 ) -> list[Problem]:
     """Every problem of one user-data file that was written by hand, in the order of its lines.
 
     ``content`` is the file as it is (a byte order mark matters); ``file`` its name as the user would type it; ``scope``
     is whose it is (``hosts.NAME``). ``release`` is the base ISO's: keys that came later are reported; None if it is not
     known. ``firmware`` is ``uefi`` or ``bios`` if the host's is known: a list of storage actions serves only one of
-    them. No part of a password, a key or a token is in a problem. Nothing is raised.
+    them. ``base`` is what the base ISO contains, if it is at hand. No part of a password, a key or a token is in a
+    problem. Nothing is raised.
     """
-    findings = Findings(Document(), release=release, firmware=firmware)
+    findings = Findings(Document(), release=release, firmware=firmware, base=base)
     if envelope.check_size(findings, content):
         text = envelope.decoded(findings, content)
         if text or not findings.all:

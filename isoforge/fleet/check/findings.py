@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from isoforge.base_contents import BaseContents
 from isoforge.problems import Severity
 from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath
@@ -27,13 +28,22 @@ class Finding:
 class Findings:
     """Collects what rules find in ``document``: a rule names the kind, the path of the value and what is wrong.
 
-    ``release`` is the base ISO's and ``firmware`` the host's (``uefi``, ``bios``), as far as they are known.
+    ``release`` is the base ISO's, ``base`` what it contains, and ``firmware`` the host's (``uefi``, ``bios``), as far
+    as they are known.
     """
 
-    def __init__(self, document: Document, *, release: Release | None = None, firmware: str | None = None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        *,
+        release: Release | None = None,
+        firmware: str | None = None,
+        base: BaseContents | None = None,
+    ) -> None:
         self.document = document
         self.release = release
         self.firmware = firmware
+        self.base = base
         self.all: dict[Finding, None] = {}
 
     def error(self, id_: str, path: KeyPath, message: str, *, line: int | None = None) -> None:

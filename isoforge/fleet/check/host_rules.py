@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import re
 
+from isoforge.base_contents import BaseContents
 from isoforge.fleet.check.catalogue import ignorable, kinds
 from isoforge.fleet.check.findings import Finding
 from isoforge.fleet.check.host_view import HostView
+from isoforge.fleet.check.live_system import check_live_system
+from isoforge.fleet.check.sources import asks_for_user
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.smbios import is_placeholder
 from isoforge.iso_layout import DETECT, TABLE_KEYS
 from isoforge.problems import did_you_mean
+from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath
 
 EXAMPLE_PASSPHRASE = "example passphrase, replace me"  # noqa: S105  everybody knows it, and the problem says so
@@ -18,7 +22,7 @@ EXAMPLE_PASSPHRASE = "example passphrase, replace me"  # noqa: S105  everybody k
 
 _NEEDS_NETWORK = ("packages", "snaps", "refresh_installer", "ubuntu_pro", "drivers")
 
-_KERNEL_FLAGS = "nomodeset|quiet|splash|noapic|nolapic|nosmt|noefi|debug|verbose|text"
+_KERNEL_FLAGS = "toram|nomodeset|quiet|splash|noapic|nolapic|nosmt|noefi|debug|verbose|text"
 _KERNEL_NAMES = (
     "acpi|amd_iommu|apic|clocksource|cpuidle|earlycon|earlyprintk|efi|idle|intel_idle|intel_iommu|iommu|irqpoll|libata"
     "|loglevel|mem|memmap|mitigations|nohz|panic|pci|pcie_aspm|pcie_ports|processor|reboot|tsc|vga|video"
@@ -32,14 +36,20 @@ _KERNEL_ARGS = (
     r"(module_blacklist|modprobe\.blacklist)=[\w,-]+",
     r"[a-z0-9_]+\.[a-z0-9_]+=[\w,.:+-]+",
 )
-"""Words that only the kernel and its modules read. casper takes others (ip=, url=, uuid=, persistent …) for its own."""
+"""Words that only the kernel and its modules read, and casper's `toram`. casper takes others (ip=, url=, uuid=,
+persistent …) for its own."""
 
 
-def check_host(host: Host) -> list[Finding]:
-    """What is wrong with the host's values; the paths are those of the inventory."""
+def check_host(host: Host, *, release: Release | None = None, base: BaseContents | None = None) -> list[Finding]:
+    """What is wrong with the host's values; the paths are those of the inventory.
+
+    ``release`` and ``base`` are the base ISO's, if they are known.
+    """
     view = HostView(host=host)
     _check_match(view)
-    _check_access(view)
+    if view.has("identity", "username") or not asks_for_user(release, base, view.text("source", "id")):
+        _check_access(view)
+    check_live_system(view, base)
     _check_plain_text(view)
     _check_storage(view)
     _check_offline(view)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from isoforge.base_contents import BaseContents
 from isoforge.errors import TemplateError
 from isoforge.fleet.check import metadata
-from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet
+from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, entry_of
 from isoforge.fleet.check.engine import check_meta_data, check_user_data, examine
-from isoforge.fleet.check.findings import Finding, Findings, mapping
+from isoforge.fleet.check.findings import Finding, Findings
 from isoforge.fleet.check.host_rules import check_host
+from isoforge.fleet.check.machine import firmware_of
 from isoforge.fleet.inventory.host import Host, assembled
 from isoforge.fleet.inventory.load import Inventory, revealed
 from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
@@ -64,6 +66,7 @@ class _Reviewer:
 
     templates: Sequence[Path]
     release: Release | None
+    base: BaseContents | None
     guard: bool
     ignored: Collection[str]
     problems: list[Problem]
@@ -84,7 +87,11 @@ class _Reviewer:
         self.problems += [one for one in unread if one.file not in files]  # what is wrong with the file explains it
         spoilt = _spoilt((*wrong, *unread))
         spoilt |= {path for path, leaf in host.node.leaves() if leaf.value is HIDDEN}
-        found = [_at(host, one) for one in check_host(host) if not _follows(one.id, one.path, spoilt)]
+        found = [
+            _at(host, one)
+            for one in check_host(host, release=self.release, base=self.base)
+            if not _follows(one.id, one.path, spoilt)
+        ]
         try:
             seed = render_seed(
                 host,
@@ -96,23 +103,24 @@ class _Reviewer:
         except TemplateError as failure:
             self.failures.append(failure)
             message = failure.message
-            found.append(
-                Problem(id=TEMPLATE_FAILED, file=_template(self.templates), scope=HOST + host.name, message=message)
-            )
+            file = _template(self.templates)
+            found.append(Problem(id=TEMPLATE_FAILED, file=file, scope=HOST + host.name, message=message))
         else:
             self.seeds.append(seed)
             reported = {(one.id, undotted(one.key)) for one in found}
             errors = [undotted(one.key) for one in found if one.severity is Severity.ERROR]
             spoilt |= {path for path in errors if path[:1] in (("identity",), ("storage",)) and len(path) > 1}
             found += self.review_seed(host, seed, spoilt, reported)
-        own = host.values["ignore"]
-        self.problems += without(found, {*self.ignored, *(own if isinstance(own, list) else ())})
+        ignored = host.values["ignore"]
+        self.problems += without(found, {*self.ignored, *(ignored if isinstance(ignored, list) else ())})
 
     def review_seed(
         self, host: Host, seed: Seed, spoilt: set[KeyPath], reported: set[tuple[str, KeyPath]]
     ) -> Iterator[Problem]:
         """What is wrong with the rendered ``seed``, less what follows from values known to be wrong."""
-        findings = Findings(Document(content=seed.document), release=self.release, firmware=_firmware(host))
+        findings = Findings(
+            Document(content=seed.document), release=self.release, firmware=firmware_of(host), base=self.base
+        )
         examine(findings)
         about = Findings(Document(content=load(seed.meta_data.decode())))
         metadata.check(about)
@@ -135,7 +143,7 @@ class _Reviewer:
             return _at(host, replace(one, path=path))
 
         self.places[host.name] = place
-        self.entries[host.name] = _entry(host, seed.document or {}, about.document.data)
+        self.entries[host.name] = entry_of(host, seed.document or {}, about.document.data)
         found = [place(one) for one in findings.all] + [place(one, in_meta_data=True) for one in about.all]
         seen: set[tuple[Any, ...]] = set()
         for one in found:
@@ -154,6 +162,7 @@ def review_inventory(
     *,
     templates: Sequence[Path],
     release: Release | None,
+    base: BaseContents | None = None,
     guard: bool = True,
     ignored: Collection[str] = (),
 ) -> Review:
@@ -161,18 +170,13 @@ def review_inventory(
 
     A mistake is reported where it was written: file, line and inventory key, also if only the rendered seed shows it;
     what a template made up keeps the seed's path. Warnings with an id among ``ignored``, or in a host's ``ignore``, are
-    left out. Nothing is written, and no part of a secret is in a problem. Raises ``ToolError`` if a host has secrets
-    and sops is missing.
+    left out. ``base`` is what the base ISO contains, if it is at hand. Nothing is written, and no part of a secret is
+    in a problem. Raises ``ToolError`` if a host has secrets and sops is missing.
     """
     hosts = list(hosts)
     read_problems = inventory.problems_of(hosts)
-    reviewer = _Reviewer(
-        templates=templates,
-        release=release,
-        guard=guard,
-        ignored=ignored,
-        problems=without(read_problems, ignored),
-    )
+    known: Any = {"templates": templates, "release": release, "base": base, "guard": guard}
+    reviewer = _Reviewer(**known, ignored=ignored, problems=without(read_problems, ignored))
     errors = [one for one in read_problems if one.severity is Severity.ERROR]
     for host in hosts:
         reviewer.review(host, inventory.problems_of([host]) if errors else ())
@@ -182,20 +186,25 @@ def review_inventory(
 
 
 def review_seeds(
-    hosts: Iterable[Host], seeds: Iterable[Seed], *, generated: Path, release: Release | None
+    hosts: Iterable[Host],
+    seeds: Iterable[Seed],
+    *,
+    generated: Path,
+    release: Release | None,
+    base: BaseContents | None = None,
 ) -> list[Problem]:
     """Every problem of the ``seeds`` of ``hosts`` as they lie in ``generated``, and between them."""
     problems: list[Problem] = []
     entries, places = [], {}
     for host, seed in zip(hosts, seeds, strict=True):
         file, scope = generated / host.name / "user-data", HOST + host.name
-        firmware = _firmware(host)
-        problems += check_user_data(seed.user_data, file=str(file), scope=scope, release=release, firmware=firmware)
+        known: Any = {"release": release, "firmware": firmware_of(host), "base": base}
+        problems += check_user_data(seed.user_data, file=str(file), scope=scope, **known)
         problems += check_meta_data(seed.meta_data, file=str(file.with_name("meta-data")), scope=scope)
         user_data, meta_data = (
             read(text.decode("utf-8", errors="replace")) for text in (seed.user_data, seed.meta_data)
         )
-        entries.append(_entry(host, user_data.data, meta_data.data))
+        entries.append(entry_of(host, user_data.data, meta_data.data))
         places[host.name] = (host, file, user_data)
     for entry, finding in check_fleet(entries):
         host, file, document = places[entry.name]
@@ -209,14 +218,17 @@ def review_seeds(
     return problems
 
 
-def review_hosts(inventory: Inventory, hosts: Iterable[Host]) -> list[Problem]:
+def review_hosts(
+    inventory: Inventory, hosts: Iterable[Host], *, release: Release | None = None, base: BaseContents | None = None
+) -> list[Problem]:
     """What is wrong with ``hosts`` themselves, whatever their seeds are."""
     hosts = list(hosts)
     problems = inventory.problems_of(hosts)
     for host in hosts:
         wrong = inventory.problems_of([host]) if problems else []
         spoilt = _spoilt(wrong)
-        found = [_at(host, one) for one in check_host(_usable(host, wrong)) if not _follows(one.id, one.path, spoilt)]
+        own = check_host(_usable(host, wrong), release=release, base=base)
+        found = [_at(host, one) for one in own if not _follows(one.id, one.path, spoilt)]
         ignored = host.values["ignore"]
         problems += without(found, ignored if isinstance(ignored, list) else ())
     return folded(problems)
@@ -224,7 +236,7 @@ def review_hosts(inventory: Inventory, hosts: Iterable[Host]) -> list[Problem]:
 
 def review_host(host: Host, *, templates: Sequence[Path]) -> list[Problem]:
     """Every problem of one host by itself, as `review_inventory` reports it."""
-    reviewer = _Reviewer(templates=templates, release=None, guard=True, ignored=(), problems=[])
+    reviewer = _Reviewer(templates=templates, release=None, base=None, guard=True, ignored=(), problems=[])
     reviewer.review(host, ())
     return reviewer.problems
 
@@ -280,17 +292,3 @@ def _problem(one: Finding, *, file: str, line: int | None, host: Host, path: Key
 def _template(templates: Sequence[Path]) -> str:
     """The template that a host's user-data is made from."""
     return str(next((path for folder in templates if (path := folder / "user-data.j2").is_file()), "user-data.j2"))
-
-
-def _firmware(host: Host) -> str | None:
-    storage = host.values["storage"]
-    firmware = storage.get("firmware") if isinstance(storage, dict) else None
-    return firmware if firmware in ("uefi", "bios") else None
-
-
-def _entry(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
-    keys = {
-        key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
-    }
-    match = {key: value for key, value in keys.items() if value}
-    return FleetEntry(name=host.name, user_data=mapping(user_data), meta_data=mapping(meta_data), match=match)

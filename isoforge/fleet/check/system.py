@@ -33,7 +33,6 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     _check_words(findings, autoinstall)
     _check_packages(findings, items(autoinstall.get("packages")))
     _check_snaps(findings, items(autoinstall.get("snaps")))
-    _check_source(findings, text(mapping(autoinstall.get("source")).get("id")))
     _check_apt(findings, mapping(autoinstall.get("apt")))
     _check_reporting(findings, mapping(autoinstall.get("reporting")))
     oem = mapping(autoinstall.get("oem"))
@@ -126,14 +125,6 @@ def _check_snaps(findings: Findings, snaps: Any) -> None:
         if name and not (_SNAP.fullmatch(name) and re.search("[a-z]", name)):
             message = f"{name!r} is not the name of a snap: lower-case letters, digits and hyphens"
             findings.error("snap-name-invalid", ("autoinstall", "snaps", index, "name"), message)
-
-
-def _check_source(findings: Findings, source: str) -> None:
-    known = schema.words("sources")
-    if source and source not in known:
-        near = did_you_mean(source, known)
-        message = f"official ISOs have no source {source!r}: the installer fails if its ISO has none{near}"
-        findings.warning("source-unknown", ("autoinstall", "source", "id"), message)
 
 
 def _check_apt(findings: Findings, apt: Mapping[str, Any]) -> None:

@@ -113,6 +113,9 @@ REFERENCE: tuple[Key, ...] = (
     _text("kernel", "the kernel that the live system boots: ga or hwe", default="ga", choices=("ga", "hwe")),
     _keys(Kind.TEXTS, "kernel_args", "additional words on the live system's kernel line", default=[]),
     _keys(Kind.BOOLEAN, "offline", "the machine has no network during the installation", default=False),
+    # The machine: only for checks
+    _keys(Kind.MAPPING, "hardware", "what the machine has, as far as it is known; only checks use it"),
+    _keys(Kind.SIZE, "hardware.memory", "its memory"),
     # Who, and in which language
     _keys(Kind.MAPPING, "identity", "the first user"),
     _text(

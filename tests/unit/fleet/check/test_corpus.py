@@ -12,6 +12,7 @@ import yaml
 from isoforge.fleet.check.engine import check_user_data
 from isoforge.problems import Problem
 from isoforge.release import Release
+from scripts.problem_examples import base_of
 
 CORPUS = Path(__file__).parents[3] / "corpus"
 BAD = sorted(path.stem for path in (CORPUS / "bad").glob("*.user-data"))
@@ -32,6 +33,7 @@ def problems_of(kind: str, name: str) -> list[Problem]:
         scope="hosts.web-1",
         release=Release.of(settings.get("release")),
         firmware=settings.get("firmware"),
+        base=base_of(settings),
     )
 
 
