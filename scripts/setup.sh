@@ -8,16 +8,18 @@
 #   scripts/setup.sh ci       test, plus packages that do not belong on a workstation: cloud-init would act at the next
 #                             boot. Tests that need cloud-init, grub-emu, netplan or sshd are skipped where these are missing.
 #
-# Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernel and a second xorriso are not
-# installed but unpacked into .cache/. The second xorriso is Debian 13's, from the Debian mirror in the apt sources of
-# this machine; where they name none (Ubuntu), set DEBIAN_MIRROR to the address of one. When nothing is missing,
-# nothing is done and no network is needed.
+# Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernels, a second xorriso and the boot
+# programs for arm64 are not installed but unpacked into .cache/. All but the first kernel are Debian 13's, from the
+# Debian mirror in the apt sources of this machine; where they name none (Ubuntu), set DEBIAN_MIRROR to the address of
+# one. When nothing is missing, nothing is done and no network is needed.
 set -eu
 
 here=$(dirname -- "$0")
 cache=$(cd -- "$here/.." && pwd)/.cache
 kernel=$cache/guest-kernel
 xorriso=$cache/xorriso-debian-13
+arm64=$cache/arm64-boot
+arm64_kernel=$cache/guest-kernel-arm64
 
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
@@ -35,7 +37,7 @@ give_up() {
 }
 
 usage() {
-    sed -n '2,15s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -155,37 +157,68 @@ find_mirror() {
     [ -n "$mirror" ]
 }
 
-no_mirror="the apt sources of this machine name no Debian mirror, so the second xorriso of the tests cannot be fetched: \
-set DEBIAN_MIRROR to the address of one, and run this again"
+no_mirror="the apt sources of this machine name no Debian mirror, so parts of Debian 13 that the tests need cannot be \
+fetched: set DEBIAN_MIRROR to the address of one, and run this again"
 
-# Run apt as on a Debian 13 machine on which nothing is installed.
+# Run apt as on a Debian 13 machine of an architecture on which nothing is installed: debian_13 ARCHITECTURE PROGRAM ...
 debian_13() {
-    program=$1
-    shift
-    "$program" -qq -o APT::Architecture=amd64 -o APT::Sandbox::User=root -o Acquire::Languages=none \
-        -o Dir::State="$new/apt" -o Dir::State::status="$new/apt/status" -o Dir::Cache="$new/apt" \
-        -o Dir::Etc::sourcelist="$new/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
+    arch=$1 program=$2
+    shift 2
+    "$program" -qq -o APT::Architecture="$arch" -o APT::Architectures="$arch" -o APT::Sandbox::User=root -o Acquire::Languages=none \
+        -o Dir::State="$new/$arch" -o Dir::State::status="$new/$arch/status" -o Dir::Cache="$new/$arch" \
+        -o Dir::Etc::sourcelist="$new/$arch/sources.list" -o Dir::Etc::sourceparts=/dev/null "$@"
+}
+
+# Make debian_13 ready for an architecture; fail if there is no mirror.
+prepare_debian_13() {
+    if ! find_mirror; then
+        [ -z "$strict" ] || give_up "$no_mirror"
+        say "$no_mirror; the tests that need them are skipped"
+        return 1
+    fi
+    make_room
+    mkdir -p "$new/$1/lists/partial" "$new/$1/archives/partial"
+    touch "$new/$1/status"
+    keys=/usr/share/keyrings/debian-archive-keyring.gpg
+    echo "deb [signed-by=$keys] $mirror trixie main" >"$new/$1/sources.list"
+    debian_13 "$1" apt-get update
+}
+
+# Debian 13's boot programs for arm64 (shim and GRUB, signed; GRUB's modules), and a signed kernel that they start.
+fetch_arm64() {
+    [ ! -f "$arm64/stamp" ] || [ ! -f "$arm64_kernel/stamp" ] || return 0
+    prepare_debian_13 arm64 || return 0
+    say "fetching the boot programs and a kernel of Debian 13 for arm64"
+    image=$(debian_13 arm64 apt-cache depends --important linux-image-arm64 |
+        sed -n 's/^ *|\{0,1\}Depends: \(linux-image-[0-9].*\)$/\1/p' | head -n 1)
+    [ -n "$image" ] || give_up "Debian 13 offers no linux-image-arm64"
+    mkdir -p "$new/arm64-boot" "$new/arm64-debs" "$new/arm64-kernel" "$new/arm64-kernel-debs"
+    (cd "$new/arm64-debs" && debian_13 arm64 apt-get download \
+        shim-signed shim-helpers-arm64-signed grub-efi-arm64-signed grub-efi-arm64-bin busybox-static)
+    (cd "$new/arm64-kernel-debs" && debian_13 arm64 apt-get download "$image")
+    for deb in "$new"/arm64-debs/*.deb; do
+        dpkg-deb -x "$deb" "$new/arm64-boot"
+    done
+    for deb in "$new"/arm64-kernel-debs/*.deb; do
+        unpack "$deb" "$new/arm64-kernel"
+    done
+    (cd "$new/arm64-debs" && ls) >"$new/arm64-boot/stamp"
+    (cd "$new/arm64-kernel-debs" && ls) >"$new/arm64-kernel/stamp"
+    rm -rf "$arm64" "$arm64_kernel"
+    mv "$new/arm64-boot" "$arm64"
+    mv "$new/arm64-kernel" "$arm64_kernel"
 }
 
 # Debian 13's xorriso and the libraries it needs: one test builds with it, too.
 fetch_xorriso() {
     [ ! -x "$xorriso/xorriso" ] || return 0
-    if ! find_mirror; then
-        [ -z "$strict" ] || give_up "$no_mirror"
-        say "$no_mirror; the test that needs it is skipped"
-        return 0
-    fi
+    prepare_debian_13 amd64 || return 0
     say "fetching the xorriso of Debian 13"
-    make_room
-    mkdir -p "$new/apt/lists/partial" "$new/apt/archives/partial" "$new/xorriso" "$new/xorriso-debs"
-    touch "$new/apt/status"
-    keys=/usr/share/keyrings/debian-archive-keyring.gpg
-    echo "deb [signed-by=$keys] $mirror trixie main" >"$new/apt/sources.list"
-    debian_13 apt-get update
-    needed=$(debian_13 apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
+    mkdir -p "$new/xorriso" "$new/xorriso-debs"
+    needed=$(debian_13 amd64 apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks \
         --no-replaces --no-enhances xorriso | grep -E '^(xorriso|lib)' | sort -u)
     # shellcheck disable=SC2086  # a list of package names
-    (cd "$new/xorriso-debs" && debian_13 apt-get download $needed)
+    (cd "$new/xorriso-debs" && debian_13 amd64 apt-get download $needed)
     for deb in "$new"/xorriso-debs/*.deb; do
         dpkg-deb -x "$deb" "$new/xorriso"
     done
@@ -213,14 +246,14 @@ download() {
 }
 
 [ $# -gt 0 ] || usage
-packages='' with_kernel='' with_xorriso='' strict=''
+packages='' with_kernel='' with_debian_13='' strict=''
 for what in "$@"; do
     case $what in
     build) packages="$packages $build" ;;
     demo) packages="$packages $build $demo" with_kernel=yes ;;
     boot) packages="$packages $boot" ;;
-    test) packages="$packages $build $demo $boot $test" with_kernel=yes with_xorriso=yes ;;
-    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_xorriso=yes strict=yes ;;
+    test) packages="$packages $build $demo $boot $test" with_kernel=yes with_debian_13=yes ;;
+    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_debian_13=yes strict=yes ;;
     *) usage ;;
     esac
 done
@@ -231,4 +264,7 @@ command -v apt-get >/dev/null ||
 # shellcheck disable=SC2086  # a list of package names
 install_missing $packages
 [ -z "$with_kernel" ] || fetch_kernel
-[ -z "$with_xorriso" ] || fetch_xorriso
+if [ -n "$with_debian_13" ]; then
+    fetch_xorriso
+    fetch_arm64
+fi
