@@ -6,7 +6,7 @@
 #   scripts/setup.sh boot     to boot ISOs: QEMU, its firmware, the shell of the probe
 #   scripts/setup.sh test     all of the above, plus the programs that the tests call
 #   scripts/setup.sh ci       test, plus packages that do not belong on a workstation: cloud-init would act at the next
-#                             boot. Tests that need cloud-init, grub-emu, netplan or sshd are skipped where these are missing.
+#                             boot. Tests that need cloud-init, grub-emu, netplan, sshd or uutils are skipped where these are missing.
 #
 # Works on Debian 12 and 13 and on Ubuntu 24.04, as root or with sudo. The kernels, a second xorriso and the boot
 # programs for arm64 are not installed but unpacked into .cache/. All but the first kernel are Debian 13's, from the
@@ -25,7 +25,7 @@ build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
 test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gpgv mandoc shellcheck strace"
-ci="cloud-init grub-emu netplan.io openssh-server"
+ci="cloud-init grub-emu netplan.io openssh-server rust-coreutils"
 
 say() {
     printf 'setup: %s\n' "$*" >&2

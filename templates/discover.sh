@@ -3,7 +3,8 @@
 # "end".
 #
 # `isoforge discover` feeds it to a shell, locally or over ssh; isoforge/fleet/facts.py parses the output. It needs a POSIX
-# shell with cat, sed, tr and dd, and reads only /sys, /proc and udev's database.
+# shell with cat, sed and dd, and reads only /sys, /proc and udev's database. It does not need tr, which prints nothing in
+# uutils coreutils before 0.0.24 if a byte is not UTF-8.
 # ISOFORGE_ROOT is a prefix of every path, for tests.
 set -u
 LC_ALL=C
@@ -20,8 +21,9 @@ report() {
     printf '%s\n' "$line"
 }
 
+# The printable ASCII of all lines, as one line.
 plain() {
-    tr -cd ' -~' | sed 's/^ *//; s/ *$//'
+    sed -n 'H; ${ x; s/[^ -~]//g; s/^ *//; s/ *$//; p; }'
 }
 
 value() {
@@ -42,28 +44,38 @@ with_sudo() {
     [ "$sudo_works" = yes ]
 }
 
+# What the firmware wrote into the file $2, under the key $1.
+firmware_value() {
+    if [ ! -e "$2" ]; then
+        return
+    elif [ -r "$2" ]; then
+        { text=$(cat "$2"); } 2>/dev/null # bash reports the NUL at the end of a text of the device tree
+    elif with_sudo; then
+        text=$(sudo -n cat "$2" </dev/null 2>/dev/null)
+    else
+        report unreadable "$1"
+        return
+    fi
+    if [ -n "$(printf '%s' "$text" | sed -n '/[^ -~]/p; 2,$p')" ]; then
+        report odd "$1" # the guard and the menu cannot compare it
+    else
+        report dmi "$1" "$(printf '%s' "$text" | plain)"
+    fi
+}
+
+# A machine without SMBIOS may have a device tree (arm64 boards), with a model and a serial number.
 firmware() {
-    for key in sys_vendor product_name product_serial product_uuid chassis_asset_tag board_serial; do
-        file=$root/sys/class/dmi/id/$key
-        if [ ! -e "$file" ]; then
-            continue
-        elif [ -r "$file" ]; then
-            text=$(cat "$file" 2>/dev/null)
-        elif with_sudo; then
-            text=$(sudo -n cat "$file" </dev/null 2>/dev/null)
-        else
-            report unreadable "$key"
-            continue
-        fi
-        if [ -n "$(printf '%s' "$text" | tr -d ' -~')" ]; then
-            report odd "$key" # the guard and the menu cannot compare it
-        else
-            report dmi "$key" "$(printf '%s' "$text" | plain)"
-        fi
-    done
+    if [ -d "$root/sys/class/dmi/id" ]; then
+        for key in sys_vendor product_name product_serial product_uuid chassis_asset_tag board_serial; do
+            firmware_value "$key" "$root/sys/class/dmi/id/$key"
+        done
+    else
+        firmware_value product_name "$root/proc/device-tree/model"
+        firmware_value product_serial "$root/proc/device-tree/serial-number"
+    fi
     if [ -d "$root/sys/firmware/efi" ]; then
         report firmware uefi
-    else
+    elif [ ! -d "$root/proc/device-tree" ]; then
         report firmware bios
     fi
 }
@@ -96,9 +108,10 @@ routes() {
             [ "$to" != 00000000 ] || report route "$card" "$via"
         done <"$root/proc/net/route"
     fi
+    nowhere=00000000000000000000000000000000 # :: as the kernel writes it
     if [ -r "$root/proc/net/ipv6_route" ]; then
         while read -r to length _ _ via _ _ _ _ card; do
-            if [ "$to$length" = 0000000000000000000000000000000000 ] && [ -n "$(printf '%s' "$via" | tr -d 0)" ]; then
+            if [ "$to$length" = "${nowhere}00" ] && [ "$via" != "$nowhere" ]; then
                 report route "$card" ''
             fi
         done <"$root/proc/net/ipv6_route"

@@ -138,7 +138,7 @@ def read_facts(output: str) -> Facts:
         end = lines.index("end", start)
     except ValueError:
         raise ToolError(
-            "the output of the machine is incomplete", hint="check that it has a POSIX shell, sed and tr"
+            "the output of the machine is incomplete", hint="check that it has a POSIX shell, cat and sed"
         ) from None
     return _Reader([line.split("\t") for line in lines[start + 1 : end]]).facts()
 

@@ -22,6 +22,7 @@ from isoforge.fleet.facts import Facts, host_vars, read_facts
 from isoforge.run import run
 from isoforge.templates import shipped_templates
 from tests.iso.conftest import Cli
+from tests.iso.tool_sets import TOOL_SETS, ToolSet, every_tool_set
 
 SCRIPT = shipped_templates() / "discover.sh"
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -33,9 +34,10 @@ needs_sshd = pytest.mark.skipif(not (IN_CI or SSHD.exists()), reason="apt-get in
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A tree with the parts of a machine that the script looks at."""
+    """A tree with the parts of a machine that the script looks at, and its tools."""
 
     root: Path
+    tools: ToolSet = TOOL_SETS[0]
 
     def write(self, name: str, text: str | bytes) -> Path:
         """Let the file ``name`` hold ``text``, with a newline after it as the kernel has it."""
@@ -74,16 +76,18 @@ class Machine:
         self.write(f"run/udev/data/b{number}", "\n".join(lines))
 
     def facts(self, **env: str) -> Facts:
-        """What the script says here, with dash for sh."""
-        told = run("dash", "-s", stdin=SCRIPT.read_text("utf-8"), env={"ISOFORGE_ROOT": str(self.root), **env})
+        """What the script says here, with nothing on PATH but the machine's tools."""
+        tools = self.tools.lay_out(self.root.parent / "tools")
+        env = {"ISOFORGE_ROOT": str(self.root), "PATH": str(tools), **env}
+        told = run(str(tools / "sh"), "-s", stdin=SCRIPT.read_text("utf-8"), env=env)
         return read_facts(told)
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+@pytest.fixture(params=every_tool_set())
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Machine:
     """A machine that says nothing yet."""
     (tmp_path / "machine").mkdir()
-    return Machine(root=tmp_path / "machine")
+    return Machine(root=tmp_path / "machine", tools=request.param)
 
 
 @pytest.fixture
@@ -225,6 +229,32 @@ def test_odd_texts_cannot_leave_their_line(machine: Machine) -> None:
     document = yaml.safe_load(host_vars(facts))
     assert document == {"match": {"serial": 'a"b: c #'}, "storage": {"disk": {"serial": "S1"}}}
     assert "contains characters that the menu cannot compare" in host_vars(facts)
+
+
+@pytest.mark.parametrize(
+    "value", [b"PC0EXMP\xe9", b"\x81PC0EXMP1\x88", b"PC0\nEXMP1", b"PC0\x7f", "PC0\N{REGISTERED SIGN}".encode()]
+)
+def test_a_text_with_other_bytes_than_printable_ascii_is_odd(machine: Machine, value: bytes) -> None:
+    machine.write("sys/class/dmi/id/product_serial", value + b"\n")
+    machine.firmware(board_serial="L1HF0EXMP")
+    facts = machine.facts()
+    assert facts.match == {"baseboard_serial": "L1HF0EXMP"}
+    assert facts.smbios[0].problem == "contains characters that the menu cannot compare"
+
+
+def test_a_board_without_smbios_is_known_by_its_device_tree(machine: Machine) -> None:
+    machine.write("proc/device-tree/model", b"Example Board 4\0")
+    machine.write("proc/device-tree/serial-number", b"10000000exmp0001\0")
+    facts = machine.facts()
+    assert facts.match == {"serial": "10000000exmp0001"}
+    assert (facts.product, facts.firmware) == ("Example Board 4", "")
+    assert facts.warnings == ("no disks to choose from: no disk was selected",)
+
+
+def test_where_there_is_smbios_the_device_tree_is_not_read(machine: Machine) -> None:
+    machine.write("proc/device-tree/serial-number", b"10000000exmp0001\0")
+    machine.firmware(product_serial="PC0EXMP3")
+    assert machine.facts().match == {"serial": "PC0EXMP3"}
 
 
 @pytest.fixture

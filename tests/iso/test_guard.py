@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from isoforge.run import run
 from isoforge.seed_format import GUARD, STAMP, guard_keys
 from tests.conftest import ROOT
 from tests.iso.conftest import Cli
+from tests.iso.tool_sets import BUSYBOX_ALONE, ToolSet, every_tool_set
 
 TEMPLATES = [ROOT / "templates"]
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -40,9 +40,16 @@ FILES = {
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """A tree with the parts of a machine that the scripts look at."""
+    """A tree with the parts of a machine that the scripts look at, and the tools of its live system."""
 
     root: Path
+    tools: ToolSet
+
+    def describe(self, name: str, value: str) -> None:
+        """Let the device tree have the property ``name``, which ends in a NUL."""
+        place = self.root / "proc/device-tree" / name
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(value.encode("utf-8", errors="surrogateescape") + b"\0")
 
     def give(self, key: str, value: str) -> None:
         """Let the firmware say ``value``; the kernel ends it with a newline."""
@@ -62,10 +69,10 @@ class Machine:
         return (self.root / "dev" / console).read_bytes().decode()
 
 
-@pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+@pytest.fixture(params=every_tool_set())
+def machine(tmp_path: Path, request: pytest.FixtureRequest) -> Machine:
     """A machine without values; its consoles are plain files, ttyS0 and the screen take kernel messages."""
-    made = Machine(root=tmp_path / "machine")
+    made = Machine(root=tmp_path / "machine", tools=request.param)
     for name in ("tty0", "tty1", "tty2", "tty6", "ttyS0", "ttyS1", "console"):
         (made.root / "dev").mkdir(parents=True, exist_ok=True)
         (made.root / "dev" / name).touch()
@@ -83,14 +90,8 @@ class Ending:
 
 
 def run_on(machine: Machine, words: Sequence[str], *, wait_s: int = 0) -> Ending:
-    """Start ``words`` as the installer would, with dash for sh, on ``machine``."""
-    tools = machine.root.parent / "tools"
-    tools.mkdir(exist_ok=True)
-    for name in ("cat", "cut", "date", "grep", "mkdir", "rm", "sed", "sleep", "tee", "timeout", "touch", "tr"):
-        if not (tools / name).is_symlink():
-            (tools / name).symlink_to(shutil.which(name) or name)
-    if not (tools / "sh").is_symlink():
-        (tools / "sh").symlink_to(shutil.which("dash") or "dash")
+    """Start ``words`` as the installer would on ``machine``, with its tools alone."""
+    tools = machine.tools.lay_out(machine.root.parent / "tools")
     env = {"PATH": str(tools), "ISOFORGE_ROOT": str(machine.root), "ISOFORGE_WAIT_S": str(wait_s)}
     program: Any = sh.Command(str(tools / words[0]))
     ran = program(*words[1:], _env=env, _in="", _tty_out=False, _ok_code=list(range(256)), _return_cmd=True)
@@ -118,6 +119,9 @@ def host(tmp_path: Path, match: Mapping[str, object], name: str = "web-1", **mor
 def guard_on(machine: Machine, tmp_path: Path, match: Mapping[str, object], *, wait_s: int = 0) -> Ending:
     return run_on(machine, guard_command(host(tmp_path, match), TEMPLATES), wait_s=wait_s)
 
+
+BOARD = {"serial-number": "10000000exmp0001", "model": "Example Board 4"}
+"""What the device tree of a small arm64 board says."""
 
 PASSING: list[tuple[dict[str, object], dict[str, str]]] = [
     ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1"}),
@@ -147,6 +151,42 @@ def test_the_guard_lets_the_hosts_machine_pass(
     assert machine.said_on("tty1") == machine.said_on("ttyS0") == ""
 
 
+DEVICE_TREE: list[tuple[dict[str, object], dict[str, str], int]] = [
+    ({"serial": "10000000EXMP0001"}, {"serial-number": "10000000exmp0001"}, 0),
+    ({"serial": "10000000EXMP0001", "product": "Example Board 4"}, BOARD, 0),
+    ({"serial": "10000000EXMP0001", "product": "Example Board 5"}, BOARD, 1),
+    ({"serial": "10000000EXMP0001"}, {"serial-number": "10000000exmp0002"}, 1),
+    ({"serial": "10000000EXMP0001"}, {"serial-number": "10000000exmp0001\udce9"}, 1),
+    ({"serial": "0000000000000000"}, {"serial-number": "0000000000000000"}, 1),
+    ({"uuid": UUID}, BOARD, 1),
+    ({"serial": "10000000EXMP0001"}, {}, 1),
+]
+
+
+@pytest.mark.parametrize(("match", "properties", "code"), DEVICE_TREE)
+def test_without_smbios_the_device_tree_has_serial_number_and_product(
+    machine: Machine, tmp_path: Path, match: dict[str, object], properties: dict[str, str], code: int
+) -> None:
+    for name, value in properties.items():
+        machine.describe(name, value)
+    assert guard_on(machine, tmp_path, match).code == code
+
+
+def test_where_there_is_smbios_the_device_tree_is_not_looked_at(machine: Machine, tmp_path: Path) -> None:
+    machine.describe("serial-number", "10000000EXMP0001")
+    machine.give("product", "Example Server")
+    assert guard_on(machine, tmp_path, {"serial": "10000000EXMP0001"}).code == 1
+    assert "  serial: none\n" in machine.said_on("tty1").replace("\r", "")
+
+
+def test_the_refusal_shows_the_texts_of_the_device_tree(machine: Machine, tmp_path: Path) -> None:
+    for name, value in BOARD.items():
+        machine.describe(name, value)
+    lines = guard_on(machine, tmp_path, {"serial": "PC0EXMP1"}).said.splitlines()
+    assert "  serial: 10000000exmp0001" in lines
+    assert "  product: Example Board 4" in lines
+
+
 REFUSED: list[tuple[dict[str, object], dict[str, str]]] = [
     ({"serial": "PC0EXMP1"}, {}),
     ({"serial": "PC0EXMP1"}, {"serial": ""}),
@@ -158,6 +198,9 @@ REFUSED: list[tuple[dict[str, object], dict[str, str]]] = [
     ({"serial": "PC0EXMP1"}, {"uuid": UUID, "product": "PC0EXMP1"}),
     ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1\N{REGISTERED SIGN}"}),
     ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1\x1b[2J"}),
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0EXMP1\udce9"}),  # the byte 0351, which is not UTF-8
+    ({"serial": "PC0EXMP1"}, {"serial": "\udc81PC0EXMP1\udc88"}),  # bytes that dash uses for itself
+    ({"serial": "PC0EXMP1"}, {"serial": "PC0\nEXMP1"}),
     ({"serial": "To Be Filled By O.E.M."}, {"serial": "To Be Filled By O.E.M."}),
     ({"serial": "0000000"}, {"serial": "0000000"}),
     ({"uuid": "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF"}, {"uuid": "ffffffff-ffff-ffff-ffff-ffffffffffff"}),
@@ -199,6 +242,13 @@ def test_every_mac_address_must_be_there(
 ) -> None:
     machine.plug(*cards)
     assert guard_on(machine, tmp_path, {"mac": wanted}).code == code
+
+
+@pytest.mark.parametrize(("serial", "code"), [("PC0EXMP1", 0), ("PC0EXMP2", 1)])
+def test_busybox_may_be_the_shell_too(machine: Machine, tmp_path: Path, serial: str, code: int) -> None:
+    machine.give("serial", serial)
+    alone = replace(machine, tools=BUSYBOX_ALONE)
+    assert guard_on(alone, tmp_path, {"serial": "PC0EXMP1"}).code == code
 
 
 def test_a_card_in_a_bond_is_known_by_its_own_address(machine: Machine, tmp_path: Path) -> None:
@@ -355,6 +405,14 @@ def test_detection_installs_the_one_host_that_fits(
     put = fleet_medium.root / "autoinstall.yaml"
     assert yaml.safe_load(put.read_text())["identity"]["hostname"] == name
     assert put.stat().st_mode & 0o777 == 0o600
+
+
+def test_detection_knows_a_machine_by_its_device_tree(machine: Machine, tmp_path: Path) -> None:
+    medium_for(machine, host(tmp_path, {"serial": "10000000EXMP0001", "product": "Example Board 4"}, "board"))
+    for name, value in BOARD.items():
+        machine.describe(name, value)
+    assert detect_on(machine).code == 0
+    assert yaml.safe_load((machine.root / "autoinstall.yaml").read_text())["identity"]["hostname"] == "board"
 
 
 @pytest.mark.parametrize(
