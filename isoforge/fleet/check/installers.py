@@ -27,13 +27,14 @@ class Known(enum.Enum):
 class Since:
     """A fact about installers: it holds from ``first`` on (a release or point release).
 
-    ``backports`` are the point releases of earlier series from which on it holds too. ``in_refreshed`` is whether
-    other late point releases may have it, whose ISO carries the installer of a later series. ``source`` is where the
-    fact is from.
+    ``backports`` are the point releases of earlier series from which on it holds too, and ``perhaps`` those from which
+    on it may hold. ``in_refreshed`` is whether any late point release may have it, whose ISO carries the installer of
+    a later series. ``source`` is where the fact is from.
     """
 
     first: str
     backports: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
     in_refreshed: bool = False
     source: str = ""
 
@@ -47,9 +48,7 @@ class Since:
 
     def holds(self, release: Release) -> bool:
         """Whether the fact is certain for an ISO of ``release``; without a point release, the first of the series."""
-        return not release.older_than(self._first) or any(
-            one.series == release.series and not release.older_than(one) for one in self._backports
-        )
+        return not release.older_than(self._first) or _among(release, self._backports)
 
     def known(self, release: Release) -> Known:
         """The same with doubt: an installer can update itself, and late point releases carry newer ones."""
@@ -58,7 +57,13 @@ class Since:
         refreshed = self.in_refreshed and bool(release.point)
         refreshed = refreshed and (release.series != "22.04" or REFRESHED_ON_22_04.holds(release))
         backported = any(one.series == release.series for one in self._backports)
-        return Known.MAYBE if refreshed or backported or self._first.point is not None else Known.NO
+        perhaps = refreshed or backported or _among(release, tuple(map(_release, self.perhaps)))
+        return Known.MAYBE if perhaps or self._first.point is not None else Known.NO
+
+
+def _among(release: Release, points: tuple[Release, ...]) -> bool:
+    """Whether ``release`` is one of these point releases, or a later one of the same series."""
+    return any(one.series == release.series and not release.older_than(one) for one in points)
 
 
 def _release(text: str) -> Release:

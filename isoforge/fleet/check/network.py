@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from isoforge.fleet.check import addresses, schema
+from isoforge.fleet.check import addresses, netplan_versions, schema
 from isoforge.fleet.check.addresses import MAC
 from isoforge.fleet.check.findings import Findings, items, mapping
 from isoforge.fleet.check.installers import KEEPS_SECRETS_FROM_LOGS
@@ -45,6 +45,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
         findings.error("wrong-type", path, f"must be a mapping, not {schema.kind(body)}")
         return
     schema.check(findings, body, path, schema.validator("netplan"))
+    netplan_versions.check(findings, body, path)
     names: dict[str, KeyPath] = {}
     own = addresses.all_addresses(devices(autoinstall))
     for device, here, kind in devices(autoinstall):
