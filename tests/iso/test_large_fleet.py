@@ -21,6 +21,7 @@ from tests.conftest import Once
 from tests.iso import mutation as m
 
 SUBMENU_FILE = "/isoforge/menu/site-a-00001.cfg"
+SECOND = "site-a-00066"
 SEED = "/cdrom/nocloud/site-a-00007/"
 KNOWN = "/isoforge/machines/serial/07.cfg"
 DEFAULT = "site-a-00142"
@@ -139,6 +140,17 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     "machine of a host that is none": (
         lambda iso: m.rewrite(iso, KNOWN, "isoforge_fits site-a-00007 ", "isoforge_fits site-a-00907 "),
         {"machines", "start"}, "site-a-00907 is not a host of the manifest",
+    ),
+    "machine that the menu treats like no other": (
+        lambda iso: m.menu(
+            iso, "\nset isoforge_mark=\n",
+            '\nset isoforge_mark=\nif [ "x$isoforge_serial" = xpc00093 ]; then isoforge_menu_file=site-a-00001; fi\n',
+        ),
+        {"start"}, "the machine of site-a-00093",
+    ),
+    "entry of one host that installs another": (
+        lambda iso: m.rewrite(iso, f"/isoforge/menu/{SECOND}.cfg", "/nocloud/site-a-00093/", "/nocloud/site-a-00094/"),
+        {"menu", "start"}, "the entry of site-a-00093",
     ),
     "machine that is offered under another name": (
         lambda iso: m.rewrite(iso, KNOWN, "'Install site-a-00007 ", "'Install site-a-00008 "),

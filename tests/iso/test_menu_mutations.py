@@ -14,7 +14,6 @@ from isoforge.proof.read.image import Image
 from isoforge.proof.verify import menu_start
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer
-from isoforge.proof.verify.menu_form import unusual_files
 from tests.iso import mutation as m
 
 FIRST, SECOND = "site-a-m710q1", "site-a-m710q2"
@@ -200,21 +199,6 @@ def test_a_file_that_the_menu_sources_is_followed(good: Path, tmp_path: Path) ->
     assert found(text) == ""
     iso = m.remaster(text, tmp_path / "changed.iso", {"/isoforge/more.cfg": "set timeout=0\n"})
     assert "after 0 s, expected after 15 s" in found(iso)
-
-
-def test_of_a_large_fleet_hosts_in_unusual_files_are_evaluated(
-    good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(menu_start, "EVERY_HOST", 0)
-    iso = m.with_manifest(good, tmp_path / "changed.iso")
-    with Image(iso) as image:
-        assert list(unusual_files(image)) == []
-    in_machine_file("\tisoforge_fits", "\tfalse;isoforge_fits")(iso)
-    with Image(iso) as image:
-        assert [path.name for path in unusual_files(image)] == ["p1.cfg"]
-    assert found(iso) == ""
-    in_machine_file(";isoforge_fits", "; ")(iso)
-    assert f"expected the entry of {FIRST}" in found(iso)
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def _in_boot_parts(before: BootParts, after: BootParts) -> Iterator[Difference]:
 
 
 def _in_hosts(before: Contents, after: Contents) -> Iterator[Difference]:
-    old, new = ([host.name for host in iso.hosts] for iso in (before, after))
+    old, new = (dict.fromkeys(host.name for host in iso.hosts) for iso in (before, after))
     yield from (Difference(part="hosts", subject=name, change=FIRST_ONLY) for name in old if name not in new)
     yield from (Difference(part="hosts", subject=name, change=SECOND_ONLY) for name in new if name not in old)
 

@@ -113,8 +113,8 @@ def regexp(state: State, args: list[str], _command: Command) -> int:
     if len(rest) != 2:
         return fail(state, "two arguments expected")
     pattern, text = rest
-    cost = (len(text) + 1) ** len(_QUANTIFIER.findall(pattern))
-    if _QUANTIFIED_GROUP.search(pattern) or cost > REGEXP_LIMIT:
+    cost = worst_case(pattern, len(text))
+    if cost is None:
         state.cannot_follow(f"the regular expression {pattern!r} may take too long on a text of {len(text)} characters")
         return FALSE
     state.step(cost >> 10)
@@ -132,6 +132,12 @@ def regexp(state: State, args: list[str], _command: Command) -> int:
         else:
             state.set(name or word, match[index])
     return OK
+
+
+def worst_case(pattern: str, length: int) -> int | None:
+    """Steps that the match of ``pattern`` with ``length`` characters may take; None if that is too long."""
+    cost = (length + 1) ** len(_QUANTIFIER.findall(pattern))
+    return None if _QUANTIFIED_GROUP.search(pattern) or cost > REGEXP_LIMIT else cost
 
 
 _PATTERNS: dict[str, re.Pattern[str]] = {}

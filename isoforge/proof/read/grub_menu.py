@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from isoforge.proof.read.grub_cache import Cache
@@ -201,17 +201,15 @@ def _started(state: State, path: tuple[MenuEntry, ...], how: str, wait_s: int | 
 
 
 def every_entry(
-    state: State, path: tuple[MenuEntry, ...] = (), *, skip: Callable[[MenuEntry], bool] = lambda _entry: False
+    state: State, path: tuple[MenuEntry, ...] = (), *, cache: Cache | None = None
 ) -> Iterator[tuple[Start, State]]:
     """What each entry of the menu boots, in submenus too, if somebody chooses it; and the state that it leaves.
 
-    Entries and submenus that ``skip`` names are left out.
+    Statements that a ``cache`` knows are not run again.
     """
     for entry in state.context.menu:
-        if skip(entry):
-            continue
         inner = state.fork()
-        run = Run(inner)
+        run = Run(inner, cache)
         here = (*path, entry)
         try:
             how = open_entry(run, path, entry)
@@ -219,6 +217,6 @@ def every_entry(
             inner.cannot_follow(str(stop))
             how = "menu"
         if how == "submenu":
-            yield from every_entry(inner, here, skip=skip)
+            yield from every_entry(inner, here, cache=cache)
         else:
             yield _started(inner, here, how, None), inner

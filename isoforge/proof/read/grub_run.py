@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from isoforge.proof.read.grub_cache import Cache
-from isoforge.proof.read.grub_lexer import GrubSyntaxError, Part
+from isoforge.proof.read.grub_cache import Cache, is_source
+from isoforge.proof.read.grub_lexer import GrubSyntaxError
 from isoforge.proof.read.grub_options import BAD_ARGUMENT, FALSE, NOT_FOUND, OK, fail
 from isoforge.proof.read.grub_records import LeaveError
+from isoforge.proof.read.grub_shortcuts import Conditions, Entries
 from isoforge.proof.read.grub_state import State
 from isoforge.proof.read.grub_statements import Statements
-from isoforge.proof.read.grub_syntax import Command, Function, Script, Statement, parse
+from isoforge.proof.read.grub_syntax import Command, For, Function, Script, parse
 from isoforge.proof.read.grub_test import file_kind, split_device
 
 
@@ -53,22 +54,59 @@ class Run(Statements):
 
     def statements(self, script: Script) -> int:
         """Run the statements of a file or of an entry; functions are defined here only."""
+        table = self.cache.table(script)
+        if isinstance(table, Conditions) and not self._returning():
+            return self._where_needed(script, table)
+        if isinstance(table, Entries) and self.state.recorder is None and not self._returning():
+            table.define(self.state, script, self._statement)
+            self.state.set("?", str(OK))
+            return OK
         status = OK
-        for statement in script:
-            if isinstance(statement, Function):
-                self.state.functions[statement.name] = statement.body
-            else:
-                status = self._remembered(statement)
-                self.breaks = 0
+        for group in self.cache.groups(script):
+            status = self._group(group)
         return status
 
-    def _remembered(self, statement: Statement) -> int:
-        """Run a statement, or do what it did before; a file that it sources is taken statement by statement."""
-        if isinstance(statement, Command) and statement.words[0] in _SOURCE:
-            return self._statement(statement)
-        status = self.cache.run(self.state, statement, lambda: self._statement(statement))
+    def _where_needed(self, script: Script, table: Conditions) -> int:
+        """Run those statements that may do something; the others end with success."""
+        status, position = OK, table.following(self.state, 0)
+        while position < len(script):
+            status = self._group((script[position],))
+            following = position + 1 if self._returning() else table.following(self.state, position + 1)
+            if following > position + 1:
+                status = OK
+            position = following
         self.state.set("?", str(status))
         return status
+
+    def _group(self, group: Script) -> int:
+        """Run statements, or do what they did before; a file that one sources is taken statement by statement."""
+        if len(group) > 1:
+            return self.cache.run(self.state, group, lambda: self._one_by_one(group))
+        (statement,) = group
+        if isinstance(statement, Function):
+            self.state.functions[statement.name] = statement.body
+            return OK
+        if isinstance(statement, Command) and is_source(statement):
+            status = self._statement(statement)
+        else:
+            status = self.cache.run(self.state, statement, lambda: self._statement(statement))
+            self.state.set("?", str(status))
+        self.breaks = 0
+        return status
+
+    def _one_by_one(self, group: Script) -> int:
+        status = OK
+        for statement in group:
+            status = self._group((statement,))
+        return status
+
+    def _idle(self, statement: For) -> str | None:
+        """The last word of a loop that does nothing but compare each word in vain; None of any other."""
+        shortcut = self.cache.loop(statement)
+        if shortcut is None or not shortcut.is_idle(self.state):
+            return None
+        self.state.globbing = self.state.globbing or shortcut.pattern is not None
+        return shortcut.last
 
     def _source(self, args: list[str]) -> int:
         if len(args) != 1:
@@ -166,8 +204,6 @@ class Run(Statements):
         self.state.cannot_follow("this command is not followed")
         return OK
 
-
-_SOURCE = {(Part(name, quoted=False),) for name in ("source", ".", "configfile", "normal")}
 
 Run.OWN = {
     "source": Run._source,

@@ -197,6 +197,8 @@ class State:
                 args.append(word[0].text)
             elif word and all(part.quoted for part in word):
                 args.append("".join([self._value(part) if part.variable else part.text for part in word]))
+            elif len(word) == 1 and word[0].variable and _PLAIN(value := self._value(word[0])):
+                args.append(value)
             else:
                 args += self._split(word)
         return args
@@ -265,6 +267,8 @@ class State:
 
 
 _SPECIAL = frozenset("#*@")
+_PLAIN = re.compile(r"[A-Za-z0-9_./:-]+").fullmatch
+"""A value that is one argument, whether quoted or not."""
 
 
 def _is_wild(text: str) -> bool:

@@ -71,6 +71,11 @@ class Statements:
         return self._list(statement.otherwise)
 
     def _for(self, statement: For) -> int:
+        last = self._idle(statement)
+        if last is not None:
+            self.state.step()
+            self.state.set(statement.name, last)
+            return OK
         status = OK
         self.loops += 1
         for word in self.state.expand(statement.words):
@@ -84,6 +89,10 @@ class Statements:
         self.breaks = max(0, self.breaks - 1)
         self.loops -= 1
         return status
+
+    def _idle(self, _statement: For) -> str | None:
+        """The last word of a loop that is known to do nothing, in which case it is not run; None if it may."""
+        return None
 
     def _while(self, statement: While) -> int:
         self.loops += 1

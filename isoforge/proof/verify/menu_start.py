@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
-from pathlib import PurePosixPath
 
 from isoforge import __version__
 from isoforge.iso_layout import (
@@ -22,30 +21,25 @@ from isoforge.proof.manifest import HostFacts, Manifest
 from isoforge.proof.read.grub_cache import Cache
 from isoforge.proof.read.grub_machine import Medium
 from isoforge.proof.read.grub_menu import Evaluation, Start, evaluate, every_entry, first_state
-from isoforge.proof.read.grub_records import MenuEntry, Note
-from isoforge.proof.read.grub_state import Budget
-from isoforge.proof.read.grub_syntax import Command
+from isoforge.proof.read.grub_records import Note
+from isoforge.proof.read.grub_state import ALL_STEPS, Budget
 from isoforge.proof.read.image import Image
 from isoforge.proof.read.kernel_args import seed_folder
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
-from isoforge.proof.verify.menu_form import SUBMENU_FOLDERS, unusual_files
-from isoforge.proof.verify.situations import Hosts, Known, Situation, bare_machine, read_table
+from isoforge.proof.verify.situations import Hosts, Situation, bare_machine, read_table
 
 PLATFORMS = {"pc": "BIOS", "efi": "UEFI"}
 """GRUB's names of the firmwares, and those of the boot catalog."""
 
-EVERY_HOST = 200
-"""Hosts that are all evaluated; of more than these a sample, and those in files of an unusual form."""
+STEPS_A_HOST = 1000
+"""Commands that the evaluation may take for each host of the manifest, on all firmwares together."""
 
 INSTALLED = "installed"
 """The id of the entry that starts what this build has installed before."""
 
 BASE_MENU = "base-menu"
 """The id of the submenu with the base ISO's own entries: what they print and call is the base's."""
-
-SAMPLED_FILES = 32
-"""Submenus of a large fleet, evenly spread, whose first and last host are in the sample."""
 
 
 def start(case: Case) -> Answer:
@@ -115,32 +109,27 @@ class _Proof:
         self.medium = medium
         self.manifest = manifest
         self.hosts = {host.name: host for host in manifest.hosts}
-        self.unusual: set[PurePosixPath] = set()
-        self.usual: set[PurePosixPath] = set()
-        if len(self.hosts) > EVERY_HOST:
-            self.unusual = set(unusual_files(image))
-            self.usual = {path for path in image.tree if path.parent in SUBMENU_FOLDERS} - self.unusual
         self.cache = Cache()
-        self.budget = Budget()
+        self.budget = Budget(ALL_STEPS + STEPS_A_HOST * len(self.hosts))
         self.faults: dict[str, list[str]] = {}
         self.remarks: list[str] = []
 
     def answer(self, platforms: Sequence[str]) -> Answer:
         """Evaluate everything."""
         known = [host for host in read_table(self.image.text(HOSTS_TABLE)) if host.name in self.hosts]
-        chosen = self._chosen(known)
         hosts = Hosts(known)
-        for platform in platforms:
-            installed = hosts.installed(chosen, self.manifest.build_id, self._default_stamp)
-            situations = itertools.chain(hosts.situations(chosen), installed)
-            if all(self._machine(platform, situation) for situation in situations):
-                self._entries(platform)
+        installed = hosts.installed(known, self.manifest.build_id, self._default_stamp)
+        followed = list(platforms)
+        for situation in itertools.chain(hosts.situations(known), installed):  # what both firmwares do is run once
+            followed = [platform for platform in followed if self._machine(platform, situation)]
+        for platform in followed:
+            self._entries(platform)
         if LOOPBACK_CFG in self.image.tree:
             self._loopback()
-        which = counted(len(chosen), "host") if len(chosen) == len(known) else f"{len(chosen)} of {len(known)} hosts"
         firmwares = " and ".join(PLATFORMS[platform] for platform in platforms)
         faults = [f"{where[0]}{_and_more(where)}: {fault}" for fault, where in self.faults.items()]
-        detail = f"{firmwares}: what starts on the machines of {which} and on others, after {self.manifest.timeout_s} s"
+        machines = f"the machines of {counted(len(known), 'host')} and on others"
+        detail = f"{firmwares}: what starts on {machines}, after {self.manifest.timeout_s} s"
         return Answer(detail=detail, faults=shortened(faults), remarks=shortened(list(dict.fromkeys(self.remarks))))
 
     @property
@@ -152,22 +141,6 @@ class _Proof:
 
     def _fault(self, where: str, fault: object) -> None:
         self.faults.setdefault(str(fault), []).append(where)
-
-    def _chosen(self, known: Sequence[Known]) -> Sequence[Known]:
-        """The hosts to evaluate: all of a fleet that is not large, of others a sample and what is in unusual files."""
-        if len(known) <= EVERY_HOST:
-            return known
-        files = sorted({str(host.submenu) for host in self.manifest.hosts})
-        groups: dict[str, list[Known]] = {name: [] for name in files}
-        for host in known:
-            groups[str(self.hosts[host.name].submenu)].append(host)
-        members = [group for group in groups.values() if group]
-        step = max(1, len(members) // SAMPLED_FILES)
-        sample = {host.name for group in members[::step] for host in (group[0], group[-1])}
-        for path in self.unusual:
-            text = self.image.text(path)
-            sample |= {host.name for host in known if host.name in text}
-        return [host for host in known if host.name in sample]
 
     def _machine(self, platform: str, situation: Situation) -> bool:
         """Evaluate the menu for one machine; False if that took too long, as it then does for the others."""
@@ -240,10 +213,10 @@ class _Proof:
         self._walk(where, evaluation)
 
     def _walk(self, where: str, evaluation: Evaluation) -> None:
-        """Look at every entry; of a large fleet, submenus whose files have the usual form are left out."""
+        """Look at every entry, in submenus too."""
         lines = {host.kernel_line: host for host in self.manifest.hosts}
         places: dict[str, set[tuple[str, int]]] = {}
-        for begun, state in every_entry(evaluation.state, skip=lambda entry: _sourced(entry) in self.usual):
+        for begun, state in every_entry(evaluation.state, cache=self.cache):
             if begun.path[0].entry_id == BASE_MENU:
                 self.remarks += [f"the base ISO's menu: {note}" for note in (*state.unfollowed, *state.errors)]
             else:
@@ -256,7 +229,7 @@ class _Proof:
             elif "autoinstall" in words and not any(map(is_reserved, filter(None, map(seed_folder, words)))):
                 name = begun.path[-1].title
                 self._fault(where, f"the entry {name!r} installs a machine, but belongs to no host of the manifest")
-        for host in () if self.usual else self.manifest.hosts:
+        for host in self.manifest.hosts:
             count = len(places.get(host.name, ()))
             if count != 1:
                 self._fault(where, f"{counted(count, 'entry', 'entries')} of {host.name}, expected one")
@@ -284,12 +257,3 @@ def _in_boot(begun: Start, host: HostFacts | None) -> Iterator[str]:
 
 def _and_more(where: Sequence[str]) -> str:
     return f" (and {counted(len(where) - 1, 'other case')})" if len(where) > 1 else ""
-
-
-def _sourced(entry: MenuEntry) -> PurePosixPath | None:
-    """The file that a submenu consists of, if that is all."""
-    body = entry.body
-    if entry.submenu and len(body) == 1 and isinstance(body[0], Command) and body[0].constant:
-        name, *files = body[0].constant
-        return PurePosixPath(files[0]) if name == "source" and len(files) == 1 else None
-    return None
