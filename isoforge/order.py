@@ -154,6 +154,9 @@ def find_base_iso(folder: Path = Path("files")) -> Path:
     if not ubuntu:
         others = [f"{image.name} {instead_of_a_file(image)}" for image in images if not image.is_file()]
         but = f" ({', '.join(others)})" if others else ""
-        raise BaseIsoError(f"no base ISO given, and no Ubuntu ISO in {folder}/{but}", hint="use --ubuntu-iso")
+        raise BaseIsoError(
+            f"no base ISO given, and no Ubuntu ISO in {folder}/{but}",
+            hint="use --ubuntu-iso, or download one with: isoforge fetch 24.04",
+        )
     names = ", ".join(image.name for image in ubuntu)
     raise BaseIsoError(f"no base ISO given, and several in {folder}/: {names}", hint="use --ubuntu-iso")

@@ -171,10 +171,10 @@ def refuse_unless_whole(path: Path) -> None:
     try:
         if not path.is_file():
             raise BaseIsoError(
-                f"base ISO {path} {instead_of_a_file(path)}", hint="download one from releases.ubuntu.com"
+                f"base ISO {path} {instead_of_a_file(path)}", hint="download one with: isoforge fetch 24.04"
             )
         if read_volume(path) is None:
-            raise BaseIsoError(f"{path} is not an ISO image", hint="download one from releases.ubuntu.com")
+            raise BaseIsoError(f"{path} is not an ISO image", hint="download one with: isoforge fetch 24.04")
         missing = missing_bytes(path)
     except OSError as failure:
         raise BaseIsoError(f"cannot read base ISO {path}: {failure.strerror}") from failure

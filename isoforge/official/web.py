@@ -154,7 +154,7 @@ class Web:
             return NetworkError(f"{url}: {reason}", hint=hint)
         if "407" in reason:
             return NetworkError(
-                f"{url}: {reason}", hint="the proxy requires a password: https_proxy=http://USER:PASSWORD@…"
+                f"{url}: {reason}", hint="the proxy requires a user name and a password, in https_proxy"
             )
         if self._is_reached:
             return TransientError(reason)

@@ -33,7 +33,7 @@ def multi(cli: Cli, noble: Path) -> Cli:
 
 
 def test_missing_base_iso(multi: Cli, tmp_path: Path, fleet: Path) -> None:
-    said(multi("--render", base=tmp_path / "not-there.iso"), 5, "not-there.iso does not exist", "releases.ubuntu.com")
+    said(multi("--render", base=tmp_path / "not-there.iso"), 5, "not-there.iso does not exist", "isoforge fetch 24.04")
     assert not (fleet / FOLDER).exists()
 
 
