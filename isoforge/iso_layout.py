@@ -49,6 +49,9 @@ ESP_TYPE = "28732ac11ff8d211ba4b00a0c93ec93b"
 BASIC_DATA_TYPE = "a2a0d0ebe5b9334487c068b6b72699c7"
 """GPT type GUID of the partition that contains the ISO 9660 tree, written the same way."""
 
+ISO_9660_TYPE = "cd"
+"""Type of that partition in an MBR, as hex digits."""
+
 CIDATA = "CIDATA"
 """The volume id by which cloud-init finds a seed on any attached medium (cloud-init, DataSourceNoCloud)."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +11,8 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError
-from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, recognised
+from isoforge.image.disk_info import DiskInfo, read_disk_info
+from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, architecture, recognised
 from isoforge.image.sectors import missing_bytes, read_volume
 from isoforge.image.sources import read_contents
 from isoforge.image.tree import read_tree
@@ -27,12 +29,13 @@ from isoforge.iso_layout import (
     ROOT_AUTOINSTALL,
 )
 
-OLDEST_RELEASE, NEWEST_RELEASE = (22, 4), (26, 4)
+log = logging.getLogger(__name__)
 
-_DISK_INFO = re.compile(
-    r"(?P<product>Ubuntu(?:-Server)?) (?P<release>\d\d\.\d\d(?:\.\d+)?)(?: LTS)? \"[^\"]*\""
-    r" - (?P<status>.+) (?P<arch>[a-z0-9]+) \((?P<serial>[^)]*)\)"
-)
+OLDEST_RELEASE, OLDEST_DESKTOP = "22.04", "24.04"
+"""The first release in standard support, and the first whose desktop ISO is supported."""
+
+NEWEST_RELEASE = "26.04"
+"""The newest release that is known here; newer ones are built as this one."""
 
 _SHADOWING = {
     **{layout.shadowing_menu: "GRUB would read it in place of the menu" for layout in LAYOUTS},
@@ -98,7 +101,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         paths, contents = frozenset(tree), read_contents(path, tree)
     texts = _extract(path, scratch, paths)
     title = texts.get(DISK_INFO, "").strip()
-    disk_info = _disk_info(path, title, paths)
+    info = _disk_info(path, title, paths)
     for shadow, harm in _SHADOWING.items():
         if shadow in paths:
             raise BaseIsoError(f"{path} has a file {shadow}: {harm}", hint="use an official Ubuntu Server ISO")
@@ -106,12 +109,12 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     if volume is None:
         raise BaseIsoError(f"{path} changed while it was read")
     report = xorriso("-indev", path, "-report_el_torito", "as_mkisofs")
-    layout, replay_args = recognised(path, disk_info["arch"], report)
+    layout, replay_args = recognised(path, info.arch, report)
     return BaseIso(
         path=path,
         title=title,
-        release=disk_info["release"],
-        arch=disk_info["arch"],
+        release=str(info.release),
+        arch=info.arch,
         volume_id=volume.volume_id,
         modified=volume.modified,
         kernels=_kernels(path, paths),
@@ -201,27 +204,34 @@ def _extract(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dic
     return {file: copy.read_text("utf-8", errors="surrogateescape") for file, copy in copies.items()}
 
 
-def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> dict[str, str]:
-    """The parts of .disk/info; ``BaseIsoError`` unless a fleet can be installed from the ISO."""
-    match = _DISK_INFO.fullmatch(title)
-    if match is None:
+def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> DiskInfo:
+    """The parts of .disk/info; ``BaseIsoError`` unless a fleet can be installed from the ISO.
+
+    A release newer than those known here is only a warning: the layout of the ISOs seldom changes.
+    """
+    info = read_disk_info(title)
+    if info is None:
         raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info is {title[:80]!r}")
-    disk_info = match.groupdict()
-    what = f"{path} is {disk_info['product']} {disk_info['release']} for {disk_info['arch']}"
+    what = f"{path} is {info.product} {info.release} for {info.arch}"
     if ISOFORGE_FOLDER in paths:
         raise BaseIsoError(f"{path} was built by isoforge", hint="use the official ISO that it was built from")
-    if disk_info["arch"] not in ARCHITECTURES:
+    if architecture(info.arch) not in ARCHITECTURES:
         raise BaseIsoError(
             f"{what}: only {' and '.join(ARCHITECTURES)} are supported", hint="use the live-server ISO for one of these"
         )
-    year, month = (int(number) for number in disk_info["release"].split(".")[:2])
-    if not OLDEST_RELEASE <= (year, month) <= NEWEST_RELEASE:
-        raise BaseIsoError(f"{what}: releases 22.04 to 26.04 are supported")
-    if disk_info["product"] != "Ubuntu-Server":
-        raise BaseIsoError(f"{what}: only the server ISO is supported", hint="use the live-server ISO")
+    if info.release.before(OLDEST_RELEASE):
+        out_of_support = f"{what}, which is out of standard support: releases from {OLDEST_RELEASE} on are supported"
+        raise BaseIsoError(out_of_support, hint=f"use an ISO of {OLDEST_RELEASE} or later")
+    if not info.is_server and info.release.before(OLDEST_DESKTOP):
+        raise BaseIsoError(
+            f"{what}: of Ubuntu Desktop, releases from {OLDEST_DESKTOP} on are supported",
+            hint="use the live-server ISO",
+        )
     if INSTALL_SOURCES not in paths or GRUB_CFG not in paths:
-        raise BaseIsoError(f"{what}, but not a live-server ISO: it has no installer that reads a seed")
-    return disk_info
+        raise BaseIsoError(f"{what}, but it has no installer that reads a seed", hint="use the live-server ISO")
+    if info.release.series > NEWEST_RELEASE:
+        log.warning("%s: this release is not known to this version of isoforge; built as %s", what, NEWEST_RELEASE)
+    return info
 
 
 def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:

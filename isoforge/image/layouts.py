@@ -161,6 +161,11 @@ LAYOUTS = (AMD64, ARM64_DOS, ARM64_GPT)
 ARCHITECTURES = tuple(dict.fromkeys(layout.arch for layout in LAYOUTS))
 
 
+def architecture(arch: str) -> str:
+    """The architecture without a variant: arm64 for ``arm64+largemem``, which has another kernel and nothing else."""
+    return arch.partition("+")[0]
+
+
 def recognised(iso: Path, arch: str, report: str) -> tuple[Layout, tuple[str, ...]]:
     """The layout of the ``iso`` for ``arch``, and the arguments of ``xorriso -as mkisofs`` that write it again.
 
@@ -177,7 +182,7 @@ def recognised(iso: Path, arch: str, report: str) -> tuple[Layout, tuple[str, ..
     if "-part_like_isohybrid" in words:
         raise too_old("1.5.3 or earlier")
     table = PartitionTable.GPT if "-appended_part_as_gpt" in words else PartitionTable.DOS
-    layouts = [layout for layout in LAYOUTS if layout.arch == arch]
+    layouts = [layout for layout in LAYOUTS if layout.arch == architecture(arch)]
     layout = next((one for one in layouts if one.table is table), layouts[0])
     missing = [word for word in layout.needed if word not in words]
     odd = [word for word in layout.absent if word in words]

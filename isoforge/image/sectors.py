@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from isoforge.iso_layout import ESP_TYPE
+
 BLOCK = 2048
 """Bytes in an ISO 9660 logical block."""
 
@@ -59,13 +61,48 @@ def read_volume(image: Path, start: int = 0) -> Volume | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Partition:
-    """One GPT partition: its number, the GUIDs of its type and its own (hex as on disk), first and last byte + 1."""
+    """One partition: its number, the GUIDs of its type and its own (hex as on disk), first and last byte + 1."""
 
     number: int
     type_guid: str
     start: int
     end: int
     guid: str = ""
+
+
+_EFI_SYSTEM, _PROTECTIVE = 0xEF, 0xEE
+"""Types in an MBR: the EFI system partition, and what protects a GPT (UEFI 2.10, 5.2.3)."""
+
+
+def mbr_partitions(image: Path) -> tuple[Partition, ...]:
+    """The partitions in the MBR of ``image``, none if it only protects a GPT.
+
+    The EFI system partition has the type GUID that it has in a GPT, others their type as two hex digits.
+    """
+    with image.open("rb") as file:
+        sector = bytes_at(file, 0, LBA)
+    if sector[510:] != b"\x55\xaa":
+        return ()
+    rows = [sector[row : row + 16] for row in range(446, 510, 16)]
+    if any(row[4] == _PROTECTIVE for row in rows):
+        return ()
+    return tuple(
+        Partition(
+            number=number,
+            type_guid=ESP_TYPE if row[4] == _EFI_SYSTEM else f"{row[4]:02x}",
+            start=start * LBA,
+            end=(start + count) * LBA,
+        )
+        for number, row in enumerate(rows, start=1)
+        for start, count in [struct.unpack_from("<II", row, 8)]
+        if count
+    )
+
+
+def read_partitions(image: Path) -> tuple[Partition, ...]:
+    """The partitions that a stick written from ``image`` has: those of its GPT or, without one, of its MBR."""
+    gpt = read_gpt(image)
+    return gpt.partitions if gpt else mbr_partitions(image)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +139,7 @@ def read_gpt(image: Path) -> Gpt | None:
                 problems.append("the backup GPT is not at the end of the image: the image was grown in place")
             elif end != size:
                 remarks.append(f"{size - end} bytes follow the backup GPT: padding, or the rest of a larger stick")
-        problems += _overlaps(primary.partitions)
+        problems += overlaps(primary.partitions)
         problems += [f"partition {part.number} ends after the image" for part in primary.partitions if part.end > size]
         problems += _in_protective_mbr(file)
     return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems), remarks=tuple(remarks))
@@ -170,10 +207,10 @@ def _read_header(file: BinaryIO, start: int) -> _Header | None:
     return _Header(start=start, other=other * LBA, partitions=tuple(partitions), problems=tuple(problems))
 
 
-def _overlaps(partitions: tuple[Partition, ...]) -> list[str]:
+def overlaps(partitions: tuple[Partition, ...]) -> list[str]:
     ordered = sorted(partitions, key=lambda part: part.start)
     return [
-        f"GPT partitions {one.number} and {two.number} overlap"
+        f"partitions {one.number} and {two.number} overlap"
         for one, two in itertools.pairwise(ordered)
         if one.end > two.start
     ]
@@ -183,5 +220,6 @@ def missing_bytes(image: Path) -> int:
     """How many bytes of ``image`` are missing at its end, judged by its volume descriptor and its GPT; 0 if whole."""
     volume = read_volume(image)
     gpt = read_gpt(image)
-    size = max(volume.size if volume else 0, gpt.end if gpt else 0)
+    appended = () if gpt else (part.end for part in mbr_partitions(image) if part.type_guid == ESP_TYPE)
+    size = max(volume.size if volume else 0, gpt.end if gpt else 0, *appended)
     return max(0, size - image.stat().st_size)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from isoforge.base_contents import BaseContents, base_contents
 from isoforge.errors import BaseIsoError
+from isoforge.image.disk_info import read_disk_info
 from isoforge.image.tree import Node, read_file, read_tree
 from isoforge.iso_layout import CASPER, DISK_INFO, INSTALL_SOURCES
 from isoforge.release import Release
@@ -34,11 +34,10 @@ def read_release(path: Path) -> tuple[Release, BaseContents]:
     try:
         tree = read_tree(path)
         title = _text(path, tree, DISK_INFO)
-        number = re.match(r"Ubuntu\S* (\d\d\.\d\d(?:\.\d+)*)\b", title)
-        release = Release.of(number[1]) if number else None
-        if release is None:
+        info = read_disk_info(title)
+        if info is None:
             raise BaseIsoError(f"{path} is not an ISO of Ubuntu: its .disk/info is {title[:80]!r}")
-        return release, read_contents(path, tree)
+        return info.release, read_contents(path, tree)
     except OSError as failure:
         raise BaseIsoError(f"cannot read base ISO {path}: {failure.strerror}") from failure
 

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from isoforge.errors import BaseIsoError
 from isoforge.image.descriptors import read_descriptors
 from isoforge.image.rock_ridge import link_target, modified
-from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_gpt
+from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_partitions
 
 _RECORD = struct.Struct("<BBI4xI4x7sBB5xB")
 """A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, interleaved unit,
@@ -91,11 +91,10 @@ def view_start(image: Path, view: View) -> int:
     """The byte at which ``view`` of ``image`` begins; ``BaseIsoError`` if there is no partition 1 to look through."""
     if view is View.DEVICE:
         return 0
-    gpt = read_gpt(image)
-    for partition in gpt.partitions if gpt else ():
+    for partition in read_partitions(image):
         if partition.number == 1:
             return partition.start
-    raise BaseIsoError(f"{image} has no first GPT partition: a stick written from it would not be found")
+    raise BaseIsoError(f"{image} has no partition 1: a stick written from it would not be found")
 
 
 def read_tree(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, Node]:

@@ -66,10 +66,10 @@ def test_iso_that_is_not_ubuntus(multi: Cli, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("info", "words"),
     [
-        ('Ubuntu-Server 20.04.6 LTS "Focal Fossa" - Release amd64 (20230314)', "22.04 to 26.04"),
+        ('Ubuntu-Server 20.04.6 LTS "Focal Fossa" - Release amd64 (20230314)', "out of standard support"),
         ('Ubuntu-Server 24.04.1 LTS "Noble Numbat" - Release riscv64 (20240827)', "only amd64 and arm64"),
-        ('Ubuntu 24.04 LTS "Noble Numbat" - Release amd64 (20240424)', "only the server ISO"),
-        ('Ubuntu-Server 28.04 LTS "Zealous Zebra" - Release amd64 (20280420)', "22.04 to 26.04"),
+        ('Ubuntu 22.04.5 LTS "Jammy Jellyfish" - Release amd64 (20240911)', "of Ubuntu Desktop, releases from 24.04"),
+        ('Kubuntu 24.04 LTS "Noble Numbat" - Release amd64 (20240424)', "not an official Ubuntu ISO"),
         ("Debian GNU/Linux 12.5.0", "not an official Ubuntu ISO"),
     ],
 )

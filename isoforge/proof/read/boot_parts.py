@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from isoforge.image.eltorito import BootImage
@@ -48,7 +47,7 @@ def boot_parts(iso: Image) -> BootParts:
     area = without_addresses(iso.system_area) + bytes(byte for row in mbr_rows(iso.system_area) for byte in row)
     return BootParts(
         mbr=_short(sha256(area)),
-        partitions=", ".join(f"{part.number} {part.type_guid[:8]}" for part in iso.gpt.partitions) if iso.gpt else "",
+        partitions=", ".join(f"{part.number} {part.type_guid[:8]}" for part in iso.partitions),
         el_torito=", ".join(image.platform for image in catalog.images) if catalog else "",
         bios_boot_image=_short(sha256(without_own_address(content))) if content else "",
         esp=_short(range_sha256(iso, partition.start, partition.end - partition.start)) if partition else "",
@@ -57,17 +56,7 @@ def boot_parts(iso: Image) -> BootParts:
 
 def esp_partition(iso: Image) -> Partition | None:
     """The EFI system partition of ``iso``: of its GPT or, without one, of its MBR."""
-    partitions = iso.gpt.partitions if iso.gpt else tuple(_mbr_partitions(iso.system_area))
-    return next((part for part in partitions if part.type_guid == ESP_TYPE), None)
-
-
-def _mbr_partitions(area: bytes) -> Iterator[Partition]:
-    """The partitions of an MBR as a GPT would list them, as far as the types have a name here."""
-    for number, row in enumerate(range(446, 510, 16), start=1):
-        first, count = struct.unpack_from("<II", area, row + 8)
-        if count:
-            kind = ESP_TYPE if area[row + 4] == 0xEF else ""
-            yield Partition(number=number, type_guid=kind, start=first * LBA, end=(first + count) * LBA)
+    return next((part for part in iso.partitions if part.type_guid == ESP_TYPE), None)
 
 
 def bios_boot_image(iso: Image, image: BootImage) -> bytes | None:

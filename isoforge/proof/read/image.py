@@ -12,7 +12,16 @@ from isoforge.errors import BaseIsoError
 from isoforge.image.base import instead_of_a_file
 from isoforge.image.eltorito import BootCatalog, read_boot_catalog
 from isoforge.image.layouts import Layout, expected
-from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, Gpt, Volume, read_gpt, read_volume
+from isoforge.image.sectors import (
+    BLOCK,
+    SYSTEM_AREA_BLOCKS,
+    Gpt,
+    Partition,
+    Volume,
+    mbr_partitions,
+    read_gpt,
+    read_volume,
+)
 from isoforge.image.tree import Node, View, read_tree
 from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
 from isoforge.proof.manifest import Manifest
@@ -66,6 +75,11 @@ class Image:
     def gpt(self) -> Gpt | None:
         """Its GPT; None if it has none."""
         return read_gpt(self.path)
+
+    @functools.cached_property
+    def partitions(self) -> tuple[Partition, ...]:
+        """The partitions of its GPT or, without one, of its MBR."""
+        return self.gpt.partitions if self.gpt else mbr_partitions(self.path)
 
     @functools.cached_property
     def tree(self) -> Mapping[PurePosixPath, Node]:

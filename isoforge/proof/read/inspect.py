@@ -11,7 +11,16 @@ from pathlib import Path, PurePosixPath
 from isoforge.errors import BaseIsoError, OutputError, UsageError
 from isoforge.image.base import reading
 from isoforge.image.eltorito import BootImage
-from isoforge.iso_layout import BASIC_DATA_TYPE, CASPER, ESP_TYPE, ISOFORGE_FOLDER, MANIFEST, SEED_FILES, SEEDS_FOLDER
+from isoforge.iso_layout import (
+    BASIC_DATA_TYPE,
+    CASPER,
+    ESP_TYPE,
+    ISO_9660_TYPE,
+    ISOFORGE_FOLDER,
+    MANIFEST,
+    SEED_FILES,
+    SEEDS_FOLDER,
+)
 from isoforge.masking.document import masked
 from isoforge.proof.manifest import Manifest, sha256
 from isoforge.proof.read.image import Image, UnreadableError
@@ -20,8 +29,8 @@ from isoforge.proof.read.kernel_args import masked_line, seed_folder
 NOCLOUD_FILES = (*SEED_FILES, "network-config")
 """The files of a seed that NoCloud reads (cloud-init, DataSourceNoCloud)."""
 
-_PARTITION_TYPES = {ESP_TYPE: "EFI system", BASIC_DATA_TYPE: "basic data"}
-_TITLE = re.compile(r"\S+ (?P<release>\d\d\.\d\d(?:\.\d+)?)\b.* (?P<arch>\w+) \([^)]*\)")
+_PARTITION_TYPES = {ESP_TYPE: "EFI system", BASIC_DATA_TYPE: "basic data", ISO_9660_TYPE: "ISO 9660"}
+_TITLE = re.compile(r"\S+ (?P<release>\d\d\.\d\d(?:\.\d+){0,2})\b.* (?P<arch>[\w+]+) \([^)]*\)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +43,7 @@ class KernelFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartitionFacts:
-    """A GPT partition: its number, the name of its type, first byte and size in bytes."""
+    """A partition of the GPT or, without one, of the MBR: number, name of the type, first byte and size in bytes."""
 
     number: int
     type: str
@@ -129,7 +138,7 @@ def contents(image: Image) -> Contents:
                 start=part.start,
                 size=part.end - part.start,
             )
-            for part in (image.gpt.partitions if image.gpt else ())
+            for part in image.partitions
         ),
         boot_records=image.boot_catalog.images if image.boot_catalog else (),
         menu=tuple(_entries(image)),

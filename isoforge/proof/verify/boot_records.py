@@ -6,7 +6,8 @@ import struct
 from collections import Counter
 from collections.abc import Iterator
 
-from isoforge.image.sectors import BLOCK, LBA, Partition
+from isoforge.image.layouts import PartitionTable
+from isoforge.image.sectors import BLOCK, LBA, Partition, overlaps
 from isoforge.iso_layout import CIDATA, ESP_TYPE
 from isoforge.proof.read.boot_parts import (
     bios_boot_image,
@@ -42,14 +43,31 @@ def partitions(case: Case) -> Answer:
     """The GPT and its backup, and that partition 1 covers the whole tree that a USB stick shows."""
     gpt = case.iso.gpt
     if gpt is None:
-        if case.base and case.base.gpt:
-            return Answer(detail="no GPT", faults=("the GPT is missing",))
-        raise SkipError("the ISO has no GPT")
+        return _mbr_alone(case)
     faults = [*gpt.problems, *_in_partition_one(case.iso), *_in_types(gpt.partitions), *_in_hybrid_mbr(case)]
-    if case.base and case.base.gpt:
-        faults += _against_base(gpt.partitions, case.base.gpt.partitions)
+    if case.base and case.base.gpt is None and case.base.partitions:
+        faults.append("the ISO has a GPT, the base ISO only an MBR")
+    elif case.base:
+        faults += _against_base(gpt.partitions, case.base.partitions)
     numbers = ", ".join(str(part.number) for part in gpt.partitions)
     return Answer(detail=f"GPT and its backup, partitions {numbers}", faults=tuple(faults), remarks=gpt.remarks)
+
+
+def _mbr_alone(case: Case) -> Answer:
+    """The partitions of an ISO without a GPT, where its layout has none."""
+    if case.base and case.base.gpt:
+        return Answer(detail="no GPT", faults=("the GPT is missing",))
+    if case.iso.layout.table is not PartitionTable.DOS:
+        raise SkipError("the ISO has no GPT")
+    parts = case.iso.partitions
+    if not parts:
+        return Answer(detail="no partitions", faults=("the MBR has no partitions: a USB stick would not boot",))
+    faults = [*overlaps(parts), *_in_partition_one(case.iso), *_in_types(parts)]
+    faults += [f"partition {part.number} ends after the image" for part in parts if part.end > case.iso.size]
+    if case.base:
+        faults += _against_base(parts, case.base.partitions)
+    numbers = ", ".join(str(part.number) for part in parts)
+    return Answer(detail=f"MBR, partitions {numbers}", faults=tuple(faults))
 
 
 def _against_base(partitions: tuple[Partition, ...], before: tuple[Partition, ...]) -> Iterator[str]:
@@ -80,7 +98,7 @@ def _in_hybrid_mbr(case: Case) -> Iterator[str]:
 
 
 def _in_partition_one(iso: Image) -> Iterator[str]:
-    first = next((part for part in iso.gpt.partitions if part.number == 1), None) if iso.gpt else None
+    first = next((part for part in iso.partitions if part.number == 1), None)
     if first is None:
         yield "partition 1 is missing: the live system would not find a USB stick"
         return
@@ -164,11 +182,14 @@ def extracted(case: Case) -> Answer:
     partition, catalog = esp_partition(case.iso), case.iso.boot_catalog
     image = catalog.image("BIOS") if catalog else None
     bios = bios_boot_image(case.iso, image) if image else None
-    now = {
+    esp_bytes = case.iso.bytes_at(partition.start, partition.end - partition.start) if partition else b""
+    content_of = {
         "mbr_code_grub2": without_pointer(case.iso.system_area[:446]),
         "eltorito_img1_bios": without_own_address(bios) if bios else b"",
-        "gpt_part2_efi": case.iso.bytes_at(partition.start, partition.end - partition.start) if partition else b"",
+        "gpt_part2_efi": esp_bytes,
+        "mbr_part2_efi": esp_bytes,
     }
+    now = {name: content_of[name] for name in case.the_base.layout.extracted}
     masks = {"mbr_code_grub2": without_pointer, "eltorito_img1_bios": without_own_address}
     faults = []
     for name, content in now.items():

@@ -14,6 +14,7 @@ from isoforge.iso_layout import (
     EARLY_COMMANDS,
     GRUB_CFG,
     ISOFORGE_FOLDER,
+    LOOPBACK_CFG,
     MD5SUM_TXT,
     NOT_IN_MD5SUM_TXT,
     ROOT_AUTOINSTALL,
@@ -56,7 +57,7 @@ def directories(case: Case) -> Answer:
 
 def views(case: Case) -> Answer:
     """A USB stick's first partition shows what a CD shows: the same paths at the same offsets, so the same content."""
-    first = next((part for part in case.iso.gpt.partitions if part.number == 1), None) if case.iso.gpt else None
+    first = next((part for part in case.iso.partitions if part.number == 1), None)
     if first is None or first.start == 0:
         raise SkipError("no partition has a file system of its own")
     if not case.iso.title and case.base is None and read_volume(case.iso.path, first.start) is None:
@@ -136,7 +137,7 @@ def _replaced(case: Case) -> frozenset[PurePosixPath]:
 
 def _added(case: Case) -> frozenset[PurePosixPath]:
     """The paths that a build adds to the base ISO, and the folders that contain them."""
-    files = _seed_paths(case.the_manifest) | _replaced(case) | {ISOFORGE_FOLDER}
+    files = _seed_paths(case.the_manifest) | _replaced(case) | {ISOFORGE_FOLDER, LOOPBACK_CFG}
     return files | {folder for path in files for folder in path.parents}
 
 

@@ -1,0 +1,100 @@
+"""Each kind of official ISO can be a base: built by `multi` without an option, and proven by `verify`."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from isoforge.image.layouts import AMD64, ARM64_DOS, ARM64_GPT
+from isoforge.iso_layout import GRUB_CFG
+from isoforge.proof.boot.synthetic_iso import Kind, Release, make_base
+from isoforge.proof.read.image import Image
+from isoforge.run import run
+from tests.iso.conftest import ROOT, Cli
+
+CACHE = ROOT / ".cache"
+needs_arm64 = pytest.mark.skipif(
+    not (CACHE / "arm64-boot/stamp").is_file(), reason="scripts/setup.sh test fetches the boot programs for arm64"
+)
+HOST = "site-a-m710q1"
+FOLDER = "baremetal/autoinstall/generated/_multi/n"
+
+KINDS: Mapping[str, Kind] = {
+    "server": Kind(release=Release.RESOLUTE),
+    "desktop": Kind(desktop=True),
+    "server-hwe": Kind(hwe=True),
+    "arm64-server-dos": Kind(layout=ARM64_DOS, hwe=True),
+    "arm64-desktop-dos": Kind(layout=ARM64_DOS, desktop=True),
+    "arm64-server-gpt": Kind(layout=ARM64_GPT, release=Release.RESOLUTE),
+    "arm64-desktop-gpt": Kind(layout=ARM64_GPT, release=Release.RESOLUTE, desktop=True),
+    "arm64-largemem": Kind(layout=ARM64_GPT, release=Release.RESOLUTE, largemem=True),
+}
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(name, marks=needs_arm64 if name.startswith("arm64") else ()) for name in KINDS],
+)
+def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kind, Path]:
+    kind = KINDS[request.param]
+    iso = tmp_path_factory.mktemp("base") / f"{request.param}.iso"
+    make_base(iso, kind=kind, cache=CACHE)
+    return kind, iso
+
+
+def test_it_is_built_and_verified(cli: Cli, fleet: Path, base: tuple[Kind, Path]) -> None:
+    kind, iso = base
+    built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render", "--json")
+    assert built.code == 0, built.err
+    assert json.loads(built.out)["base_iso"]["arch"] == kind.arch
+    image = fleet / FOLDER / "ubuntu-autoinstall-n.iso"
+    proof = cli("verify", image, "--base", iso, "--json")
+    assert proof.code == 0, proof.out
+    checks = {check["name"]: check for check in json.loads(proof.out)["checks"]}
+    for name in ("partitions", "esp", "views", "el-torito", "system-area", "shadowing", "start", "kernel-lines"):
+        assert checks[name]["outcome"] == "ok", checks[name]
+    expected = "MBR, partitions 1, 2" if kind.has_dos_label else "GPT and its backup, partitions 1, 2, 3"
+    assert checks["partitions"]["detail"] == expected
+    facts = json.loads(cli("inspect", image, "--json").out)
+    assert facts["arch"] == kind.arch
+    assert [part["number"] for part in facts["partitions"]][:2] == [1, 2]
+    assert kind.arch in (fleet / FOLDER / "SUMMARY.txt").read_text()
+
+
+def test_its_boot_records_are_of_its_layout(base: tuple[Kind, Path]) -> None:
+    kind, iso = base
+    with Image(iso) as image:
+        assert image.layout is kind.layout
+        assert tuple(one.platform for one in image.boot_catalog.images) == kind.layout.platforms  # type: ignore[union-attr]
+        assert kind.layout.boot_catalog in image.tree
+    words = shlex.split(run("xorriso", "-indev", iso, "-report_el_torito", "as_mkisofs"))
+    assert words[words.index("-c") + 1] == str(kind.layout.boot_catalog)
+    assert all(word in words for word in kind.layout.needed)
+    assert not any(word in words for word in kind.layout.absent)
+    if kind.has_dos_label:
+        assert words[words.index("-iso_mbr_part_type") + 1] == "0xcd"
+        assert words[words.index("-append_partition") + 2] == "0xef"
+        assert words[words.index("-partition_cyl_align") + 1] == "all"
+    else:
+        assert words[words.index("-iso_mbr_part_type") + 1] == "a2a0d0ebe5b9334487c068b6b72699c7"
+
+
+def test_its_menu_sources_and_names_are_of_its_edition(base: tuple[Kind, Path]) -> None:
+    kind, iso = base
+    with Image(iso) as image:
+        menu = image.text(GRUB_CFG)
+        product = "Ubuntu" if kind.desktop else "Ubuntu-Server"
+        assert image.title.startswith(f"{product} {kind.release.number} ")
+        assert image.volume.volume_id == f"{product} {kind.release.number} {kind.layout.arch}"
+        assert ("Ubuntu (safe graphics)" in menu) == (kind.desktop and kind.layout is AMD64)
+        assert ("grub_platform" in menu) == (kind.layout is AMD64)
+        assert ("--- quiet splash" in menu) == kind.desktop
+        sources = image.content(next(path for path in image.tree if path.name == "install-sources.yaml")).decode()
+    ids = re.findall(r"^  id: (\S+)$", sources, re.MULTILINE)
+    edition = "desktop" if kind.desktop else "server"
+    assert ids == ([f"ubuntu-{edition}-minimal", f"ubuntu-{edition}"])
