@@ -30,7 +30,7 @@ from isoforge.yaml_limits import MOST_BYTES
 from isoforge.yaml_reader import read
 from isoforge.yaml_tree import Node, Origin, empty, plain, planted
 
-FACT_KEYS = ("match", "storage", "network")
+FACT_KEYS = ("match", "storage", "hardware", "network")
 """The keys that hardware facts may contain; all other values are the user's to choose."""
 
 PLACEHOLDER = "REPLACE-{}"
@@ -181,7 +181,7 @@ def _refuse_facts(new: NewHost) -> None:
     elif not problems:
         text = "must be the output of isoforge discover"
         problems.append(Problem(id="wrong-type", file=new.facts_file, message=text))
-    refuse_if_any(dict.fromkeys(problems))
+    refuse_if_any(dict.fromkeys(problems), subject=f"the facts file {new.facts_file}")
 
 
 def _static(new: NewHost) -> str:

@@ -91,15 +91,17 @@ def counted(problems: Iterable[Problem]) -> str:
     return ", ".join(f"{count} {severity}{'s' if count > 1 else ''}" for count, severity in parts if count)
 
 
-def refuse_if_any(problems: Iterable[Problem], *, strict: bool = False, listed: bool = True) -> None:
+def refuse_if_any(
+    problems: Iterable[Problem], *, strict: bool = False, listed: bool = True, subject: str = "the inventory"
+) -> None:
     """Raise one ``InventoryError`` that lists every error (and, if ``strict``, every warning); else return.
 
-    Not ``listed``, it only counts them: for callers that have shown them already.
+    Not ``listed``, it only counts them: for callers that have shown them already. ``subject`` is what has them.
     """
     stopping = [problem for problem in problems if strict or problem.severity is Severity.ERROR]
     if stopping:
         lines = [str(problem) for problem in stopping] if listed else []
-        raise InventoryError(f"the inventory has {counted(stopping)}", problems=lines)
+        raise InventoryError(f"{subject} has {counted(stopping)}", problems=lines)
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

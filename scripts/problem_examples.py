@@ -16,6 +16,7 @@ import yaml
 
 from isoforge.base_contents import BaseContents, Source
 from isoforge.fleet.check.engine import check_meta_data, check_user_data
+from isoforge.fleet.check.plan.machine_disks import disks_of
 from isoforge.fleet.check.review import review_inventory
 from isoforge.fleet.inventory.load import survey
 from isoforge.problems import Problem
@@ -58,7 +59,12 @@ def problems_of(example: Mapping[str, Any], folder: Path) -> list[Problem]:
     if "user_data" in example:
         content = user_data(example["user_data"]).encode()
         return check_user_data(
-            content, file="user-data", release=release, firmware=example.get("firmware"), base=base_of(example)
+            content,
+            file="user-data",
+            release=release,
+            firmware=example.get("firmware"),
+            base=base_of(example),
+            disks=disks_of(example.get("disks")),
         )
     if "meta_data" in example:
         return check_meta_data(example["meta_data"].encode(), file="meta-data")

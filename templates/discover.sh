@@ -161,9 +161,14 @@ mounts() {
     done <"$root/proc/mounts"
 }
 
+memory() {
+    [ ! -r "$root/proc/meminfo" ] || report memory "$(sed -n 's/^MemTotal: *\([0-9]*\) kB$/\1/p' "$root/proc/meminfo")"
+}
+
 main() {
     report isoforge-facts 1
     firmware
+    memory
     cards
     routes
     disks

@@ -13,6 +13,9 @@ from isoforge.templates import render
 SECTOR_BYTES = 512
 """The unit of /sys/block/*/size, whatever the disk's own sectors are (Documentation/ABI/stable/sysfs-block)."""
 
+KIB = 1024
+"""The unit of /proc/meminfo."""
+
 MEDIA = ("/cdrom", "/isodevice", "/run/live/medium", "/run/initramfs/live")
 """Where live systems mount the medium that they were started from."""
 
@@ -68,17 +71,26 @@ class Disk:
     @property
     def is_candidate(self) -> bool:
         """Whether a system could be installed on it: not a USB stick, and not the medium that the machine runs from."""
+        return self.is_built_in and bool(self.serial)
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether it belongs to the machine: it is neither plugged in nor the medium that the machine runs from."""
         plugged_in = self.is_removable or self.transport == "usb"
-        return bool(self.size_bytes and self.serial) and not plugged_in and not set(self.mount_points) & set(MEDIA)
+        return bool(self.size_bytes) and not plugged_in and not set(self.mount_points) & set(MEDIA)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """The facts of a machine; empty for a machine that was not examined."""
+    """The facts of a machine; empty for a machine that was not examined.
+
+    ``memory_bytes`` is what the kernel has of it: a little less than what is built in. 0 if it is not known.
+    """
 
     vendor: str = ""
     product: str = ""
     firmware: str = ""
+    memory_bytes: int = 0
     gateway: str = ""
     smbios: tuple[SmbiosValue, ...] = ()
     cards: tuple[Card, ...] = ()
@@ -159,12 +171,14 @@ class _Reader:
         dmi = dict(self.of("dmi", 2))
         routes = [(card, gateway) for card, gateway in self.of("route", 2)]
         firmware = next((name for (name,) in self.of("firmware", 1)), "")
+        memory = next((kib for (kib,) in self.of("memory", 1) if kib.isdigit()), "0")
         disks = tuple(self.disks())
         smbios = tuple(self.smbios(dmi))
         return Facts(
             vendor=_real(dmi.get("sys_vendor", "")),
             product=_real(dmi.get("product_name", "")),
             firmware=firmware,
+            memory_bytes=int(memory) * KIB,
             gateway=next((_address(gateway) for _, gateway in routes if gateway), ""),
             smbios=smbios,
             cards=tuple(self.cards({card for card, _ in routes})),

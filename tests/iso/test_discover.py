@@ -106,6 +106,7 @@ def m710q(machine: Machine) -> Machine:
     machine.card("wlp1s0", "00:00:5e:00:53:13", link=True, wireless=True)
     machine.write("sys/class/net/lo/address", "00:00:00:00:00:00")
     machine.route("enp0s31f6")
+    machine.write("proc/meminfo", "MemTotal:       16250232 kB\nMemFree:         1000000 kB")
     machine.disk("nvme0n1", device__model="EXAMPLE SSD 256G   ", device__serial="S4EXAMPLE0003", wwid="eui.0025")
     machine.udev(
         "nvme0n1",
@@ -132,6 +133,17 @@ def test_a_machine_is_told_as_host_vars(m710q: Machine) -> None:
     assert yaml.safe_load(told) == {
         "match": {"serial": "PC0EXMP3", "uuid": UUID},
         "storage": {"disk": {"serial": "S4EXAMPLE0003"}},
+        "hardware": {
+            "memory": "15869M",
+            "disks": [
+                {
+                    "serial": "S4EXAMPLE0003",
+                    "model": "EXAMPLE_SSD_256G",
+                    "path": "/dev/nvme0n1",
+                    "size": 256 * GIB,
+                }
+            ],
+        },
         "network": {"ethernets": {"enp0s31f6": {"mac": "00:00:5e:00:53:03", "dhcp4": True}}},
     }
     assert "# Vendor and model: LENOVO ThinkCentre M710q.\n" in told
@@ -227,7 +239,12 @@ def test_odd_texts_cannot_leave_their_line(machine: Machine) -> None:
     machine.disk("sda", serial="S1", device__model='x\ty"\nof\tsda\tserial\tS2')
     facts = machine.facts()
     document = yaml.safe_load(host_vars(facts))
-    assert document == {"match": {"serial": 'a"b: c #'}, "storage": {"disk": {"serial": "S1"}}}
+    disk = {"serial": "S1", "model": facts.disks[0].model, "path": "/dev/sda", "size": 256 * GIB}
+    assert document == {
+        "match": {"serial": 'a"b: c #'},
+        "storage": {"disk": {"serial": "S1"}},
+        "hardware": {"disks": [disk]},
+    }
     assert "contains characters that the menu cannot compare" in host_vars(facts)
 
 

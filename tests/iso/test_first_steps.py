@@ -162,7 +162,7 @@ def test_what_cannot_be_meant_changes_nothing(cli: Cli, fleet: Path, words: list
     [
         ("match: {seral: X}\n", "did you mean 'serial'"),
         ("match:\n  serial: 12\n", "put it in quotes"),
-        ("description: x\n", "hardware facts have match, storage, network only"),
+        ("description: x\n", "hardware facts have match, storage, hardware, network only"),
         ("late_commands: [reboot]\n", "hardware facts have"),
         ("match: [\n", "not valid YAML"),
         ("- a\n", "must be a mapping"),
@@ -178,6 +178,7 @@ def test_facts_that_are_wrong_or_anothers_are_refused(cli: Cli, fleet: Path, tex
     outcome = cli("new-host", "web-1", "--from-facts", "facts.yml")
     assert outcome.code == 3, outcome.err
     assert said in outcome.err
+    assert "the inventory has" not in outcome.err
     assert everything(fleet) == before
 
 

@@ -46,7 +46,7 @@ KEYS = {
     """,
     "doctor --json": "name purpose verdict detail fix",
     "discover --json": """
-        vendor product firmware gateway match warnings smbios smbios.key smbios.value smbios.problem
+        vendor product firmware memory_bytes gateway match warnings smbios smbios.key smbios.value smbios.problem
         cards cards.name cards.mac cards.driver cards.has_link cards.is_wireless cards.has_route
         disks disks.name disks.size_bytes disks.model disks.serial disks.wwn disks.transport disks.is_rotational
         disks.is_removable disks.by_id disks.mount_points

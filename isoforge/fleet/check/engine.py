@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isoforge.base_contents import BaseContents
@@ -20,6 +20,7 @@ from isoforge.fleet.check import (
     system,
 )
 from isoforge.fleet.check.findings import Findings
+from isoforge.fleet.check.plan.machine_disks import MachineDisk
 from isoforge.problems import Problem
 from isoforge.release import Release
 from isoforge.yaml_reader import Document, read
@@ -57,16 +58,17 @@ def check_user_data(
     release: Release | None = None,
     firmware: str | None = None,
     base: BaseContents | None = None,
+    disks: Sequence[MachineDisk] = (),
 ) -> list[Problem]:
     """Every problem of one user-data file that was written by hand, in the order of its lines.
 
     ``content`` is the file as it is (a byte order mark matters); ``file`` its name as the user would type it; ``scope``
     is whose it is (``hosts.NAME``). ``release`` is the base ISO's: keys that came later are reported; None if it is not
     known. ``firmware`` is ``uefi`` or ``bios`` if the host's is known: a list of storage actions serves only one of
-    them. ``base`` is what the base ISO contains, if it is at hand. No part of a password, a key or a token is in a
-    problem. Nothing is raised.
+    them. ``base`` is what the base ISO contains, if it is at hand, and ``disks`` are those of the machine.
+    No part of a password, a key or a token is in a problem. Nothing is raised.
     """
-    findings = Findings(Document(), release=release, firmware=firmware, base=base)
+    findings = Findings(Document(), release=release, firmware=firmware, base=base, disks=disks)
     if envelope.check_size(findings, content):
         text = envelope.decoded(findings, content)
         if text or not findings.all:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from isoforge.base_contents import BaseContents
 from isoforge.problems import Severity
 from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath
 from isoforge.yaml_reader import Document
+
+if TYPE_CHECKING:
+    from isoforge.fleet.check.plan.machine_disks import MachineDisk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,8 +31,8 @@ class Finding:
 class Findings:
     """Collects what rules find in ``document``: a rule names the kind, the path of the value and what is wrong.
 
-    ``release`` is the base ISO's, ``base`` what it contains, and ``firmware`` the host's (``uefi``, ``bios``), as far
-    as they are known.
+    ``release`` is the base ISO's, ``base`` what it contains, ``firmware`` the host's (``uefi``, ``bios``), and
+    ``disks`` are those of its machine, as far as they are known.
     """
 
     def __init__(
@@ -39,11 +42,13 @@ class Findings:
         release: Release | None = None,
         firmware: str | None = None,
         base: BaseContents | None = None,
+        disks: Sequence[MachineDisk] = (),
     ) -> None:
         self.document = document
         self.release = release
         self.firmware = firmware
         self.base = base
+        self.disks = disks
         self.all: dict[Finding, None] = {}
 
     def error(self, id_: str, path: KeyPath, message: str, *, line: int | None = None) -> None:

@@ -14,7 +14,7 @@ from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, entry_of
 from isoforge.fleet.check.engine import check_meta_data, check_user_data, examine
 from isoforge.fleet.check.findings import Finding, Findings
 from isoforge.fleet.check.host_rules import check_host
-from isoforge.fleet.check.machine import firmware_of
+from isoforge.fleet.check.machine import machine_of
 from isoforge.fleet.inventory.host import Host, assembled
 from isoforge.fleet.inventory.load import Inventory, revealed
 from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
@@ -118,9 +118,7 @@ class _Reviewer:
         self, host: Host, seed: Seed, spoilt: set[KeyPath], reported: set[tuple[str, KeyPath]]
     ) -> Iterator[Problem]:
         """What is wrong with the rendered ``seed``, less what follows from values known to be wrong."""
-        findings = Findings(
-            Document(content=seed.document), release=self.release, firmware=firmware_of(host), base=self.base
-        )
+        findings = Findings(Document(content=seed.document), release=self.release, base=self.base, **machine_of(host))
         examine(findings)
         about = Findings(Document(content=load(seed.meta_data.decode())))
         metadata.check(about)
@@ -198,7 +196,7 @@ def review_seeds(
     entries, places = [], {}
     for host, seed in zip(hosts, seeds, strict=True):
         file, scope = generated / host.name / "user-data", HOST + host.name
-        known: Any = {"release": release, "firmware": firmware_of(host), "base": base}
+        known: Any = {"release": release, "base": base, **machine_of(host)}
         problems += check_user_data(seed.user_data, file=str(file), scope=scope, **known)
         problems += check_meta_data(seed.meta_data, file=str(file.with_name("meta-data")), scope=scope)
         user_data, meta_data = (

@@ -9,7 +9,7 @@ from typing import Any
 
 from isoforge.fleet.check import disks, schema
 from isoforge.fleet.check.findings import Findings, mapping, text
-from isoforge.fleet.check.plan import play, sizes
+from isoforge.fleet.check.plan import machine_disks, play, sizes
 from isoforge.fleet.check.plan.capacity import LARGEST_DISK
 from isoforge.fleet.check.plan.sizes import SIZE
 from isoforge.problems import did_you_mean
@@ -71,7 +71,10 @@ def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:
     layout = storage["layout"]
     name = text(layout.get("name"))
     if "match" in layout or layout.get("mode") != "use_gap":
-        disks.check_match(findings, layout.get("match", {"size": "largest"}), (*path, "match"))
+        match = layout.get("match", {"size": "largest"})
+        disks.check_match(findings, match, (*path, "match"))
+        if layout.get("mode") != "use_gap" and not layout.get("reset-partition-only"):
+            machine_disks.check_layout(findings, match, (*path, "match"))
     if "password" in layout and name in {"direct", "dd"}:
         message = f"has no effect: the layout {name} cannot encrypt; use lvm or zfs"
         findings.error("layout-not-encrypted", (*path, "password"), message)

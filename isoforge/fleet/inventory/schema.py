@@ -116,6 +116,11 @@ REFERENCE: tuple[Key, ...] = (
     # The machine: only for checks
     _keys(Kind.MAPPING, "hardware", "what the machine has, as far as it is known; only checks use it"),
     _keys(Kind.SIZE, "hardware.memory", "its memory"),
+    _keys(Kind.LIST, "hardware.disks", "its disks; storage plans are compared with their sizes"),
+    _text("hardware.disks[].serial", "the disk's serial number: udev's ID_SERIAL, or a part of it"),
+    _text("hardware.disks[].model", "its model (udev's ID_MODEL)"),
+    _text("hardware.disks[].path", "its kernel path, for example /dev/nvme0n1"),
+    _keys(Kind.SIZE, "hardware.disks[].size", "its size; units are binary"),
     # Who, and in which language
     _keys(Kind.MAPPING, "identity", "the first user"),
     _text(

@@ -1,8 +1,9 @@
 """Plays a plan through from the disks upwards: how large every device becomes at most, and whether all of it fits.
 
-How large a disk is, only the machine knows; what is built on partitions of a given size is known, and so is that no
-part exceeds the whole. Source: the installer's model of storage (percentages, the rest, LVM, RAID and LUKS overhead)
-and curtin's block-meta (a partition needs a size; lvcreate rounds up to extents).
+How large a disk is, only the machine knows, or the inventory, if it lists the machine's disks; what is built on
+partitions of a given size is known, and so is that no part exceeds the whole. Source: the installer's model of storage
+(percentages, the rest, LVM, RAID and LUKS overhead) and curtin's block-meta (a partition needs a size; lvcreate rounds
+up to extents).
 """
 
 from __future__ import annotations
@@ -30,7 +31,8 @@ _NOUNS = {"lvm_volgroup": "volume group", "raid": "array", "partition": "extende
 
 @dataclass(slots=True, kw_only=True)
 class Capacity:
-    """``most`` is the size in bytes that a device (by its id) has at most; no entry if nothing is known of it."""
+    """``most`` is the size in bytes that a device (by its id) has at most; no entry if nothing is known of it. It
+    starts with the disks whose size is known."""
 
     findings: Findings
     plan: Plan

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import marshal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from isoforge.fleet.check import firmware
 from isoforge.fleet.check.findings import Findings
-from isoforge.fleet.check.plan import contents, duplicates, members, mounts, preserved, tables
+from isoforge.fleet.check.plan import contents, duplicates, machine_disks, members, mounts, preserved, tables
 from isoforge.fleet.check.plan.actions import read
 from isoforge.fleet.check.plan.capacity import Capacity
 from isoforge.yaml_limits import KeyPath
@@ -27,10 +27,12 @@ def check(findings: Findings, config: list[Any], path: KeyPath, *, version: int 
 
     ``version`` is that of the storage section: 2 makes curtin place partitions by their offsets.
     """
-    digest = _digest(findings, config, version)
+    plan = read(config, path, version=version) if findings.disks else None
+    disks = machine_disks.sizes_of(findings, plan) if plan is not None else {}
+    digest = _digest(findings, config, version, disks)
     if digest in _sound:
         return
-    plan = read(config, path, version=version)
+    plan = plan or read(config, path, version=version)
     own = Findings(findings.document, release=findings.release, firmware=findings.firmware)
     firmware.check(own, config, plan)
     duplicates.check(own, plan)
@@ -38,7 +40,7 @@ def check(findings: Findings, config: list[Any], path: KeyPath, *, version: int 
     members.check(own, plan)
     preserved.check(own, plan)
     mounts.check(own, plan)
-    most = Capacity(findings=own, plan=plan).play()
+    most = Capacity(findings=own, plan=plan, most=disks).play()
     contents.check(own, plan, most)
     for finding in own.all:
         findings.add(finding)
@@ -46,7 +48,7 @@ def check(findings: Findings, config: list[Any], path: KeyPath, *, version: int 
         _sound.add(digest)
 
 
-def _digest(findings: Findings, config: Sequence[Any], version: int) -> bytes:
+def _digest(findings: Findings, config: Sequence[Any], version: int, sizes: Mapping[str, int]) -> bytes:
     """What the findings depend on, as a digest (a plan may hold a passphrase); empty if it holds unusual types."""
     disks = [
         {key: value for key, value in action.items() if key not in _IDENTITY}
@@ -55,7 +57,7 @@ def _digest(findings: Findings, config: Sequence[Any], version: int) -> bytes:
         for action in config
     ]
     try:
-        data = marshal.dumps([disks, findings.firmware, str(findings.release), version])
+        data = marshal.dumps([disks, findings.firmware, str(findings.release), version, dict(sizes)])
     except ValueError:
         return b""
     return hashlib.sha256(data).digest()

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from isoforge.fleet.check.engine import check_user_data
+from isoforge.fleet.check.plan.machine_disks import disks_of
 from isoforge.problems import Problem
 from isoforge.release import Release
 from scripts.problem_examples import base_of
@@ -34,6 +35,7 @@ def problems_of(kind: str, name: str) -> list[Problem]:
         release=Release.of(settings.get("release")),
         firmware=settings.get("firmware"),
         base=base_of(settings),
+        disks=disks_of(settings.get("disks")),
     )
 
 

@@ -40,6 +40,19 @@ WRONG: list[tuple[str, list[str]]] = [
         ["invalid-choice storage.firmware:1"],
     ),
     ("storage: {swap: 4, disk: {serial: S4TEST01}}", ["size-invalid storage.swap:1"]),
+    ("hardware: {disks: [{serial: S4TEST02, size: 480G}]}", ["disk-not-in-machine storage.disk:4"]),
+    ("hardware: {disks: [{size: 480}]}", ["size-invalid hardware.disks[0].size:1"]),
+    ("hardware: {disks: {size: 480G}, memory: 16G}", ["wrong-type hardware.disks:1"]),
+    (
+        "storage: {layout: partitions, disk: {serial: S4TEST01}, partitions: [{mount: /, size: 200G}]}\n\
+hardware: {disks: [{serial: S4TEST01, size: 100G}]}",
+        ["size-too-large storage.partitions[0].size:1"],
+    ),
+    (
+        "storage: {layout: partitions, disk: {serial: S4TEST01}, esp_size: 29G}\n\
+hardware: {disks: [{serial: S4TEST01, size: 30G}]}",
+        ["size-too-small storage:1"],
+    ),
     ("ansible_host: 192.0.2.1", ["key-unknown ansible_host:1"]),
     ("ssh: {authorized_keys: [/root/.ssh/id_ed25519.pub]}", ["ssh-key-invalid ssh.authorized_keys[0]:1"]),
     ("snaps: [{name: 'lxd, hello'}]", ["snap-name-invalid snaps[0].name:1"]),
