@@ -13,7 +13,7 @@ from isoforge.fleet.inventory.secrets import sops
 from isoforge.image.xorriso import require_xorriso
 from isoforge.ownership import find_program
 from isoforge.packages import install_hint
-from isoforge.proof.boot.qemu import QEMU, Firmware, find_ovmf
+from isoforge.proof.boot.qemu import QEMU, QEMU_ARM64, Firmware, find_ovmf
 from isoforge.regular_file import is_present
 
 
@@ -42,7 +42,7 @@ def examine(baremetal: Path) -> list[Finding]:
         _xorriso(),
         *_programs(),
         _secrets_key(),
-        _firmware(),
+        *_firmware(),
         _inventory(baremetal),
         *_leaks(baremetal),
     ]
@@ -62,6 +62,7 @@ def _programs() -> Iterator[Finding]:
         ("age-keygen", "age-keygen", "creates the key that secrets are encrypted for"),
         ("git", "git", "records the commit that an ISO was built from"),
         ("qemu", QEMU, "boots an ISO to test it"),
+        ("qemu-arm64", QEMU_ARM64, "boots an ISO for arm64 to test it"),
     ):
         about: dict[str, str] = {"name": name, "purpose": purpose}
         try:
@@ -88,12 +89,16 @@ def _secrets_key() -> Finding:
     return Finding(**about, verdict=Verdict.OPTIONAL, detail=f"not found: {path}", fix=f"age-keygen -o {file}")
 
 
-def _firmware() -> Finding:
-    about: dict[str, str] = {"name": "ovmf", "purpose": "UEFI firmware for boot tests"}
-    try:
-        return Finding(**about, verdict=Verdict.OK, detail=str(find_ovmf(Firmware.SECUREBOOT)[0]))
-    except ToolError as failure:
-        return Finding(**about, verdict=Verdict.OPTIONAL, detail="not installed", fix=failure.hint)
+def _firmware() -> Iterator[Finding]:
+    for name, arch, purpose in (
+        ("ovmf", "amd64", "UEFI firmware for boot tests"),
+        ("aavmf", "arm64", "UEFI firmware for boot tests of ISOs for arm64"),
+    ):
+        about: dict[str, str] = {"name": name, "purpose": purpose}
+        try:
+            yield Finding(**about, verdict=Verdict.OK, detail=str(find_ovmf(Firmware.SECUREBOOT, arch)[0]))
+        except ToolError as failure:
+            yield Finding(**about, verdict=Verdict.OPTIONAL, detail="not installed", fix=failure.hint)
 
 
 def _inventory(baremetal: Path) -> Finding:

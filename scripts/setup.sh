@@ -4,6 +4,7 @@
 #   scripts/setup.sh build    to build ISOs: xorriso, a Python that can create virtual environments
 #   scripts/setup.sh demo     build, plus what the synthetic base ISO is made of (including a signed kernel)
 #   scripts/setup.sh boot     to boot ISOs: QEMU, its firmware, the shell of the probe
+#   scripts/setup.sh arm64    to boot ISOs for arm64: QEMU and its firmware for it, and a kernel and the shell of the probe
 #   scripts/setup.sh test     all of the above, plus the programs that the tests call
 #   scripts/setup.sh ci       test, plus packages that do not belong on a workstation: cloud-init would act at the next
 #                             boot. Tests that need cloud-init, grub-emu, netplan, sshd or uutils are skipped where these are missing.
@@ -24,6 +25,7 @@ arm64_kernel=$cache/guest-kernel-arm64
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
+on_arm64="qemu-system-arm qemu-efi-aarch64 kmod zstd debian-archive-keyring"
 test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gnupg gpgv mandoc shellcheck strace"
 ci="cloud-init grub-emu netplan.io openssh-server rust-coreutils"
 
@@ -37,7 +39,7 @@ give_up() {
 }
 
 usage() {
-    sed -n '2,16s/^# \{0,1\}//p' "$0" >&2
+    sed -n '2,17s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -246,14 +248,17 @@ download() {
 }
 
 [ $# -gt 0 ] || usage
-packages='' with_kernel='' with_debian_13='' strict=''
+packages='' with_kernel='' with_xorriso='' with_arm64='' strict=''
 for what in "$@"; do
     case $what in
     build) packages="$packages $build" ;;
     demo) packages="$packages $build $demo" with_kernel=yes ;;
     boot) packages="$packages $boot" ;;
-    test) packages="$packages $build $demo $boot $test" with_kernel=yes with_debian_13=yes ;;
-    ci) packages="$packages $build $demo $boot $test $ci" with_kernel=yes with_debian_13=yes strict=yes ;;
+    arm64) packages="$packages $on_arm64" with_arm64=yes ;;
+    test | ci)
+        packages="$packages $build $demo $boot $on_arm64 $test" with_kernel=yes with_xorriso=yes with_arm64=yes
+        [ "$what" = test ] || packages="$packages $ci" strict=yes
+        ;;
     *) usage ;;
     esac
 done
@@ -264,7 +269,5 @@ command -v apt-get >/dev/null ||
 # shellcheck disable=SC2086  # a list of package names
 install_missing $packages
 [ -z "$with_kernel" ] || fetch_kernel
-if [ -n "$with_debian_13" ]; then
-    fetch_xorriso
-    fetch_arm64
-fi
+[ -z "$with_xorriso" ] || fetch_xorriso
+[ -z "$with_arm64" ] || fetch_arm64

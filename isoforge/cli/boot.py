@@ -34,6 +34,14 @@ Report = Annotated[
     Path | None,
     typer.Option("--report", metavar="DIR", help="Write report.html, screenshots and serial logs to this folder."),
 ]
+FirmwareList = Annotated[
+    str | None,
+    typer.Option(
+        "--firmware",
+        metavar="LIST",
+        help="Comma-separated list of bios, uefi, secureboot (default: bios,secureboot; arm64: secureboot).",
+    ),
+]
 
 
 @app.command("boot-test")
@@ -41,9 +49,7 @@ def boot_test(
     iso: Annotated[Path, typer.Argument(metavar="ISO", help="ISO built by isoforge.")],
     host: HostsOnIso = None,
     all_hosts: Annotated[bool, typer.Option("--all", help="All hosts on the ISO (default: a sample).")] = False,
-    firmware: Annotated[
-        str, typer.Option("--firmware", metavar="LIST", help="Comma-separated list of bios, uefi, secureboot.")
-    ] = "bios,secureboot",
+    firmware: FirmwareList = None,
     medium: Annotated[
         str, typer.Option("--medium", metavar="LIST", help="Comma-separated list of cd, usb.")
     ] = "cd,usb",
@@ -78,7 +84,7 @@ def boot_test(
         iso=iso,
         hosts=tuple(host or ()),
         every_host=all_hosts,
-        firmwares=_listed("--firmware", firmware, Firmware),
+        firmwares=None if firmware is None else _listed("--firmware", firmware, Firmware),
         media=_listed("--medium", medium, Medium),
         jobs=jobs,
         timeout_s=timeout,

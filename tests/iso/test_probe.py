@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from isoforge.errors import ToolError
 from isoforge.proof.boot import cpio
-from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
+from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_busybox, find_guest, in_load_order, probe
 from isoforge.run import run
 from isoforge.templates import shipped_templates
 from tests.conftest import ROOT
+
+IN_CI = os.environ.get("CI") == "true"
 
 
 def shell_function(name: str) -> str:
@@ -52,6 +55,20 @@ def test_modules_come_after_those_they_need() -> None:
     for place, module in enumerate(modules):
         needed = run("/sbin/modinfo", "--field", "depends", module).strip().replace("-", "_")
         assert not set(needed.split(",")) & set(names[place:])
+
+
+@pytest.mark.skipif(not (IN_CI or (ROOT / ".cache/arm64-boot").is_dir()), reason="scripts/setup.sh arm64")
+def test_a_guest_for_arm64_has_its_own_kernel_shell_and_drivers() -> None:
+    guest = find_guest(ROOT / ".cache", "arm64")
+    members = {str(member.path): member.content for member in probe(guest)}
+    assert members["probe/busybox"][18:20] == members["probe/usb_storage.ko"][18:20] == b"\xb7\0"  # e_machine, AArch64
+    assert "probe/ata_piix.ko" not in members
+
+
+def test_without_a_shell_for_arm64_the_error_names_the_cure(tmp_path: Path) -> None:
+    with pytest.raises(ToolError, match="no statically linked busybox for arm64") as caught:
+        find_busybox("arm64", tmp_path)
+    assert "scripts/setup.sh arm64" in caught.value.hint
 
 
 def test_a_module_that_the_kernel_lacks_is_named() -> None:

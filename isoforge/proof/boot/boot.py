@@ -15,7 +15,7 @@ from isoforge.masking.text import mask_certain
 from isoforge.ownership import replace_file, temporary_folder
 from isoforge.proof.boot.console import Console, open_console, qemu_process
 from isoforge.proof.boot.probe_report import Report, is_complete, parse_report
-from isoforge.proof.boot.qemu import Firmware, Medium, qemu_arguments, serial_file
+from isoforge.proof.boot.qemu import PROGRAMS, Firmware, Medium, qemu_arguments, serial_file
 from isoforge.proof.boot.screen import Menu, is_entry
 from isoforge.run import Child
 
@@ -29,15 +29,17 @@ NO_BOOT_DEVICE = (
 class BootSpec:
     """One boot to do: ``iso`` on a machine with this firmware, from this medium.
 
-    ``menu_path`` are titles from the menu inwards: each but the last is a submenu; empty: the menu's own countdown
-    decides. ``timeout_s`` is for the whole boot, in seconds. ``local_disk_text`` is what a disk among
-    ``extra_qemu_args`` writes on the screen when it is started; without one the firmware reports that it found none.
-    ``disk_format`` is QEMU's name for the format of ``iso``, if that is not a plain ISO.
+    ``arch`` is the machine's architecture, as .disk/info names it. ``menu_path`` are titles from the menu inwards: each
+    but the last is a submenu; empty: the menu's own countdown decides. ``timeout_s`` is for the whole boot, in seconds.
+    ``local_disk_text`` is what a disk among ``extra_qemu_args`` writes on the screen when it is started; without one
+    the firmware reports that it found none. ``disk_format`` is QEMU's name for the format of ``iso``, if that is not a
+    plain ISO.
     """
 
     iso: Path
     firmware: Firmware
     medium: Medium
+    arch: str = "amd64"
     menu_path: tuple[str, ...] = ()
     timeout_s: float = 300
     accelerator: str = "tcg"
@@ -88,12 +90,13 @@ def boot(
             firmware=spec.firmware,
             medium=spec.medium,
             scratch=scratch,
+            arch=spec.arch,
             accelerator=spec.accelerator,
             disk_format=spec.disk_format,
             extra=spec.extra_qemu_args,
         )
         try:
-            with qemu_process(arguments, scratch=scratch) as (machine, control):
+            with qemu_process(arguments, scratch=scratch, program=PROGRAMS[spec.arch]) as (machine, control):
                 menu, fallback_message, serial = asyncio.run(
                     _watch(spec, machine, control, scratch=scratch, screenshot=screenshot, cancel=cancel)
                 )

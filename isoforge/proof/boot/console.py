@@ -154,8 +154,10 @@ class Console:
 
 
 @contextlib.contextmanager
-def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[Child, socket.socket]]:
-    """Start QEMU with ``arguments``: the process and its QMP connection; it has ended when the block is left.
+def qemu_process(
+    arguments: Sequence[str], *, scratch: Path, program: str = QEMU
+) -> Iterator[tuple[Child, socket.socket]]:
+    """Start QEMU's ``program``: the process and its QMP connection; it has ended when the block is left.
 
     QEMU connects to the socket `qmp_socket`, which exists before it starts. Raises ``ToolError`` with the end of QEMU's
     error output if it does not start, or fails inside the block.
@@ -164,7 +166,7 @@ def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[C
         listening.bind(str(qmp_socket(scratch)))
         listening.listen()
         listening.settimeout(LISTEN_S)
-        with running(QEMU, *arguments) as machine:
+        with running(program, *arguments) as machine:
             try:
                 with _accept(listening, machine) as control:
                     yield machine, control
@@ -173,7 +175,7 @@ def qemu_process(arguments: Sequence[str], *, scratch: Path) -> Iterator[tuple[C
                 raise
             except QMPError as failure:
                 _refuse_failed(machine, timeout_s=END_S)
-                raise ToolError(f"{QEMU} closed its control connection: {failure}") from failure
+                raise ToolError(f"{program} closed its control connection: {failure}") from failure
 
 
 def _accept(listening: socket.socket, machine: Child) -> socket.socket:

@@ -16,8 +16,18 @@ from isoforge.run import run
 from isoforge.templates import shipped_templates
 
 SETUP_HINT = "run `scripts/setup.sh demo`, which fetches it"
+SETUP_HINTS = {"amd64": SETUP_HINT, "arm64": "run `scripts/setup.sh arm64`, which fetches it"}
+
+CACHE = Path(".cache")
+"""Where scripts/setup.sh unpacks what is not installed."""
 
 BUSYBOX = (Path("/usr/bin/busybox"), Path("/bin/busybox"))
+
+FOREIGN_BUSYBOX = tuple(Path("arm64-boot", *path.parts[1:]) for path in BUSYBOX)
+"""Below the cache: where scripts/setup.sh has unpacked the busybox of another architecture."""
+
+ELF_MACHINES = {"amd64": 62, "arm64": 183}
+"""How an ELF program names the machine that it is for (e_machine)."""
 
 MEDIUM_DRIVERS = (
     "isofs", "nls_utf8", "efivarfs", "loop",
@@ -27,45 +37,62 @@ MEDIUM_DRIVERS = (
 )  # fmt: skip
 """What a kernel needs to read a CD, a USB stick or a virtual disk, a part of it, and the firmware's variables."""
 
+PC_ONLY = frozenset({"ata_piix", "ata_generic", "uhci-hcd"})
+"""Those of them that arm64 does not have."""
+
+
+def medium_drivers(arch: str) -> tuple[str, ...]:
+    """`MEDIUM_DRIVERS` of the architecture ``arch``."""
+    return tuple(name for name in MEDIUM_DRIVERS if arch == "amd64" or name not in PC_ONLY)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """A kernel on this machine that is not installed: its image, the folder of its modules, its version (uname -r)."""
+    """A kernel on this machine that is not installed: its image, the folder of its modules, its version (uname -r).
+
+    ``busybox`` is the statically linked shell for it, whose architecture is ``arch``.
+    """
 
     kernel: Path
     modules: Path
     version: str
+    arch: str = "amd64"
+    busybox: Path | None = None
 
 
-def find_guest(cache: Path) -> Guest:
-    """The kernel that scripts/setup.sh unpacked under ``cache``/guest-kernel; ``ToolError`` if there is none.
+def find_guest(cache: Path, arch: str = "amd64") -> Guest:
+    """The kernel for ``arch`` that scripts/setup.sh unpacked under ``cache``; ``ToolError`` if there is none.
 
     ``OutputError`` if another user has planted it.
     """
+    folder = cache / ("guest-kernel" if arch == "amd64" else f"guest-kernel-{arch}")
     refuse_foreign(cache)
-    refuse_foreign(cache / "guest-kernel")
-    kernels = sorted((cache / "guest-kernel").glob("boot/vmlinuz-*"))
+    refuse_foreign(folder)
+    kernels = sorted(folder.glob("boot/vmlinuz-*"))
     for kernel in reversed(kernels):
         version = kernel.name.removeprefix("vmlinuz-")
         for library in ("lib/modules", "usr/lib/modules"):
-            modules = cache / "guest-kernel" / library / version
+            modules = folder / library / version
             if modules.is_dir():
-                return Guest(kernel=kernel, modules=modules, version=version)
-    raise ToolError(f"no kernel with its modules in {cache / 'guest-kernel'}", hint=SETUP_HINT)
+                busybox = find_busybox(arch, cache)
+                return Guest(kernel=kernel, modules=modules, version=version, arch=arch, busybox=busybox)
+    raise ToolError(f"no kernel with its modules in {folder}", hint=SETUP_HINTS[arch])
 
 
-def probe(guest: Guest | None = None) -> tuple[cpio.Member, ...]:
+def probe(guest: Guest | None = None, *, arch: str = "amd64") -> tuple[cpio.Member, ...]:
     """The probe as members of an initrd: /init, a shell of its own, and with ``guest`` the modules that it loads.
 
-    Without ``guest`` the probe loads the modules of the initrd that it is appended to, whose /init it
+    Without ``guest`` the probe loads the modules of the initrd that it is appended to, one for ``arch`` whose /init it
     replaces (a later archive wins, kernel document driver-api/early-userspace/buffer-format).
     """
+    drivers = medium_drivers(guest.arch if guest else arch)
+    shell = (guest and guest.busybox) or find_busybox(guest.arch if guest else arch)
     init = (shipped_templates() / "probe/init").read_bytes()
     members = [cpio.console(), cpio.file("init", init, executable=True)]
-    members.append(cpio.file("probe/busybox", _busybox().read_bytes(), executable=True))
-    members.append(cpio.file("probe/wanted", "".join(f"{name}\n" for name in MEDIUM_DRIVERS).encode()))
+    members.append(cpio.file("probe/busybox", shell.read_bytes(), executable=True))
+    members.append(cpio.file("probe/wanted", "".join(f"{name}\n" for name in drivers).encode()))
     if guest is not None:
-        modules = list(in_load_order(guest, MEDIUM_DRIVERS))
+        modules = list(in_load_order(guest, drivers))
         names = "".join(f"{_module_name(module)}\n" for module in modules)
         members.append(cpio.file("probe/modules", names.encode()))
         members.extend(cpio.file(f"probe/{_module_name(module)}.ko", _plain(module)) for module in modules)
@@ -117,18 +144,28 @@ def _plain(module: Path) -> bytes:
     return module.read_bytes()
 
 
-def _busybox() -> Path:
-    """A statically linked busybox: there are no libraries in the probe's initrd."""
+def find_busybox(arch: str, cache: Path = CACHE) -> Path:
+    """A statically linked busybox for ``arch``: there are no libraries in the probe's initrd.
+
+    The one of this machine, or of another architecture the one that scripts/setup.sh unpacked under ``cache``.
+    """
     for path in BUSYBOX:
-        if path.is_file() and _is_static(path):
+        if path.is_file() and _is_static(path, arch):
             return path
-    raise ToolError("no statically linked busybox is installed", hint=install_hint("busybox"))
+    for path in (cache / name for name in FOREIGN_BUSYBOX):
+        if path.is_file() and _is_static(path, arch):
+            refuse_foreign(cache)
+            refuse_foreign(path)
+            return path
+    if arch == "amd64":
+        raise ToolError("no statically linked busybox is installed", hint=install_hint("busybox"))
+    raise ToolError(f"no statically linked busybox for {arch} is installed", hint=SETUP_HINTS[arch])
 
 
-def _is_static(program: Path) -> bool:
-    """Whether a 64-bit ELF program names no loader: none of its program headers is of type PT_INTERP (3)."""
+def _is_static(program: Path, arch: str) -> bool:
+    """Whether a 64-bit ELF program for ``arch`` names no loader: no program header of it is of type PT_INTERP (3)."""
     image = program.read_bytes()
-    if image[:5] != b"\x7fELF\x02":
+    if image[:5] != b"\x7fELF\x02" or struct.unpack_from("<H", image, 18) != (ELF_MACHINES[arch],):
         return False
     (offset,) = struct.unpack_from("<Q", image, 32)
     size, count = struct.unpack_from("<HH", image, 54)

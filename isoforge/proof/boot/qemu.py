@@ -1,4 +1,6 @@
-"""The virtual machines that boot an ISO: QEMU with a firmware, KVM where it works, the ISO as a CD or USB stick."""
+"""The virtual machines that boot an ISO: QEMU with a firmware, KVM where it works, the ISO as a CD or USB stick.
+
+Those for amd64 are PCs (q35), those for arm64 QEMU's own machine (virt) with the device of a server's virtual CD."""
 
 from __future__ import annotations
 
@@ -14,6 +16,10 @@ from isoforge.packages import install_hint
 from isoforge.run import ExitError, running
 
 QEMU = "qemu-system-x86_64"
+QEMU_ARM64 = "qemu-system-aarch64"
+
+PROGRAMS = {"amd64": QEMU, "arm64": QEMU_ARM64}
+"""QEMU's program for each architecture, as .disk/info names it."""
 
 MEMORY_MIB = 2048
 """Enough for the initrd of a live system, which needs its size twice while the kernel unpacks it."""
@@ -51,6 +57,15 @@ OVMF: dict[Firmware, tuple[tuple[str, str], ...]] = {
 }
 """Code and variables of OVMF on Debian and Ubuntu, then on Fedora; those for Secure Boot have Microsoft's keys."""
 
+AAVMF: dict[Firmware, tuple[tuple[str, str], ...]] = {
+    Firmware.UEFI: (
+        ("/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"),
+        ("/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw", "/usr/share/edk2/aarch64/vars-template-pflash.raw"),
+    ),
+    Firmware.SECUREBOOT: (("/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"),),
+}
+"""The same for arm64: Debian's and Ubuntu's AAVMF, then Fedora's, which has no Secure Boot."""
+
 KVM = Path("/dev/kvm")
 
 KVM_LIMIT_S = 1.5
@@ -68,15 +83,13 @@ EXIT_STATUS = 0x10 * 2 + 1
 """The exit status of QEMU then."""
 
 
-def find_ovmf(firmware: Firmware) -> tuple[Path, Path]:
-    """OVMF's code and its variables for ``firmware``; ``ToolError`` if they are not installed."""
-    for code, variables in OVMF[firmware]:
+def find_ovmf(firmware: Firmware, arch: str = "amd64") -> tuple[Path, Path]:
+    """The code and the variables of UEFI for ``firmware`` and ``arch``; ``ToolError`` if they are not installed."""
+    name, files = ("OVMF", OVMF) if arch == "amd64" else ("AAVMF", AAVMF)
+    for code, variables in files[firmware]:
         if Path(code).is_file() and Path(variables).is_file():
             return Path(code), Path(variables)
-    raise ToolError(
-        f"OVMF for {firmware} is not installed",
-        hint=install_hint("ovmf"),
-    )
+    raise ToolError(f"{name} for {firmware} is not installed", hint=install_hint(name.lower()))
 
 
 def qemu_arguments(
@@ -85,18 +98,19 @@ def qemu_arguments(
     firmware: Firmware,
     medium: Medium,
     scratch: Path,
+    arch: str = "amd64",
     accelerator: str = "tcg",
     disk_format: str = "raw",
     extra: Sequence[str] = (),
 ) -> list[str]:
-    """The arguments of QEMU for one boot of ``iso``, which is never written to; ``disk_format`` is QEMU's name for it.
+    """The arguments of `PROGRAMS` for one boot of ``iso``, never written to; ``disk_format`` is QEMU's name for it.
 
     Everything that it writes goes into the folder ``scratch``: the output of the serial port into `serial_file`, and
     the firmware's variables into a copy. It connects to `qmp_socket`, which must exist. The machine has no network
     card: the firmware would try to boot from it.
     """
     return [
-        "-machine", "q35,smm=on" if firmware is Firmware.SECUREBOOT else "q35",
+        *_board(arch, firmware),
         "-accel", accelerator,
         "-m", str(MEMORY_MIB),
         "-display", "none",
@@ -106,8 +120,8 @@ def qemu_arguments(
         "-chardev", f"file,id=serial,path={_quoted(serial_file(scratch))}",
         "-serial", "chardev:serial",
         "-qmp", f"unix:{_quoted(qmp_socket(scratch))}",
-        *_firmware(firmware, scratch),
-        *_medium(iso, medium, disk_format),
+        *_firmware(firmware, scratch, arch),
+        *_medium(iso, medium, disk_format, arch),
         *extra,
     ]  # fmt: skip
 
@@ -122,15 +136,24 @@ def qmp_socket(scratch: Path) -> Path:
     return scratch / "qmp.sock"
 
 
-def _firmware(firmware: Firmware, scratch: Path) -> list[str]:
+def _board(arch: str, firmware: Firmware) -> list[str]:
+    """The machine. The one for arm64 has no screen, USB and keyboard of its own; `max` would be a slow processor."""
+    if arch == "arm64":
+        extras = [word for device in ("ramfb", "qemu-xhci", "usb-kbd") for word in ("-device", device)]
+        return ["-machine", "virt", "-cpu", "cortex-a72", *extras]
+    return ["-machine", "q35,smm=on" if firmware is Firmware.SECUREBOOT else "q35"]
+
+
+def _firmware(firmware: Firmware, scratch: Path, arch: str) -> list[str]:
     if firmware is Firmware.BIOS:
         port = scratch / "sercon-port"
         port.write_bytes(SERIAL_IO_PORT)
         return ["-fw_cfg", f"name=etc/sercon-port,file={_quoted(port)}"]
-    code, pristine = find_ovmf(firmware)
+    code, pristine = find_ovmf(firmware, arch)
     variables = scratch / pristine.name
     shutil.copyfile(pristine, variables)
-    guarded = ["-global", "driver=cfi.pflash01,property=secure,value=on"] if firmware is Firmware.SECUREBOOT else []
+    in_smm = firmware is Firmware.SECUREBOOT and arch == "amd64"
+    guarded = ["-global", "driver=cfi.pflash01,property=secure,value=on"] if in_smm else []
     return [
         *guarded,
         "-drive", f"if=pflash,unit=0,format={_format(code)},readonly=on,file={_quoted(code)}",
@@ -138,16 +161,17 @@ def _firmware(firmware: Firmware, scratch: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def _medium(iso: Path, medium: Medium, disk_format: str) -> list[str]:
+def _medium(iso: Path, medium: Medium, disk_format: str, arch: str) -> list[str]:
     if medium is Medium.CD:
+        drive = "ide-cd" if arch == "amd64" else "usb-storage"  # a BMC's virtual CD is on USB
         return [
             "-drive", f"if=none,id=medium,media=cdrom,format={disk_format},readonly=on,file={_quoted(iso)}",
-            "-device", "ide-cd,drive=medium,bootindex=0",
+            "-device", f"{drive},drive=medium,bootindex=0",
         ]  # fmt: skip
     # A live system tries to write to a USB stick; the snapshot takes the writes and is deleted.
     return [
         "-drive", f"if=none,id=medium,format={disk_format},snapshot=on,file={_quoted(iso)}",
-        "-device", "qemu-xhci",
+        *(["-device", "qemu-xhci"] if arch == "amd64" else []),
         "-device", "usb-storage,drive=medium,removable=on,bootindex=0",
     ]  # fmt: skip
 
@@ -161,11 +185,14 @@ def _quoted(path: Path) -> str:
     return str(path).replace(",", ",,")
 
 
-def accelerator() -> str:
+def accelerator(arch: str = "amd64") -> str:
     """``kvm`` if a guest runs under it, with the system management mode that Secure Boot needs; else ``tcg``.
 
-    A machine that is a guest itself may have a /dev/kvm that is slower than plain emulation, or hangs.
+    A machine that is a guest itself may have a /dev/kvm that is slower than plain emulation, or hangs. Guests for arm64
+    are always emulated.
     """
+    if arch != "amd64":
+        return "tcg"
     return "kvm" if os.access(KVM, os.R_OK | os.W_OK) and runs_under("kvm") else "tcg"
 
 

@@ -7,26 +7,27 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, ProofError, UsageError
 from isoforge.image.base import reading
+from isoforge.image.layouts import Layout
 from isoforge.ownership import temporary_folder
 from isoforge.proof.boot.boot import BootSpec, boot
 from isoforge.proof.boot.expectations import differences
-from isoforge.proof.boot.probe import probe
+from isoforge.proof.boot.probe import find_busybox
 from isoforge.proof.boot.probe_report import Report
-from isoforge.proof.boot.qemu import QEMU, Firmware, Medium, accelerator, find_ovmf
-from isoforge.proof.boot.vmdk_overlay import BootImage, boot_image
+from isoforge.proof.boot.qemu import PROGRAMS, Firmware, Medium, accelerator, find_ovmf
+from isoforge.proof.boot.vmdk_overlay import boot_image
 from isoforge.proof.manifest import HostFacts, ImageFile, Manifest, image_file
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.regular_file import is_present
 from isoforge.run import run
 
 FIRMWARES = (Firmware.BIOS, Firmware.SECUREBOOT)
-"""The default: signed boot programs that pass Secure Boot pass UEFI without it too."""
+"""The default, of those that the ISO is for: signed boot programs that pass Secure Boot pass UEFI without it too."""
 
 TIMEOUT_S = 300.0
 """Seconds that one boot may take: under plain emulation it takes tens of them to unpack a live system's initrd."""
@@ -40,7 +41,7 @@ SAMPLE = ("the first", "the last", "the default host")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootRequest:
-    """The boots to do: ``iso`` in every mode of ``firmwares`` and ``media``.
+    """The boots to do: ``iso`` in every mode of ``firmwares`` (None: of `FIRMWARES`, what boots it) and ``media``.
 
     ``hosts`` are booted, or ``every_host``, or else a sample of them. ``jobs`` machines run at a time (None: as many
     as this machine has cores, up to `MAX_JOBS`); each boot may take ``timeout_s`` seconds. Pictures of the menus and
@@ -50,7 +51,7 @@ class BootRequest:
     iso: Path
     hosts: tuple[str, ...] = ()
     every_host: bool = False
-    firmwares: tuple[Firmware, ...] = FIRMWARES
+    firmwares: tuple[Firmware, ...] | None = None
     media: tuple[Medium, ...] = tuple(Medium)
     jobs: int | None = None
     timeout_s: float = TIMEOUT_S
@@ -119,23 +120,34 @@ Listener = Callable[[int, int, BootOutcome | None], object]
 def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _last: None) -> Evidence:
     """Do all boots of ``request`` and return the results; `Evidence.problems` is empty if all is well.
 
-    The ISO is only read. Raises ``UsageError`` for a host that is not on the ISO, ``BaseIsoError`` if there is no ISO
-    or no manifest of it, ``ToolError`` if QEMU, its firmware or the probe's busybox is missing.
+    The ISO is only read. Raises ``UsageError`` for a host that is not on the ISO, or a firmware that cannot boot it,
+    ``BaseIsoError`` if there is no ISO or no manifest of it, ``ToolError`` if QEMU, its firmware or the probe's busybox
+    is missing.
     """
     started_at = datetime.now(UTC)
-    versions = _versions(request.firmwares)
     with reading(request.iso), Image(request.iso) as image:
         try:
             manifest, beside = read_manifest(image)
-            tree = image.tree
+            tree, layout = image.tree, image.layout
         except UnreadableError as failure:
             raise ProofError(f"{request.iso} cannot be booted: {failure}") from failure
     hosts, selection = select_hosts(manifest, request)
+    firmwares = select_firmwares(layout, request)
+    versions = _versions(layout.arch, firmwares)
     with temporary_folder() as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
         digest = other_core.submit(image_file, request.iso)
-        disk = boot_image(request.iso, tree, scratch)
-        accelerator_name = accelerator()
-        specs = list(_specs(request, hosts, disk, accelerator_name))
+        disk = boot_image(request.iso, tree, scratch, layout.arch)
+        accelerator_name = accelerator(layout.arch)
+        anywhere = BootSpec(
+            iso=disk.image,
+            disk_format=disk.disk_format,
+            firmware=firmwares[0],
+            medium=request.media[0],
+            arch=layout.arch,
+            timeout_s=request.timeout_s,
+            accelerator=accelerator_name,
+        )
+        specs = list(_specs(replace(request, firmwares=firmwares), hosts, anywhere))
         listen(0, len(specs), None)
         boots = _boot_all(request, manifest, specs, listen)
         iso = digest.result()
@@ -197,35 +209,39 @@ def select_hosts(manifest: Manifest, request: BootRequest) -> tuple[tuple[HostFa
     return tuple(host for host in manifest.hosts if host.name in selected), rule
 
 
-def _versions(firmwares: Sequence[Firmware]) -> dict[str, str]:
+def select_firmwares(layout: Layout, request: BootRequest) -> tuple[Firmware, ...]:
+    """The firmwares to boot with; ``UsageError`` for one that cannot boot an ISO with this ``layout``."""
+    possible = [Firmware(name) for name in layout.firmwares]
+    if request.firmwares is None:
+        return tuple(firmware for firmware in FIRMWARES if firmware in possible)
+    if unfit := [firmware for firmware in request.firmwares if firmware not in possible]:
+        raise UsageError(
+            f"{request.iso} is for {layout.arch} and cannot be booted by {unfit[0]}",
+            hint=f"choose --firmware from {', '.join(possible)}",
+        )
+    return request.firmwares
+
+
+def _versions(arch: str, firmwares: Sequence[Firmware]) -> dict[str, str]:
     """Every program that takes part and its version; ``ToolError`` if one is missing."""
-    probe()  # needs its busybox
-    versions = {"QEMU": run(QEMU, "--version").splitlines()[0].removeprefix("QEMU emulator version ")}
+    find_busybox(arch)  # for the probe
+    versions = {"QEMU": run(PROGRAMS[arch], "--version").splitlines()[0].removeprefix("QEMU emulator version ")}
     for firmware in firmwares:
         versions[str(firmware)] = (
-            "SeaBIOS, as shipped with QEMU" if firmware is Firmware.BIOS else find_ovmf(firmware)[0].name
+            "SeaBIOS, as shipped with QEMU" if firmware is Firmware.BIOS else find_ovmf(firmware, arch)[0].name
         )
     return versions
 
 
 def _specs(
-    request: BootRequest, hosts: Sequence[HostFacts], disk: BootImage, accelerator_name: str
+    request: BootRequest, hosts: Sequence[HostFacts], anywhere: BootSpec
 ) -> Iterator[tuple[HostFacts, BootSpec]]:
+    """``anywhere`` for every host, in every mode."""
     for host in hosts:
-        for firmware in request.firmwares:
+        for firmware in request.firmwares or ():
             for medium in request.media:
-                yield (
-                    host,
-                    BootSpec(
-                        iso=disk.image,
-                        disk_format=disk.disk_format,
-                        firmware=firmware,
-                        medium=medium,
-                        menu_path=(*host.submenu, host.title),
-                        timeout_s=request.timeout_s,
-                        accelerator=accelerator_name,
-                    ),
-                )
+                path = (*host.submenu, host.title)
+                yield host, replace(anywhere, firmware=firmware, medium=medium, menu_path=path)
 
 
 def _boot_all(

@@ -27,10 +27,13 @@ KERNEL = re.compile(r"Linux version |EFI stub: |isoforge-probe ")
 MAX_ASCII = 0x7F
 
 UTF_8_FRAME = 0xE2
-"""The first byte of every frame character in UTF-8, which SeaBIOS and OVMF since 2023 send; OVMF before: PC-ANSI."""
+"""The first byte of every frame character in UTF-8, which SeaBIOS and OVMF since 2023 send; OVMF before: PC-ANSI.
 
-FRAME_TOP = re.compile(r" *┌─+┐$")
-FRAME_BOTTOM = re.compile(r" *└─+┘$")
+AAVMF, UEFI for arm64, draws the frame with ASCII characters before that.
+"""
+
+FRAME_TOP = re.compile(r" *(┌─+┐|/-+\\)$")
+FRAME_BOTTOM = re.compile(r" *(└─+┘|\\-+/)$")
 COUNTDOWN = re.compile(r"executed automatically in \d+s")
 
 PPM_HEAD = re.compile(rb"P6\s+(\d+)\s+(\d+)\s+255\s")

@@ -65,8 +65,8 @@ class Segment:
         return self.start + self.size
 
 
-def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path) -> BootImage:
-    """The disk to boot so that the probe starts from ``iso``, whose files are ``tree``.
+def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path, arch: str = "amd64") -> BootImage:
+    """The disk to boot so that the probe starts from ``iso``, which is for ``arch`` and whose files are ``tree``.
 
     New parts are written into ``folder`` (about the size of the probe); the ISO is only read. Raises ``BaseIsoError``
     if the ISO has no initrd under /casper, or no squashfs file large enough to hide.
@@ -79,7 +79,7 @@ def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path) -> B
             is_probe(os.pread(file.fileno(), min(node.size, SMALL_INITRD), node.extent)) for node in initrds.values()
         ):
             return BootImage(image=iso)
-        hidden, overlay = _overlay(iso, file.fileno(), tree, initrds, folder)
+        hidden, overlay = _overlay(iso, file.fileno(), tree, initrds, folder, arch)
     (folder / "iso").symlink_to(iso.resolve())
     image = folder / f"{iso.stem}.{VMDK}"
     image.write_text(descriptor(composed(overlay, iso.stat().st_size)), "utf-8")
@@ -106,9 +106,10 @@ def _overlay(
     tree: Mapping[PurePosixPath, Node],
     initrds: Mapping[PurePosixPath, Node],
     folder: Path,
+    arch: str,
 ) -> tuple[PurePosixPath, list[Segment]]:
     """The file that is hidden, and the segments that differ from the ISO; new bytes are written into ``folder``."""
-    archive = cpio.initrd(probe())
+    archive = cpio.initrd(probe(arch=arch))
     layers = {path: node for path, node in tree.items() if path.parent == CASPER and path.suffix == ".squashfs"}
     hidden = max(layers, key=lambda path: layers[path].size, default=None)
     needed = sum(node.size + len(archive) + 2 * BLOCK for node in initrds.values())

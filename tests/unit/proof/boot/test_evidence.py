@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import BaseIsoError, OutputError, UsageError
+from isoforge.image.layouts import AMD64, ARM64_DOS, ARM64_GPT, Layout
 from isoforge.proof.boot.evidence import prepare, to_json, write_evidence
 from isoforge.proof.boot.qemu import Firmware, Medium
-from isoforge.proof.boot.run import BootOutcome, BootRequest, Evidence, select_hosts
+from isoforge.proof.boot.run import BootOutcome, BootRequest, Evidence, select_firmwares, select_hosts
 from isoforge.proof.manifest import ImageFile
 from tests.unit.proof.boot.test_expectations import HOSTS, MANIFEST, REPORT, host
 
@@ -124,3 +125,23 @@ def test_whom_nobody_can_boot_is_refused() -> None:
         select_hosts(FIFTY, BootRequest(iso=Path("a.iso"), hosts=("web-99",)))
     with pytest.raises(BaseIsoError, match="no hosts"):
         select_hosts(replace(FIFTY, hosts=()), BootRequest(iso=Path("a.iso")))
+
+
+@pytest.mark.parametrize(
+    ("layout", "firmwares"),
+    [
+        (AMD64, (Firmware.BIOS, Firmware.SECUREBOOT)),
+        (ARM64_DOS, (Firmware.SECUREBOOT,)),
+        (ARM64_GPT, (Firmware.SECUREBOOT,)),
+    ],
+)
+def test_by_default_an_iso_is_booted_by_what_it_is_for(layout: Layout, firmwares: tuple[Firmware, ...]) -> None:
+    assert select_firmwares(layout, BootRequest(iso=Path("a.iso"))) == firmwares
+
+
+def test_a_firmware_that_cannot_boot_the_iso_is_refused_with_those_that_can() -> None:
+    order = BootRequest(iso=Path("a.iso"), firmwares=(Firmware.UEFI, Firmware.BIOS))
+    assert select_firmwares(AMD64, order) == order.firmwares
+    with pytest.raises(UsageError, match="is for arm64 and cannot be booted by bios") as caught:
+        select_firmwares(ARM64_GPT, order)
+    assert caught.value.hint == "choose --firmware from uefi, secureboot"

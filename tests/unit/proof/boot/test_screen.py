@@ -89,6 +89,14 @@ def test_seabios_sends_its_frame_in_utf_8() -> None:
     assert screen.menu() == Menu(titles=("Entry",), highlighted="Entry", countdown=False)
 
 
+def test_a_menu_on_arm64_has_a_frame_of_ascii_characters() -> None:
+    screen = Screen(Firmware.SECUREBOOT)
+    screen.feed(
+        b"\x1b[2J\x1b[01;01H" + b"\r\n".join([b" /--------\\", b" | First  |", b" |*Second |", b" \\--------/"])
+    )
+    assert screen.menu() == Menu(titles=("First", "Second"), highlighted="Second", countdown=False)
+
+
 def test_errors_that_grub_prints_are_read_each_once_and_those_of_the_kernel_are_not() -> None:
     printed = "Booting\r\n\x1b[37m\x1b[40merror: no such device: /x.\r\n\rerror: no such device: /x.\r\n"
     assert printed_errors(printed) == ["error: no such device: /x."]
