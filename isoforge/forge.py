@@ -15,9 +15,10 @@ from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
 from isoforge.image.repack import repack, stage, unpack
 from isoforge.image.xorriso import require_xorriso
+from isoforge.official.origin import description, warned_origin
 from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
-from isoforge.proof.manifest import ImageFile, Manifest
+from isoforge.proof.manifest import BaseFacts, ImageFile, Manifest
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.release import Release
@@ -129,10 +130,18 @@ def write_and_prove(
         base_sha256, sha256 = digests.wait(
             lambda done, total: listen(Step(phase="computing digests", done=done, total=total))
         )
+    origin = warned_origin(base.path, base_sha256)
     manifest = replace(
         plan.manifest,
         iso=ImageFile(file=draft.name, size=draft.stat().st_size, sha256=sha256),
-        base_iso=replace(plan.manifest.base_iso, file=base.path.name, size=size, sha256=base_sha256),
+        base_iso=replace(
+            plan.manifest.base_iso,
+            file=base.path.name,
+            size=size,
+            sha256=base_sha256,
+            origin=origin.origin.value,
+            official_name=origin.name or None,
+        ),
         source_commit=source_commit(order.workspace.baremetal),
         unpacked=order.unpack,
     )
@@ -192,7 +201,10 @@ def save(goal: Path, draft: Path, manifest: Manifest, *, key: Path | None = None
     )
     texts = {
         result.manifest_file: manifest.to_json(),
-        result.summary: render("SUMMARY.txt.j2", {"manifest": asdict(manifest), "iso": goal.name}),
+        result.summary: render(
+            "SUMMARY.txt.j2",
+            {"manifest": asdict(manifest), "iso": goal.name, "base_origin": words_of(manifest.base_iso)},
+        ),
     }
     for path, text in texts.items():
         (draft.parent / path.name).write_text(text, "utf-8")
@@ -203,6 +215,11 @@ def save(goal: Path, draft: Path, manifest: Manifest, *, key: Path | None = None
     if not key:
         signature.unlink(missing_ok=True)
     return result
+
+
+def words_of(base: BaseFacts) -> str:
+    """Whether the base ISO is official, in words."""
+    return description(base.origin, base.official_name, has_digest=bool(base.sha256))
 
 
 def refuse_unusable_key(key: Path | None, staging: Path) -> None:

@@ -244,6 +244,8 @@ def _build(order: Order, *, json: bool) -> None:
 
 def _summary(result: BuildResult, order: Order) -> str:
     """The result of a build for people."""
+    from isoforge.forge import words_of
+
     manifest = result.manifest
     size = manifest.iso.size if manifest.iso else 0
     on_timeout = "boots the local disk; a machine that the menu recognises by its match keys is INSTALLED"
@@ -258,6 +260,7 @@ def _summary(result: BuildResult, order: Order) -> str:
         f"  SHA-256   {(manifest.iso and manifest.iso.sha256) or 'not computed (--fast)'}",
         *(["  Rebuild   reproduced byte-identical to the manifest"] if order.rebuild_of else []),
         f"  Base      {manifest.base_iso.title}",
+        f"            {words_of(manifest.base_iso)}",
         *(f"  Host      {host.name}" for host in manifest.hosts),
         f"  Timeout   {manifest.timeout_s} s, then {on_timeout}",
         f"  Summary   {result.summary}",

@@ -206,6 +206,7 @@ def _print_contents(contents: Contents) -> None:
             f"isoforge {manifest.isoforge_version}, build {manifest.build_id} ({manifest.name})" if manifest else "-",
         ),
         *([("base ISO", f"{manifest.base_iso.title} ({manifest.base_iso.volume_id})")] if manifest else []),
+        *([("base origin", contents.base_origin)] if contents.base_origin else []),
         *([("timeout", f"{manifest.timeout_s} s, then {manifest.on_timeout}")] if manifest else []),
         *(("kernel", f"{kernel.vmlinuz} with {kernel.initrd or 'no initrd'}") for kernel in contents.kernels),
         *(

@@ -61,6 +61,14 @@ def origin_of(iso: Path, sha256: str | None, *, key: SigningKey | None = None) -
     return best
 
 
+def warned_origin(iso: Path, sha256: str | None) -> OriginFacts:
+    """The origin of a base ISO, with a warning if it is known to be modified."""
+    facts = origin_of(iso, sha256)
+    if facts.origin is Origin.MODIFIED:
+        log.warning("warning: %s is not the official ISO of that name: its SHA-256 differs from %s", iso, facts.source)
+    return facts
+
+
 def judged(sums: SumsList, name: str, sha256: str, *, key: SigningKey | None = None) -> OriginFacts:
     """What ``sums`` says of the file ``name`` with that digest."""
     digests = sums.digests

@@ -30,7 +30,11 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFacts:
-    """The base ISO: its file, and how it identifies itself; ``modified`` is the date of its file system (16 digits)."""
+    """The base ISO: its file, and how it identifies itself; ``modified`` is the date of its file system (16 digits).
+
+    ``origin`` says whether it is official (`official.origin.Origin`), and ``official_name`` is what Ubuntu's list calls
+    it. Both depend on the lists on the machine that built the ISO, so they are None in the copy on the ISO.
+    """
 
     title: str
     release: str
@@ -40,6 +44,8 @@ class BaseFacts:
     file: str | None = None
     size: int | None = None
     sha256: str | None = None
+    origin: str | None = None
+    official_name: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,14 +18,21 @@ import pytest
 
 from isoforge import fetch as recipe
 from isoforge.errors import BaseIsoError, OutputError, UsageError
+from isoforge.forge import multi
 from isoforge.official import part as part_module
 from isoforge.official import sums as sums_module
 from isoforge.official.images import wanted
 from isoforge.official.origin import Origin, cache_folder, keep_list, origin_of, own_list
 from isoforge.official.sums import UBUNTU_KEY, SumsList
 from isoforge.official.web import NetworkError, Web
+from isoforge.order import Order
+from isoforge.proof.manifest import Manifest
+from isoforge.proof.read.inspect import inspect
+from isoforge.proof.verify.verify import verify as verify_iso
 from isoforge.run import run, running
+from isoforge.selection import Selection
 from isoforge.signature import SignatureError
+from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
 from tests.iso.mirror import ISO, NAME, Fault, Mirror, Signer, make_signer, serving, sums_of
 
@@ -479,6 +486,50 @@ def test_origin_is_what_the_lists_beside_the_iso_say(tmp_path: Path, signer: Sig
     assert origin("0" * 64) is Origin.MODIFIED
     assert origin(None) is Origin.UNKNOWN
     assert origin_of(iso, DIGEST).origin is Origin.LISTED  # Ubuntu's key has not signed this list
+
+
+# The base ISO of a build
+
+
+@pytest.mark.parametrize(
+    ("names", "is_signed", "origin", "words"),
+    [
+        (["BASE"], True, "official", "official: renamed.iso in the SHA256SUMS that Ubuntu has signed"),
+        (["BASE"], False, "listed", "not proven: renamed.iso in a SHA256SUMS without a valid signature"),
+        (["other"], True, "modified", "MODIFIED: not the base.iso in the SHA256SUMS that Ubuntu has signed"),
+        ([], True, "unknown", "unknown: no SHA256SUMS contains it"),
+    ],
+)
+def test_build_records_whether_its_base_is_official(
+    names: list[str], is_signed: bool, origin: str, words: str, fleet: Path, noble: Path,
+    signers: tuple[Signer, Signer],
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    base = fleet / "base.iso"
+    shutil.copy(noble, base)
+    contents = {"BASE": {"renamed.iso": base.read_bytes()}, "other": {"base.iso": b""}}
+    text = b"".join(sums_of(**contents[name]) for name in names)
+    (fleet / "SHA256SUMS").write_bytes(text)
+    (fleet / "SHA256SUMS.gpg").write_bytes(signers[0 if is_signed else 1].sign(text))
+    monkeypatch.setattr(sums_module, "shipped_key", lambda: signers[0].key)
+    order = Order(
+        workspace=Workspace(baremetal=fleet / "baremetal"),
+        selection=Selection(hosts=("site-a-m710q1",)),
+        name="n",
+        base_iso=base,
+        render=True,
+    )
+    result = multi(order)
+    facts = result.manifest.base_iso
+    assert facts.origin == origin
+    assert Manifest.from_file(result.manifest_file) == result.manifest
+    assert words in result.summary.read_text()
+    assert inspect(result.iso).base_origin == origin
+    assert ("is not the official ISO of that name" in caplog.text) == (origin == "modified")
+    inside = inspect(result.iso).manifest
+    assert inside is not None
+    assert (inside.base_iso.origin, inside.base_iso.official_name) == (None, None)
+    assert [check.faults for check in verify_iso(result.iso, base=base) if check.faults] == []
 
 
 # The command

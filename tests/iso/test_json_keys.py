@@ -18,7 +18,7 @@ MANIFEST = """
     isoforge_version xorriso_version source_commit source_date_epoch
     iso iso.file iso.size iso.sha256
     base_iso base_iso.title base_iso.release base_iso.arch base_iso.volume_id base_iso.modified base_iso.file
-    base_iso.size base_iso.sha256
+    base_iso.size base_iso.sha256 base_iso.origin base_iso.official_name
     hosts hosts.name hosts.title hosts.submenu hosts.kernel hosts.initrd hosts.kernel_line hosts.seed hosts.guarded
     hosts.match hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
     detect_files detect_files.path detect_files.sha256
@@ -34,7 +34,7 @@ KEYS = {
     "full --host site-a-m710q1 --render --ubuntu-iso BASE --json": MANIFEST,
     "verify ISO --json": "iso ok checks checks.name checks.outcome checks.detail checks.faults checks.remarks",
     "inspect ISO --json": """
-        file size volume_id modified title release arch manifest
+        file size volume_id modified title release arch manifest base_origin
         kernels kernels.vmlinuz kernels.initrd
         partitions partitions.number partitions.type partitions.start partitions.size
         boot_records boot_records.platform boot_records.start boot_records.size boot_records.media boot_records.segment

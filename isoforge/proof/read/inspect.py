@@ -84,7 +84,10 @@ class HostSeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contents:
-    """The contents of an ISO; empty strings for what it lacks, ``manifest`` None if isoforge did not make it."""
+    """The contents of an ISO; empty strings for what it lacks, ``manifest`` None if isoforge did not make it.
+
+    ``base_origin`` is the origin of its base ISO, as the manifest.json beside it states; empty without one.
+    """
 
     file: str
     size: int
@@ -99,6 +102,7 @@ class Contents:
     menu: tuple[EntryFacts, ...]
     hosts: tuple[HostSeed, ...]
     manifest: Manifest | None
+    base_origin: str = ""
 
 
 def inspect(iso: Path) -> Contents:
@@ -108,7 +112,8 @@ def inspect(iso: Path) -> Contents:
     """
     with reading(iso), Image(iso) as image:
         try:
-            return contents(image)
+            found = contents(image)
+            return replace(found, base_origin=_base_origin(iso, found.manifest))
         except UnreadableError as reason:
             raise BaseIsoError(f"{iso}: {reason}", hint="run `isoforge verify` for the details") from reason
 
@@ -203,6 +208,16 @@ def manifest_inside(image: Image) -> Manifest | None:
         return image.manifest
     except (ValueError, BaseIsoError):
         return None
+
+
+def _base_origin(iso: Path, inside: Manifest | None) -> str:
+    """The origin of the base ISO by the manifest.json beside ``iso``, if that is the manifest of the same build."""
+    try:
+        beside = Manifest.from_file(iso.with_name("manifest.json")) if inside else None
+    except (OSError, ValueError):
+        return ""
+    same = beside is not None and inside is not None and beside.build_id == inside.build_id
+    return (beside.base_iso.origin or "") if beside and same else ""
 
 
 def seed_text(iso: Path, host: str, *, show_secrets: bool = False) -> str:

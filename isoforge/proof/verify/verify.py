@@ -168,7 +168,7 @@ def manifests(case: Case) -> Answer:
 
 def _as_inside(manifest: Manifest) -> Manifest:
     """A manifest as it is written onto the ISO: without what depends on where and how the build ran."""
-    facts = replace(manifest.base_iso, file=None, size=None, sha256=None)
+    facts = replace(manifest.base_iso, file=None, size=None, sha256=None, origin=None, official_name=None)
     return replace(manifest, iso=None, source_commit=None, unpacked=None, base_iso=facts)
 
 
