@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from isoforge.proof.boot.synthetic_iso import make_base
+from isoforge.proof.boot.synthetic_kinds import Kind
 from tests.iso.conftest import Cli
 
 HOST = "site-a-m710q1"
+DISK = "storage: {disk: {serial: S4EXAMPLE0001}}"
 
 
 @pytest.fixture
@@ -23,7 +26,7 @@ def test_check_lists_the_sources_of_the_given_iso(cli: Cli, noble: Path, wrong_s
     outcome = cli("check", "--host", HOST, "--ubuntu-iso", noble)
     assert outcome.code == 3
     assert "[source-not-on-iso]" in outcome.out
-    assert "it has ubuntu-server, ubuntu-server-minimal" in outcome.out
+    assert "it has ubuntu-server-minimal, ubuntu-server" in outcome.out
     assert str(wrong_source.name) in outcome.out
 
 
@@ -52,3 +55,15 @@ def test_check_refuses_what_is_not_one_iso(cli: Cli, noble: Path, tmp_path: Path
     other.write_bytes(b"\0" * 100_000)
     outcome = cli("check", "--ubuntu-iso", noble if args else other, *args)
     assert outcome.code == (2 if args else 5)
+
+
+def test_only_a_desktop_iso_needs_no_first_user(cli: Cli, noble: Path, fleet: Path, tmp_path: Path) -> None:
+    desktop = tmp_path / "desktop.iso"
+    make_base(desktop, kind=Kind(desktop=True))
+    for name, text in {"hosts.yml": "all: {hosts: {desk-1: }}", "host_vars/desk-1.yml": DISK}.items():
+        file = fleet / "desks/inventory" / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"{text}\n", "utf-8")
+    server = cli("check", "--baremetal", "desks", "--ubuntu-iso", noble)
+    assert (server.code, "[user-name-missing]" in server.out) == (3, True)
+    assert cli("check", "--baremetal", "desks", "--ubuntu-iso", desktop).out == ""
