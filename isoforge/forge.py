@@ -10,7 +10,7 @@ from pathlib import Path
 from isoforge.atomic import refuse_same_file, refuse_without_room
 from isoforge.collect import base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
-from isoforge.image.base import BaseIso, read_base, unchanged
+from isoforge.image.base import BaseIso, read_base, reading, unchanged
 from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digesting
 from isoforge.image.repack import repack, stage, unpack
@@ -83,14 +83,15 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
     refuse_order(order)
     xorriso_version = require_xorriso()
     base_iso = order.base_iso or find_base_iso()
-    refuse_other_base(order.rebuild_of, base_iso)
+    with reading(base_iso):
+        refuse_same_file(order.output_iso, base_iso)
+        refuse_other_base(order.rebuild_of, base_iso)
     listen(Step(phase="reading the inventory"))
     fleet = collect_hosts(order.workspace, order.selection)
     refuse_default(order, [host.name for host in fleet.hosts])
-    refuse_same_file(order.output_iso, base_iso)
     with staging_directory(order.output_iso) as staging:
         refuse_unusable_key(order.sign, staging)
-        with unchanged(base_iso):
+        with reading(base_iso), unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
             seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
-from isoforge.image.base import instead_of_a_file
+from isoforge.image.base import instead_of_a_file, reading
 from isoforge.image.sectors import read_volume
 from isoforge.iso_layout import BUILD_NAME, MAX_NAME_LENGTH
 from isoforge.proof.manifest import Manifest
@@ -147,7 +147,8 @@ def refuse_default(order: Order, names: Collection[str]) -> None:
 def find_base_iso(folder: Path = Path("files")) -> Path:
     """The one Ubuntu ISO in ``folder``; ``BaseIsoError`` if there is none, or more than one to choose from."""
     images = sorted(folder.glob("*.iso")) if folder.is_dir() else []
-    volumes = {image: read_volume(image) for image in images if image.is_file()}
+    with reading(*images):
+        volumes = {image: read_volume(image) for image in images if image.is_file()}
     ubuntu = [image for image, volume in volumes.items() if volume and volume.volume_id.startswith("Ubuntu")]
     if len(ubuntu) == 1:
         return ubuntu[0]

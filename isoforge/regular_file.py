@@ -1,11 +1,13 @@
-"""Files of others, read so that no pipe, device or link can hold the program up or fill its memory."""
+"""Files of others, read so that no pipe, device or link can hold the program up, and an error names its file."""
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
 import stat
+from collections.abc import Iterator
 from pathlib import Path
 
 _KINDS = {
@@ -22,6 +24,20 @@ IRREGULAR, TOO_LARGE = errno.EINVAL, errno.EFBIG
 
 ABSENT = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP})
 """The ``errno`` of an ``OSError`` for a path that leads to nothing: also through a link to itself."""
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Give an ``OSError`` in the block the name of the file ``path``, which is read in it, if it has none.
+
+    A read that fails does not know the name of its file, and a build reads several.
+    """
+    try:
+        yield
+    except OSError as failure:
+        if failure.filename is None:
+            failure.filename = os.fspath(path)
+        raise
 
 
 def is_present(path: Path) -> bool:

@@ -53,11 +53,17 @@ def staging_directory(goal: Path) -> Iterator[Path]:
                     release = hold_signals()
                     leftovers.finish(parent, name, staging)
     except OSError as failure:
-        if failure.errno not in UNWRITABLE:
+        if failure.errno not in UNWRITABLE and not _is_in(goal.parent, failure):
             raise
         raise unwritable(failure, goal.parent) from failure
     finally:
         release()
+
+
+def _is_in(folder: Path, failure: OSError) -> bool:
+    """Whether ``failure`` is one of a file in ``folder``, or in the staging directory in it through its handle."""
+    name = str(failure.filename or "")
+    return name.startswith(f"/proc/{os.getpid()}/fd/") or Path(name).is_relative_to(folder.absolute())
 
 
 def _warn_of_others(handle: int, folder: Path) -> None:

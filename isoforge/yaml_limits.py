@@ -88,6 +88,8 @@ def load(text: str) -> Any:
         if _ANCHOR.search(text):
             measure(node)
         return loader.construct_document(node)
+    except (ValueError, OverflowError) as error:  # a date like 2024-13-45, a number of 5,000 digits
+        raise yaml.YAMLError(str(error)) from error
     finally:
         loader.dispose()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +14,7 @@ from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError
 from isoforge.image.disk_info import DiskInfo, read_disk_info
 from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, architecture, recognised
-from isoforge.image.sectors import missing_bytes, read_volume
+from isoforge.image.sectors import missing_bytes, read_volume, unreadable
 from isoforge.image.sources import read_contents
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
@@ -134,13 +135,11 @@ def reading(*isos: Path) -> Iterator[None]:
     """Raise ``BaseIsoError`` if one of ``isos`` cannot be read in the block; errors of other files pass."""
     try:
         yield
-    except OSError as failure:  # a read that fails does not know the name of its file
-        if failure.filename is not None and Path(failure.filename) not in isos:
-            raise
-        names = failure.filename or " or ".join(map(str, isos))
-        raise BaseIsoError(
-            f"cannot read {names}: {failure.strerror}", hint="is its disk or stick damaged?"
-        ) from failure
+    except OSError as failure:
+        for iso in isos:
+            if failure.filename is not None and failure.filename in (str(iso), os.path.realpath(iso)):
+                raise unreadable(iso, failure.strerror) from failure
+        raise
 
 
 @contextlib.contextmanager
@@ -180,7 +179,7 @@ def refuse_unless_whole(path: Path) -> None:
             raise BaseIsoError(f"{path} is not an ISO image", hint="download one with: isoforge fetch 24.04")
         missing = missing_bytes(path)
     except OSError as failure:
-        raise BaseIsoError(f"cannot read base ISO {path}: {failure.strerror}") from failure
+        raise unreadable(path, failure.strerror) from failure
     if missing:
         raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, bytes_at
+from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, bytes_at, open_image
 
 _PRIMARY, _SUPPLEMENTARY, _END = 1, 2, 255
 
@@ -46,7 +46,7 @@ class Descriptor:
 
 def read_descriptors(image: Path, start: int = 0) -> tuple[Descriptor, ...]:
     """The primary and Joliet descriptors of the view that begins at byte ``start`` of ``image``, in their order."""
-    with image.open("rb") as file:
+    with open_image(image) as file:
         return tuple(_descriptors(file, start))
 
 

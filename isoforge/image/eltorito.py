@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from isoforge.image.sectors import BLOCK, LBA, SYSTEM_AREA_BLOCKS
+from isoforge.image.sectors import BLOCK, LBA, SYSTEM_AREA_BLOCKS, open_image
 
 _PLATFORMS = {0x00: "BIOS", 0xEF: "UEFI"}
 
@@ -46,7 +46,7 @@ class BootCatalog:
 
 def read_boot_catalog(image: Path) -> BootCatalog | None:
     """The boot catalog of ``image``, or None if it has none."""
-    with image.open("rb") as file:
+    with open_image(image) as file:
         block = _catalog_block(file)
         if block is None:
             return None

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import binascii
+import contextlib
+import errno
 import itertools
+import os
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from isoforge.errors import BaseIsoError
 from isoforge.iso_layout import ESP_TYPE
+from isoforge.regular_file import naming
 
 BLOCK = 2048
 """Bytes in an ISO 9660 logical block."""
@@ -23,6 +28,19 @@ _ENTRY = 128
 
 SYSTEM_AREA_BLOCKS = 16
 """Blocks before the first volume descriptor (ECMA-119, 6.2.1); MBR and GPT are there."""
+
+
+@contextlib.contextmanager
+def open_image(image: Path) -> Iterator[BinaryIO]:
+    """The file ``image``, open for reading in the block; ``OSError`` with its name if it cannot be opened or read."""
+    with naming(image), image.open("rb") as file:
+        yield file
+
+
+def unreadable(iso: Path, reason: str | None) -> BaseIsoError:
+    """The error for a read of ``iso`` that failed, for the system's ``reason``, such as "Input/output error"."""
+    hint = "is its disk or stick damaged?" if reason == os.strerror(errno.EIO) else ""
+    return BaseIsoError(f"cannot read {iso}: {reason}", hint=hint)
 
 
 def bytes_at(file: BinaryIO, start: int, size: int) -> bytes:
@@ -48,7 +66,7 @@ class Volume:
 
 def read_volume(image: Path, start: int = 0) -> Volume | None:
     """The primary volume descriptor of ``image``, or None if it is not an ISO 9660 image."""
-    with image.open("rb") as file:
+    with open_image(image) as file:
         sector = bytes_at(file, start + SYSTEM_AREA_BLOCKS * BLOCK, BLOCK)
     if len(sector) < BLOCK or sector[:6] != b"\x01CD001":
         return None
@@ -121,7 +139,7 @@ class Gpt:
 def read_gpt(image: Path) -> Gpt | None:
     """The GPT of ``image`` with every fault found in it, or None if it has none (UEFI 2.10, 5.3)."""
     size = image.stat().st_size
-    with image.open("rb") as file:
+    with open_image(image) as file:
         primary = _read_header(file, LBA)
         if primary is None:
             return None

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO
 from isoforge.errors import BaseIsoError
 from isoforge.image.descriptors import read_descriptors
 from isoforge.image.rock_ridge import link_target, modified
-from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, read_partitions
+from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, open_image, read_partitions
 
 _RECORD = struct.Struct("<BBI4xI4x7sBB5xB")
 """A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, interleaved unit,
@@ -104,7 +104,7 @@ def read_tree(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath, N
     Ridge.
     """
     start = view_start(image, view)
-    with image.open("rb") as file:
+    with open_image(image) as file:
         try:
             return _Directories(file, start).nodes()
         except (struct.error, IndexError, ValueError, _UnreadableError) as failure:
@@ -120,7 +120,7 @@ def read_joliet(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath,
     joliet = next((one for one in read_descriptors(image, start) if one.is_joliet), None)
     if joliet is None:
         return None
-    with image.open("rb") as file:
+    with open_image(image) as file:
         try:
             return _JolietDirectories(file, start, joliet.block).nodes()
         except (struct.error, IndexError, ValueError, _UnreadableError) as failure:
@@ -129,7 +129,7 @@ def read_joliet(image: Path, view: View = View.DEVICE) -> Mapping[PurePosixPath,
 
 def read_file(image: Path, node: Node) -> bytes:
     """The content of a small file of ``image``, read from its sectors."""
-    with image.open("rb") as file:
+    with open_image(image) as file:
         file.seek(node.extent)
         return file.read(node.size)
 

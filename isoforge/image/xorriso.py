@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from isoforge.errors import OutputError, ToolError
+from isoforge.image.sectors import unreadable
 from isoforge.packages import install_hint
 from isoforge.run import run
 
@@ -19,6 +20,8 @@ STALL_TIMEOUT_S = 300.0
 
 _ERROR = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large|Image size \S+ exceeds free space")
+_BAD_READ = re.compile(r"Cannot read desired amount of data : (?P<reason>[^\n]+)")
+"""libburn's message for a read of the image after ``-indev`` that failed (libburn, read.c)."""
 _UPDATE = re.compile(r": UPDATE : +(?P<count>[\d.]*)")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
@@ -32,7 +35,8 @@ def xorriso(
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
 
     It counts as hanging, and is killed with a ``ToolError``, when for `STALL_TIMEOUT_S` it has neither reported
-    progress nor written to the file ``growing``. ``OutputError`` if the disk is full.
+    progress nor written to the file ``growing``. ``OutputError`` if the disk is full, ``BaseIsoError`` if the image
+    after ``-indev`` cannot be read.
     """
     progress = ""
 
@@ -52,10 +56,13 @@ def xorriso(
             cwd=cwd, on_line=on_stderr, error_pattern=_ERROR, heartbeat=heartbeat, stall_timeout_s=STALL_TIMEOUT_S,
         )  # fmt: skip
     except ToolError as failure:
-        reason = _NO_ROOM.search(failure.message)
-        if reason is None:
+        bad_read = _BAD_READ.search(failure.message)
+        if bad_read and "-indev" in args:
+            raise unreadable(Path(args[args.index("-indev") + 1]), bad_read["reason"]) from failure
+        no_room = _NO_ROOM.search(failure.message)
+        if no_room is None:
             raise
-        raise OutputError(f"xorriso cannot write the ISO: {reason[0]}", hint="free some space") from failure
+        raise OutputError(f"xorriso cannot write the ISO: {no_room[0]}", hint="free some space") from failure
 
 
 def require_xorriso() -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
-from isoforge.regular_file import read_regular
+from isoforge.regular_file import naming, read_regular
 
 SIZE_LIMIT = 64 << 20
 """Bytes that a file may have: a host takes about one KiB."""
@@ -189,7 +189,7 @@ def image_file(path: Path) -> ImageFile:
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of the file at ``path`` as hex digits."""
-    with path.open("rb") as content:
+    with naming(path), path.open("rb") as content:
         return hashlib.file_digest(content, "sha256").hexdigest()
 
 

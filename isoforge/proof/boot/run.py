@@ -136,7 +136,8 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
     versions = _versions(layout.arch, firmwares)
     with temporary_folder() as scratch, ThreadPoolExecutor(max_workers=1) as other_core:
         digest = other_core.submit(image_file, request.iso)
-        disk = boot_image(request.iso, tree, scratch, layout.arch)
+        with reading(request.iso):
+            disk = boot_image(request.iso, tree, scratch, layout.arch)
         accelerator_name = accelerator(layout.arch)
         anywhere = BootSpec(
             iso=disk.image,
@@ -150,7 +151,8 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
         specs = list(_specs(replace(request, firmwares=firmwares), hosts, anywhere))
         listen(0, len(specs), None)
         boots = _boot_all(request, manifest, specs, listen)
-        iso = digest.result()
+        with reading(request.iso):
+            iso = digest.result()
     return Evidence(
         iso=iso,
         manifest=manifest,

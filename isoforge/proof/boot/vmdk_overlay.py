@@ -21,6 +21,7 @@ from isoforge.image.tree import Node, View, read_tree, view_start
 from isoforge.iso_layout import CASPER
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.probe import probe
+from isoforge.regular_file import naming
 from isoforge.templates import shipped_templates
 
 VMDK = "vmdk"
@@ -76,7 +77,7 @@ def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path, arch
         raise BaseIsoError(f"{iso} has no initrd under {CASPER}")
     with iso.open("rb") as file:
         if all(
-            is_probe(os.pread(file.fileno(), min(node.size, SMALL_INITRD), node.extent)) for node in initrds.values()
+            is_probe(_read(iso, file.fileno(), min(node.size, SMALL_INITRD), node.extent)) for node in initrds.values()
         ):
             return BootImage(image=iso)
         hidden, overlay = _overlay(iso, file.fileno(), tree, initrds, folder, arch)
@@ -84,6 +85,11 @@ def boot_image(iso: Path, tree: Mapping[PurePosixPath, Node], folder: Path, arch
     image = folder / f"{iso.stem}.{VMDK}"
     image.write_text(descriptor(composed(overlay, iso.stat().st_size)), "utf-8")
     return BootImage(image=image, disk_format=VMDK, initrds=tuple(sorted(initrds)), hidden=hidden)
+
+
+def _read(iso: Path, handle: int, size: int, offset: int) -> bytes:
+    with naming(iso):
+        return os.pread(handle, size, offset)
 
 
 def is_probe(initrd: bytes) -> bool:
@@ -121,7 +127,7 @@ def _overlay(
     for number, node in enumerate(initrds.values()):
         whole = node.size - node.size % LBA
         # The kernel accepts another archive at a multiple of four bytes, with zeros before it.
-        rest = _padded(os.pread(handle, node.size - whole, node.extent + whole)) + archive
+        rest = _padded(_read(iso, handle, node.size - whole, node.extent + whole)) + archive
         tail = folder / f"probe-{number}"
         tail.write_bytes(_padded(rest))
         overlay.append(Segment(start=free, size=whole, source="iso", offset=node.extent))
@@ -148,7 +154,7 @@ def _records(iso: Path, handle: int, moves: Mapping[tuple[int, int], tuple[int, 
                 continue
             for position in node.records:
                 first = position - position % BLOCK
-                content = blocks.setdefault(first, bytearray(os.pread(handle, BLOCK, first)))
+                content = blocks.setdefault(first, bytearray(_read(iso, handle, BLOCK, first)))
                 for offset, number in ((2, (new[0] - start) // BLOCK), (10, new[1])):
                     struct.pack_into("<I", content, position - first + offset, number)
                     struct.pack_into(">I", content, position - first + offset + 4, number)

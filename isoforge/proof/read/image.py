@@ -26,6 +26,7 @@ from isoforge.image.tree import Node, View, read_tree
 from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.grub import BootMenu, read_grub, read_isolinux
+from isoforge.regular_file import naming
 
 GRUB_MENUS = (GRUB_CFG, LOOPBACK_CFG)
 """The menus that GRUB shows."""
@@ -144,7 +145,8 @@ class Image:
         """``size`` bytes from byte ``start`` on, fewer at the end of the image, none behind it."""
         if not 0 <= start < self.size:
             return b""  # an address on a broken ISO may be larger than any file
-        return os.pread(self._handle, min(size, self.size - start), start)
+        with naming(self.path):
+            return os.pread(self._handle, min(size, self.size - start), start)
 
     def find(self, path: PurePosixPath, *, grub: bool = False) -> Node | None:
         """What is at ``path``, links on the way and at its end followed; None if nothing is.

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from isoforge.image.tree import Node
+from isoforge.regular_file import naming
 
 CHUNK = 4 << 20
 """Bytes read at a time."""
@@ -63,8 +64,13 @@ def read_once(
     spans = _spans(image.stat().st_size, files, other, frozenset(without_md5))
     whole = hashlib.sha256()
     handle = os.open(other.path, os.O_RDONLY | os.O_CLOEXEC) if other else -1
+
+    def twin_at(start: int, length: int) -> bytes:
+        with naming(other.path if other else image):
+            return os.pread(handle, length, start)
+
     try:
-        with image.open("rb", buffering=0) as stream, ThreadPoolExecutor(max_workers=2) as cores:
+        with naming(image), image.open("rb", buffering=0) as stream, ThreadPoolExecutor(max_workers=2) as cores:
             size = os.fstat(stream.fileno()).st_size if size is None else size
             waiting = sorted(spans.values(), key=lambda span: span.start, reverse=True)
             open_spans: list[_Span] = []
@@ -75,7 +81,7 @@ def read_once(
                     work.result()
                 busy = (
                     cores.submit(whole.update, chunk),
-                    cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, handle),
+                    cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, twin_at),
                 )
                 offset += len(chunk)
                 listen(offset / max(1, size))
@@ -114,7 +120,9 @@ def _spans(
     }
 
 
-def _digest_chunk(chunk: bytes, offset: int, waiting: list[_Span], open_spans: list[_Span], handle: int) -> None:
+def _digest_chunk(
+    chunk: bytes, offset: int, waiting: list[_Span], open_spans: list[_Span], twin_at: Callable[[int, int], bytes]
+) -> None:
     """Add the parts of ``chunk``, which begins at byte ``offset``, to the ranges that contain them."""
     end = offset + len(chunk)
     while waiting and waiting[-1].start < end:
@@ -125,7 +133,7 @@ def _digest_chunk(chunk: bytes, offset: int, waiting: list[_Span], open_spans: l
         if span.md5 is not None:
             span.md5.update(part)
         for twin in span.elsewhere:
-            if not span.differs and part != os.pread(handle, len(part), twin + start - span.start):
+            if not span.differs and part != twin_at(twin + start - span.start, len(part)):
                 span.differs = True
     open_spans[:] = [span for span in open_spans if span.end > end]
 
