@@ -5,9 +5,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import fcntl
+import logging
 import os
 import shutil
 import stat
+import sys
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -15,10 +17,15 @@ from pathlib import Path
 from isoforge.errors import OutputError
 from isoforge.ownership import lock_holder, open_directory, owner_name, refuse_foreign
 
+log = logging.getLogger(__name__)
+
 UNWRITABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST, errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 )
 """The errors with which a folder or its file system refuses to be written."""
+
+FS_IOC_GETFLAGS, FS_IMMUTABLE_FL, FS_APPEND_FL = 0x80086601, 0x10, 0x20
+"""The request for the attributes of a file, and two of them (Linux, include/uapi/linux/fs.h; 64-bit machines)."""
 
 RESERVE = 32 << 20
 """Bytes kept free beyond what a build is sure to need: directory records, checksums, the backup GPT."""
@@ -168,12 +175,16 @@ def _write(draft: Path, content: bytes, *, like: Path, private: bool, durable: b
 
 
 def _remove(path: Path) -> None:
-    """Remove a file or folder of ours, if there is one."""
-    with contextlib.suppress(OSError):
+    """Remove a file or folder of ours, if there is one; what cannot be removed stays, with one line in the log."""
+    try:
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
         else:
             path.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as failure:
+        log.warning("warning: %s could not be removed: %s; remove it", path, failure.strerror)
 
 
 def _remove_former(draft: Path) -> None:
@@ -192,9 +203,29 @@ def refuse_irregular(goals: Iterable[Path]) -> None:
             raise OutputError(
                 f"{goal} already exists and is not a regular file", hint="move it away, or choose another --name"
             )
+        if goal.exists() and is_immutable(goal):
+            raise OutputError(
+                f"{goal} already exists and is immutable", hint=f"chattr -ia {goal}, or choose another --name"
+            )
         if goal.exists() and _is_kept(goal.stat(), goal.parent.stat()):
             text = f"{goal} already exists and belongs to {owner_name(goal.stat().st_uid)}"
             raise OutputError(text, hint="have it removed, or choose another --name")
+
+
+def is_immutable(file: Path) -> bool:
+    """Whether ``file`` has an attribute of chattr(1) that keeps even root from replacing it: immutable, append only."""
+    flags = bytearray(8)
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:  # who may not read a file may still replace it
+        return False
+    try:
+        fcntl.ioctl(handle, FS_IOC_GETFLAGS, flags)
+    except OSError:  # a file system without attributes
+        return False
+    finally:
+        os.close(handle)
+    return bool(int.from_bytes(flags[:4], sys.byteorder) & (FS_IMMUTABLE_FL | FS_APPEND_FL))
 
 
 def _is_kept(file: os.stat_result, folder: os.stat_result) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from isoforge.atomic import refuse_same_file, refuse_without_room
+from isoforge.atomic import refuse_irregular, refuse_same_file, refuse_without_room
 from isoforge.collect import base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
 from isoforge.image.base import BaseIso, read_base, reading, unchanged
@@ -209,6 +209,8 @@ def save(goal: Path, draft: Path, manifest: Manifest, *, key: Path | None = None
     }
     for path, text in texts.items():
         (draft.parent / path.name).write_text(text, "utf-8")
+    if not key:
+        refuse_irregular([signature])
     drafts = {draft: goal, **{draft.parent / path.name: path for path in texts}}
     if key:
         drafts[sign(draft.parent / manifest_file.name, key)] = signature

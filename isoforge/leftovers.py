@@ -54,9 +54,19 @@ def commit(staging: int, drafts: Mapping[str, str]) -> None:
 
 
 def finish(folder: int, name: str, staging: int) -> None:
-    """Name what is `READY` in the directory ``name`` of ``folder``, which is open as ``staging``, and remove it."""
-    name_outputs(folder, staging)
-    _remove(folder, name, staging)
+    """Name what is `READY` in the directory ``name`` of ``folder``, which is open as ``staging``, and remove it.
+
+    What cannot be named or removed stays, with one line in the log.
+    """
+    path = Path(f"/proc/self/fd/{folder}").readlink() / name
+    try:
+        name_outputs(folder, staging)
+    except OSError as failure:
+        log.warning("warning: finished files are in %s, the next build names them: %s", path, failure.strerror)
+        return
+    reason = _remove(folder, name, staging)
+    if reason:
+        log.warning("warning: %s could not be removed: %s; remove it", path, reason)
 
 
 def name_outputs(folder: int, staging: int) -> None:
@@ -171,16 +181,33 @@ def _exists(name: str, folder: int) -> bool:
     return True
 
 
-def _remove(folder: int, name: str, staging: int) -> None:
-    """Remove what is in the open directory, and its ``name``; a directory that took this name stays, unless empty."""
+def _remove(folder: int, name: str, staging: int) -> str:
+    """Remove what is in the open directory, and its ``name``; a directory that took this name stays, unless empty.
+
+    Returns why something could not be removed, with the first reason; empty if all is gone.
+    """
+    reasons: list[object] = []
+
+    def keep(_function: object, _path: str, error: tuple[type[BaseException], BaseException, object]) -> None:
+        reasons.append(getattr(error[1], "strerror", None) or error[1])
+
     for _, names, _, parent in os.fwalk(dir_fd=staging):  # what was unpacked may be closed even to its owner
         for one in names:
-            if stat.S_ISDIR(os.stat(one, dir_fd=parent, follow_symlinks=False).st_mode):
-                os.chmod(one, 0o700, dir_fd=parent)
+            with contextlib.suppress(OSError):  # no such thing as a mode there, or it cannot be changed
+                if stat.S_ISDIR(os.stat(one, dir_fd=parent, follow_symlinks=False).st_mode):
+                    os.chmod(one, 0o700, dir_fd=parent)
     for one in _names(staging):
-        if stat.S_ISDIR(os.stat(one, dir_fd=staging, follow_symlinks=False).st_mode):
-            shutil.rmtree(one, dir_fd=staging)
-        else:
-            os.unlink(one, dir_fd=staging)
-    with contextlib.suppress(FileNotFoundError):
+        try:
+            if stat.S_ISDIR(os.stat(one, dir_fd=staging, follow_symlinks=False).st_mode):
+                shutil.rmtree(one, dir_fd=staging, onerror=keep)
+            else:
+                os.unlink(one, dir_fd=staging)
+        except OSError as failure:
+            reasons.append(failure.strerror)
+    try:
         os.rmdir(name, dir_fd=folder)
+    except FileNotFoundError:
+        pass
+    except OSError as failure:
+        reasons.append(failure.strerror)
+    return str(reasons[0]) if reasons else ""

@@ -57,7 +57,19 @@ class Problem:
         address = f"{self.address}: " if self.address else ""
         count = len(self.also)
         more = f" (and {count} more host{'s' if count > 1 else ''})" if count else ""
-        return f"{where}: {self.severity}: {address}{self.message}{more} [{self.id}]"
+        return one_line(f"{where}: {self.severity}: {address}{self.message}{more} [{self.id}]")
+
+
+def one_line(text: str, *, keep: str = "") -> str:
+    """``text`` with every character that would act on a terminal or end the line written as an escape, as in ``\\n``.
+
+    File names, inventories and ISOs of others may contain any character. Those in ``keep`` are left as they are.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() or char in keep else char.encode("unicode_escape").decode() for char in text
+    )
 
 
 def folded(problems: Iterable[Problem]) -> list[Problem]:

@@ -32,12 +32,18 @@ PR_SET_PDEATHSIG = 1
 
 
 class ExitError(ToolError):
-    """A program ended with a ``status`` other than 0 (negative: a signal); ``output`` is the end of its stderr."""
+    """A program ended with a ``status`` other than 0 (negative: a signal); ``output`` is the end of its stderr.
 
-    def __init__(self, message: str, *, status: int, output: str) -> None:
-        super().__init__(message)
+    If that has several lines without secrets, ``problems`` are these lines and ``summary`` is the message without them.
+    """
+
+    def __init__(self, ending: str, *, status: int, output: str) -> None:
+        lines = mask_certain(output).splitlines()
+        super().__init__("\n".join([f"{ending}: {lines[0]}", *lines[1:]]) if lines else f"{ending} (no output)")
         self.status = status
         self.output = output
+        self.problems = tuple(lines) if len(lines) > 1 else ()
+        self.summary = ending if self.problems else self.message
 
 
 class Child:
@@ -256,5 +262,4 @@ def _exit_error(name: str, status: int, stderr: bytes, error_pattern: re.Pattern
     output = [line.strip() for line in stderr.decode("utf-8", errors="replace").splitlines() if line.strip()]
     errors = [line for line in output if error_pattern and error_pattern.search(line)]
     tail = "\n".join((errors or output)[-TAIL_LINES:])
-    message = f"{name} {ending}: {mask_certain(tail)}" if tail else f"{name} {ending} (no output)"
-    return ExitError(message, status=status, output=tail)
+    return ExitError(f"{name} {ending}", status=status, output=tail)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from isoforge.errors import UsageError
+from isoforge.masking.text import mask
 from isoforge.ownership import temporary_folder
 from isoforge.regular_file import read_argument
 from isoforge.run import ExitError, run
@@ -48,7 +49,7 @@ def sign(file: Path, key: Path) -> Path:
     except ExitError as failure:
         reason = (failure.output.strip().splitlines() or ["no reason was given"])[-1]
         raise UsageError(
-            f"cannot sign with {key}: {reason}",
+            f"cannot sign with {key}: {mask(reason)}",
             hint="a key with a passphrase: load it with ssh-add, and give its public key (.pub) to --sign",
         ) from failure
     return signature
@@ -89,7 +90,7 @@ def signed_by(file: Path, signers: str) -> str:
             run(_SSH_KEYGEN, *words, stdin=file.read_bytes())
         except ExitError as failure:
             reason = (failure.output.strip().splitlines() or ["it was made by another key"])[-1]
-            raise SignatureError(f"{signature} is not a valid signature of the signer: {reason}") from failure
+            raise SignatureError(f"{signature} is not a valid signature of the signer: {mask(reason)}") from failure
     return name
 
 

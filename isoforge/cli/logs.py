@@ -16,6 +16,7 @@ from typing import TextIO, TypeVar
 
 from isoforge.errors import OutputError
 from isoforge.ownership import refuse_foreign
+from isoforge.problems import one_line
 
 SCHEMA_VERSION = 1
 """Of the JSON lines; grows when a key changes its meaning or goes away, a new key leaves it as it is."""
@@ -44,7 +45,7 @@ class _Text(logging.Handler):
             self.handleError(record)
 
     def text_of(self, record: logging.LogRecord) -> str:
-        return _masked(record.getMessage())
+        return _masked(_visible(record, record.getMessage()))
 
 
 class _JsonLines(_Text):
@@ -78,7 +79,7 @@ class _File(logging.StreamHandler[TextIO]):
 
     def format(self, record: logging.LogRecord) -> str:
         """The line of ``record``, without secrets."""
-        return _masked(super().format(record))
+        return _masked(_visible(record, super().format(record)))
 
     def close(self) -> None:
         """Close the file; what could not be written is lost."""
@@ -90,6 +91,11 @@ class _File(logging.StreamHandler[TextIO]):
         _log.removeHandler(self)
         self.close()
         _log.warning("warning: log file %s is incomplete from here on: %s", self.file, sys.exception())
+
+
+def _visible(record: logging.LogRecord, text: str) -> str:
+    """``text`` without control characters; only what `report` was given may have several lines."""
+    return one_line(text, keep="\n\t" if hasattr(record, "event") else "\t")
 
 
 def _masked(facts: _Facts) -> _Facts:
@@ -169,7 +175,14 @@ def report(text: str, kind: str, **facts: object) -> None:
 def report_failure(message: str, exit_code: int, *, hint: str = "", problems: Sequence[str] = ()) -> None:
     """Report why isoforge ends with ``exit_code``: what and where, the problems one a line, and what to do."""
     lines = [f"error: {message}", *(f"  {problem}" for problem in problems), *([f"hint: {hint}"] if hint else [])]
-    report("\n".join(lines), "failed", exit_code=exit_code, message=message, hint=hint, problems=list(problems))
+    report(
+        "\n".join(one_line(line) for line in lines),
+        "failed",
+        exit_code=exit_code,
+        message=message,
+        hint=hint,
+        problems=list(problems),
+    )
 
 
 def _on_stderr() -> list[_Text]:

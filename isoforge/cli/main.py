@@ -116,7 +116,8 @@ def main() -> None:
     except _UsageFault as fault:
         _fail_usage(fault)
     except ForgeError as error:
-        _fail(error.message, error.exit_code, hint=error.hint, problems=getattr(error, "problems", ()))
+        message = getattr(error, "summary", error.message)
+        _fail(message, error.exit_code, hint=error.hint, problems=getattr(error, "problems", ()))
     except (OSError, MemoryError) as error:
         _fail_system(error)
     except typer.Abort:  # no answer to a question

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Sequence
 
 import typer
 
+from isoforge.problems import one_line
+
 WIDTH_ELSEWHERE = 200
 """Columns where stdout is not a terminal: wide enough that hardly anything is folded."""
 
@@ -39,7 +41,7 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> No
     at_terminal = sys.stdout.isatty()
     width = None if at_terminal else WIDTH_ELSEWHERE
     console = Console(width=width, highlight=False, force_terminal=None if at_terminal else False)
-    cells = [[str(cell) or "-" for cell in row] for row in rows]
+    cells = [[one_line(str(cell)) or "-" for cell in row] for row in rows]
     style = "" if console.no_color else "bold"
     if needed([headings, *cells]) <= console.width:
         console.print(_columns(headings, cells, style))

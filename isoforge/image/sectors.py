@@ -45,14 +45,10 @@ def unreadable(iso: Path, reason: str | None) -> BaseIsoError:
 
 def bytes_at(file: BinaryIO, start: int, size: int) -> bytes:
     """``size`` bytes of ``file`` from byte ``start`` on, fewer at its end; none behind it, however far that is."""
-    if not 0 <= start <= _FARTHEST:
-        return b""
+    if not 0 <= start < file.seek(0, os.SEEK_END):
+        return b""  # an address on a broken ISO may be larger than any file
     file.seek(start)
     return file.read(size)
-
-
-_FARTHEST = (1 << 63) - 1
-"""The last byte that a file may have: addresses on a broken ISO lie beyond."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

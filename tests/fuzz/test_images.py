@@ -100,6 +100,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @given(wrong=changes, length=lengths)
 @example(wrong=[(512 + 84, b"\0\0\0\0")], length=None)  # entries of no size in the GPT
 @example(wrong=[(512 + 72, b"\xff" * 8)], length=None)
+@example(wrong=[(-434, b"\x01")], length=None)  # a list of partitions at 128 PiB: no file system has such a file
 @example(wrong=[(16 * 2048 + 158, b"\x10\0\0\0\0\0\0\x10")], length=None)  # the root directory is the descriptor
 def test_readers_of_images_answer_or_refuse(
     small_iso: Path, folder: Path, wrong: list[Change], length: int | None

@@ -89,6 +89,7 @@ def test_an_inventory_is_read_with_its_problems(
 
 
 @given(text=YAML)
+@example(text="2001-13-45")
 def test_a_host_is_added_to_hosts_yml_or_it_is_left_alone(text: str) -> None:
     with at_most():
         with_host(text, "web-9", "site_z")

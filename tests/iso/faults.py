@@ -52,7 +52,7 @@ def small_file_system(folder: Path, mebibytes: int) -> Iterator[None]:
         run("umount", folder)
 
 
-def wait_for(file: Path, seconds: float = 20) -> str:
+def wait_for(file: Path, seconds: float = 60) -> str:
     """The text of ``file``, once there is one."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:

@@ -213,7 +213,7 @@ def test_signal_is_the_last_event(
     wait_for(tmp_path / "pid")
     child.signal(number)
     child.signal(number)  # whoever presses Ctrl-C twice gets no torn draft by it
-    child.wait(timeout=10)
+    child.wait(timeout=60)
     told = events(Outcome(code=child.exit_code, out="", err=child.stderr.decode()))
     assert told[-1]["event"] == "failed"
     assert (told[-1]["exit_code"], told[-1]["message"]) == (code, words)
