@@ -22,6 +22,8 @@ _ERROR = re.compile(r": (SORRY|FAILURE|FATAL|ABORT) :")
 _NO_ROOM = re.compile(r"No space left on device|Disk quota exceeded|File too large|Image size \S+ exceeds free space")
 _BAD_READ = re.compile(r"Cannot read desired amount of data : (?P<reason>[^\n]+)")
 """libburn's message for a read of the image after ``-indev`` that failed (libburn, read.c)."""
+_NO_MODES = re.compile(r"Cannot change access permissions of disk file '(?P<file>[^'\n]+)' : (?P<reason>[^\n]+)")
+_READ_ONLY = re.compile(r"Read-only file system")
 _UPDATE = re.compile(r": UPDATE : +(?P<count>[\d.]*)")
 _VERSION = re.compile(r"^xorriso version\s*:\s*(\d+)\.(\d+)\.(\d+)", re.MULTILINE)
 
@@ -35,7 +37,7 @@ def xorriso(
     """Run xorriso without the user's start-up files and return its stdout; ``ToolError`` as `isoforge.run.run`.
 
     It counts as hanging, and is killed with a ``ToolError``, when for `STALL_TIMEOUT_S` it has neither reported
-    progress nor written to the file ``growing``. ``OutputError`` if the disk is full, ``BaseIsoError`` if the image
+    progress nor written to the file ``growing``. ``OutputError`` if it cannot write, ``BaseIsoError`` if the image
     after ``-indev`` cannot be read.
     """
     progress = ""
@@ -59,6 +61,11 @@ def xorriso(
         bad_read = _BAD_READ.search(failure.message)
         if bad_read and "-indev" in args:
             raise unreadable(Path(args[args.index("-indev") + 1]), bad_read["reason"]) from failure
+        if no_modes := _NO_MODES.search(failure.message):
+            text = f"cannot write {no_modes['file']}: {no_modes['reason']}"
+            raise OutputError(text, hint="use a file system on which files have permissions") from failure
+        if read_only := _READ_ONLY.search(failure.message):
+            raise OutputError(f"xorriso cannot write the ISO: {read_only[0]}") from failure
         no_room = _NO_ROOM.search(failure.message)
         if no_room is None:
             raise

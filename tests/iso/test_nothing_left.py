@@ -84,7 +84,7 @@ def test_an_immutable_folder_is_one_error(cli: Cli, folder: Path, noble: Path, t
         assert cli(*words(noble)).code == 0
         before = outputs(folder)
         run("chattr", "+i", folder)
-        said(cli(*words(noble)), 7, f"cannot write {folder}", "Operation not permitted")
+        said(cli(*words(noble)), 7, "cannot write baremetal/autoinstall/generated/_multi/n: Operation not permitted")
         assert outputs(folder) == before
         run("chattr", "-i", folder)
 
@@ -101,7 +101,7 @@ def test_a_file_system_that_becomes_read_only_keeps_the_last_iso_and_what_is_lef
         errors = [line for line in outcome.err.splitlines() if line.startswith("error: ")]
         left = re.search(r"warning: (\S+\.isoforge) could not be removed: Read-only file system", outcome.err)
         assert len(errors) == 1
-        assert outcome.code in (6, 7)  # xorriso cannot write, for which it has no word of its own
+        assert outcome.code == 7
         assert left is not None, outcome.err
         assert Path(left[1]).is_dir()
         assert {name: digest for name, digest in outputs(folder).items() if "isoforge/" not in name} == before
@@ -131,9 +131,11 @@ def test_in_a_sticky_folder_the_iso_of_another_user_stays(noble: Path, fleet: Pa
     with tempfile.TemporaryDirectory() as name:
         baremetal = Path(name, "baremetal")
         run("cp", "-r", fleet / "baremetal", baremetal)
+        base = Path(name, "base.iso")
+        run("cp", noble, base)
         run("chown", "-R", "65534:65534", name)
         order = Order(
-            workspace=Workspace(baremetal=baremetal), selection=Selection(hosts=(Q1,)), name="n", base_iso=noble,
+            workspace=Workspace(baremetal=baremetal), selection=Selection(hosts=(Q1,)), name="n", base_iso=base,
             render=True,
         )  # fmt: skip
         goal = order.output_iso.parent
@@ -142,7 +144,6 @@ def test_in_a_sticky_folder_the_iso_of_another_user_stays(noble: Path, fleet: Pa
         order.output_iso.write_text("the last good ISO")
         run("chown", "-R", "65534:65534", baremetal / "autoinstall")
         run("chown", "0:0", goal, order.output_iso)
-        noble.parent.chmod(0o755)
         os.seteuid(65534)
         try:
             with pytest.raises(OutputError, match=r"already exists and belongs to user root"):
