@@ -93,7 +93,7 @@ def mbr_partitions(image: Path) -> tuple[Partition, ...]:
 
     The EFI system partition has the type GUID that it has in a GPT, others their type as two hex digits.
     """
-    with image.open("rb") as file:
+    with open_image(image) as file:
         sector = bytes_at(file, 0, LBA)
     if sector[510:] != b"\x55\xaa":
         return ()

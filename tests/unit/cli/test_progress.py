@@ -121,7 +121,7 @@ def test_warnings_are_words_for_people_and_events_for_programs(capsys: pytest.Ca
     logs.use_json()
     log.warning("a\nb")
     log.info("quiet")
-    assert capsys.readouterr().err == 'a\nb\n{"schema_version": 1, "event": "warning", "message": "a\\nb"}\n'
+    assert capsys.readouterr().err == 'a\\nb\n{"schema_version": 1, "event": "warning", "message": "a\\nb"}\n'
 
 
 def test_log_file_is_the_owners_alone_and_is_added_to(tmp_path: Path) -> None:
