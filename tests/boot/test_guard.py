@@ -19,7 +19,7 @@ from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_scri
 from isoforge.fleet.seed.render import Seed, render_seed
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.boot import BootResult, BootSpec, boot
-from isoforge.proof.boot.probe import MEDIUM_DRIVERS, find_guest, in_load_order, probe
+from isoforge.proof.boot.probe import Guest, find_guest, in_load_order, medium_drivers, probe
 from isoforge.proof.boot.qemu import Firmware, Medium
 from isoforge.release import Release
 from isoforge.run import run
@@ -65,15 +65,14 @@ def early_command(seed: Seed) -> bytes:
     return f"{shlex.join(words)}\n".encode()
 
 
-def guests_initrd(scripts: dict[str, bytes]) -> bytes:
+def guests_initrd(guest: Guest, scripts: dict[str, bytes]) -> bytes:
     """The probe with `HOOK`, a driver for network cards and ``scripts`` by name."""
-    guest = find_guest(ROOT / ".cache")
     members = {str(member.path): member for member in probe(guest)}
     init = members["init"].content.decode()
     assert init.count(BEFORE) == 1
     members["init"] = cpio.file("init", init.replace(BEFORE, HOOK + BEFORE).encode(), executable=True)
-    known = set(in_load_order(guest, MEDIUM_DRIVERS))
-    drivers = [path for path in in_load_order(guest, [*MEDIUM_DRIVERS, CARD]) if path not in known]
+    known = set(in_load_order(guest, medium_drivers(guest.arch)))
+    drivers = [path for path in in_load_order(guest, [*medium_drivers(guest.arch), CARD]) if path not in known]
     names = [path.name.partition(".")[0].replace("-", "_") for path in drivers]
     added = [cpio.file(f"probe/{name}.ko", path.read_bytes()) for name, path in zip(names, drivers, strict=True)]
     added.append(cpio.file("probe/cards", "".join(f"{name}\n" for name in names).encode()))
@@ -83,31 +82,33 @@ def guests_initrd(scripts: dict[str, bytes]) -> bytes:
 
 @pytest.fixture(scope="session")
 def guarded_iso(once: Once, bootable_base: Path) -> Path:
-    """An ISO with an entry for each script, and the table and configs that detection reads."""
+    """`make_guarded` for amd64."""
+    guest = find_guest(ROOT / ".cache")
+    return once("guarded", lambda folder: make_guarded(folder, bootable_base, guest)) / "guarded.iso"
 
-    def make(folder: Path) -> None:
-        seeds = [render_seed(host, templates=TEMPLATES, release=Release(year=24, month=4)) for host in fleet()]
-        scripts = {seed.host: early_command(seed) for seed in seeds}
-        scripts["detect"] = early_command(detect_seed(templates=TEMPLATES))
-        files = {"casper/initrd": guests_initrd(scripts), "isoforge/hosts.tsv": match_table(fleet())}
-        for seed in seeds:
-            files[f"nocloud/{seed.host}/autoinstall.yaml"] = bare_autoinstall(seed)
-            files[f"nocloud/{seed.host}/early-commands"] = early_script(seed)
-        words = "console=tty0 console=ttyS0 ---"
-        files["boot/grub/grub.cfg"] = "".join(
-            f"menuentry '{name}' {{\n linux /casper/vmlinuz early={name} {words}\n initrd /casper/initrd\n}}\n"
-            for name in scripts
-        ).encode()
-        grafts: list[str | Path] = []
-        for name, content in files.items():
-            path = folder / "files" / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-            grafts += ["-map", path, f"/{name}"]
-        replay = ["-boot_image", "any", "replay"]
-        run("xorriso", "-indev", bootable_base, "-outdev", folder / "guarded.iso", *replay, *grafts)
 
-    return once("guarded", make) / "guarded.iso"
+def make_guarded(folder: Path, base: Path, guest: Guest, *, console: str = "ttyS0") -> None:
+    """Make an ISO with an entry for each script, and the table and configs that detection reads."""
+    seeds = [render_seed(host, templates=TEMPLATES, release=Release(year=24, month=4)) for host in fleet()]
+    scripts = {seed.host: early_command(seed) for seed in seeds}
+    scripts["detect"] = early_command(detect_seed(templates=TEMPLATES))
+    files = {"casper/initrd": guests_initrd(guest, scripts), "isoforge/hosts.tsv": match_table(fleet())}
+    for seed in seeds:
+        files[f"nocloud/{seed.host}/autoinstall.yaml"] = bare_autoinstall(seed)
+        files[f"nocloud/{seed.host}/early-commands"] = early_script(seed)
+    words = f"console=tty0 console={console} ---"
+    files["boot/grub/grub.cfg"] = "".join(
+        f"menuentry '{name}' {{\n linux /casper/vmlinuz early={name} {words}\n initrd /casper/initrd\n}}\n"
+        for name in scripts
+    ).encode()
+    grafts: list[str | Path] = []
+    for name, content in files.items():
+        path = folder / "files" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        grafts += ["-map", path, f"/{name}"]
+    replay = ["-boot_image", "any", "replay"]
+    run("xorriso", "-indev", base, "-outdev", folder / "guarded.iso", *replay, *grafts)
 
 
 def started(
