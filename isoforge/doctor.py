@@ -60,6 +60,7 @@ def _programs() -> Iterator[Finding]:
     for name, program, purpose in (
         ("sops", sops(), "decrypts secrets"),
         ("age-keygen", "age-keygen", "creates the key that secrets are encrypted for"),
+        ("gpgv", "gpgv", "checks the signature of Ubuntu's list of ISOs"),
         ("git", "git", "records the commit that an ISO was built from"),
         ("qemu", QEMU, "boots an ISO to test it"),
         ("qemu-arm64", QEMU_ARM64, "boots an ISO for arm64 to test it"),
