@@ -112,10 +112,12 @@ def make_plan(
 
 def entry_of(host: Host, base: BaseIso) -> MenuEntry:
     """The menu's entry of ``host``."""
+    kernel = base.kernel(host.kernel)
     return MenuEntry(
         host=host.name,
         description=host.description,
-        kernel=base.kernel(host.kernel),
+        kernel=kernel,
+        kept=base.kept_words(kernel),
         group=host.group,
         args=host.kernel_args,
         match=match_of(host.match),
@@ -154,11 +156,13 @@ def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
 def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
     """The entry that detects on the machine which host it is; its kernel is the one that most hosts use."""
     kernels = Counter(entry.kernel.flavour for entry in entries)
+    kernel = base.kernel(kernels.most_common(1)[0][0])
     return MenuEntry(
         host=DETECT,
         description="",
         fixed_title="Detect this machine and install its host",
-        kernel=base.kernel(kernels.most_common(1)[0][0]),
+        kernel=kernel,
+        kept=base.kept_words(kernel),
     )
 
 
@@ -236,6 +240,7 @@ def describe(
     by_host = positions(menu)
     seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_FILES}
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
+    replaced += [base.shadowing] if base.shadowing else []
     return Manifest(
         name=menu.name,
         build_id=menu.build_id,

@@ -13,10 +13,10 @@ from pathlib import Path, PurePosixPath
 from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError
 from isoforge.image.disk_info import DiskInfo, read_disk_info
-from isoforge.image.layouts import ARCHITECTURES, LAYOUTS, Layout, architecture, recognised
+from isoforge.image.layouts import ARCHITECTURES, Layout, architecture, loads_menu_only, recognised
 from isoforge.image.sectors import missing_bytes, read_volume, unreadable
 from isoforge.image.sources import read_contents
-from isoforge.image.tree import read_tree
+from isoforge.image.tree import read_file, read_tree
 from isoforge.image.xorriso import xorriso
 from isoforge.iso_layout import (
     CASPER,
@@ -38,8 +38,10 @@ OLDEST_RELEASE, OLDEST_DESKTOP = "22.04", "24.04"
 NEWEST_RELEASE = "26.04"
 """The newest release that is known here; newer ones are built as this one."""
 
+_PLAIN_WORD = re.compile(r"[A-Za-z0-9_.,:/=@+-]+")
+"""A kernel argument without anything that GRUB would read otherwise."""
+
 _SHADOWING = {
-    **{layout.shadowing_menu: "GRUB would read it in place of the menu" for layout in LAYOUTS},
     ROOT_AUTOINSTALL: "every entry would use it to install without confirmation",
 }
 
@@ -61,7 +63,8 @@ class BaseIso:
     digits, ``layout`` its boot layout, ``replay_args`` the arguments of ``xorriso -as mkisofs`` that write the same
     boot records again (without volume id and date). ``menu``, ``loopback_menu`` and ``md5sums`` are the texts of those
     files, the last two possibly empty. ``casper_uuids`` are the files, one per kernel flavour, by which casper
-    recognises its medium, ``contents`` is what seeds are checked against. ``boot_records`` is the folder into which
+    recognises its medium, ``shadowing`` is a menu that UEFI machines would show instead and that a build replaces,
+    ``contents`` is what seeds are checked against. ``boot_records`` is the folder into which
     xorriso has extracted them, for the proof.
     """
 
@@ -79,7 +82,16 @@ class BaseIso:
     loopback_menu: str
     md5sums: str
     casper_uuids: tuple[PurePosixPath, ...] = ()
+    shadowing: PurePosixPath | None = None
     contents: BaseContents = field(default_factory=BaseContents)
+
+    def kept_words(self, kernel: Kernel) -> tuple[str, ...]:
+        """The words after the ``---`` in the menu's own entry of ``kernel``, such as ``console=tty0`` for arm64."""
+        line = rf"^[ \t]*linux(?:efi)?[ \t]+{re.escape(str(kernel.vmlinuz))}[ \t](.*)$"
+        lines = re.findall(line, self.menu, re.MULTILINE)
+        words = lines[0].split() if lines else []
+        after = words[words.index("---") + 1 :] if "---" in words else []
+        return tuple(word for word in after if _PLAIN_WORD.fullmatch(word))
 
     def kernel(self, flavour: str) -> Kernel:
         """The kernel of that flavour; ``BaseIsoError`` if this ISO has none."""
@@ -111,6 +123,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         raise BaseIsoError(f"{path} changed while it was read")
     report = xorriso("-indev", path, "-report_el_torito", "as_mkisofs")
     layout, replay_args = recognised(path, info.arch, report)
+    shadowing = tree.get(layout.shadowing_menu)
+    is_harmless = shadowing is None or loads_menu_only(read_file(path, shadowing))
     return BaseIso(
         path=path,
         title=title,
@@ -125,6 +139,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         menu=texts[GRUB_CFG],
         loopback_menu=texts.get(LOOPBACK_CFG, ""),
         md5sums=texts.get(MD5SUM_TXT, ""),
+        shadowing=None if is_harmless else layout.shadowing_menu,
         contents=contents,
         casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
     )

@@ -16,7 +16,7 @@ class MenuEntry:
 
     ``group`` is the host's own, "" without one. ``medium`` is the casper UUID of the ISO; without one casper uses the
     one in the initrd. ``match`` identifies the host's machine. ``fixed_title`` is the title of an entry that does not
-    belong to a host.
+    belong to a host. ``kept`` are the words of the base's own entry after the ``---``: the installed system gets them.
     """
 
     host: str
@@ -27,6 +27,7 @@ class MenuEntry:
     medium: str = ""
     match: Match | None = None
     fixed_title: str = ""
+    kept: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -42,13 +43,13 @@ class MenuEntry:
 
     @property
     def kernel_line(self) -> str:
-        """The kernel's arguments as in /proc/cmdline, up to the ``---`` that ends the installer's part.
+        """The kernel's arguments as in /proc/cmdline: the installer's part up to the ``---``, and the words `kept`.
 
         ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
         23.1 needs), ``nopersistent`` keeps the stick unchanged, ``fsck.mode=skip`` skips reading the whole medium,
         ``uuid=`` names the one medium that casper may mount.
         """
-        return " ".join([*self._words, "---"])
+        return " ".join([*self._words, "---", *self.kept])
 
     @property
     def _words(self) -> tuple[str, ...]:

@@ -161,6 +161,21 @@ LAYOUTS = (AMD64, ARM64_DOS, ARM64_GPT)
 ARCHITECTURES = tuple(dict.fromkeys(layout.arch for layout in LAYOUTS))
 
 
+LOADS_MENU = f"source {GRUB_CFG}\n"
+"""What a build writes over a shadowing menu that does anything else."""
+
+_HARMLESS = re.compile(
+    rf"\s*(?:#.*|insmod\s+[a-z0-9_]+|(?:source|configfile)\s+(?:\$prefix|\(\$root\))?{GRUB_CFG}|source\s+\$prefix/grub\.cfg)?\s*"
+)
+
+
+def loads_menu_only(content: bytes) -> bool:
+    """Whether a shadowing menu of that ``content`` only loads modules and then the menu, as on ISOs up to 20.04."""
+    lines = content.decode("utf-8", errors="replace").splitlines()
+    loads = [line for line in lines if GRUB_CFG.name in line and not line.lstrip().startswith("#")]
+    return len(loads) == 1 and all(_HARMLESS.fullmatch(line) for line in lines)
+
+
 def architecture(arch: str) -> str:
     """The architecture without a variant: arm64 for ``arm64+largemem``, which has another kernel and nothing else."""
     return arch.partition("+")[0]

@@ -12,6 +12,7 @@ from typing import Any
 
 from isoforge.image.base import BaseIso
 from isoforge.image.entry import MenuEntry
+from isoforge.image.layouts import LOADS_MENU
 from isoforge.image.match import sorted_by_file
 from isoforge.image.submenus import Submenu, submenus_of
 from isoforge.iso_layout import (
@@ -100,6 +101,8 @@ def positions(menu: Menu) -> Mapping[str, Position]:
 def menu_files(menu: Menu, base: BaseIso) -> dict[PurePosixPath, str]:
     """Every text that GRUB reads, by its path on the ISO; ``TemplateError`` if a template is at fault."""
     files = {GRUB_CFG: grub_cfg(menu, base), LOOPBACK_CFG: loopback_cfg(menu, base)}
+    if base.shadowing:
+        files[base.shadowing] = LOADS_MENU
     by_host = positions(menu)
     for submenu in submenus_of(menu.entries):
         for *_, leaf in submenu.leaves():

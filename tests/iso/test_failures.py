@@ -97,14 +97,6 @@ def test_iso_of_our_own_as_base(multi: Cli, fleet: Path) -> None:
     said(multi(base=fleet / FOLDER / "ubuntu-autoinstall-n.iso", name="again"), 5, "was built by isoforge")
 
 
-def test_iso_whose_own_file_would_shadow_the_menu(multi: Cli, noble: Path, tmp_path: Path) -> None:
-    (tmp_path / "cfg").write_text("set timeout=0\n")
-    iso = tmp_path / "other.iso"
-    place = "/boot/grub/x86_64-efi/grub.cfg"
-    run("xorriso", "-indev", noble, "-outdev", iso, "-boot_image", "any", "replay", "-map", tmp_path / "cfg", place)
-    said(multi("--render", base=iso), 5, place)
-
-
 def test_seed_that_was_not_rendered(multi: Cli, fleet: Path) -> None:
     said(multi(), 3, Q1, "user-data", f"isoforge gen --host {Q1}")
     assert not (fleet / FOLDER).exists()

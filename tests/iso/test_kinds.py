@@ -51,7 +51,13 @@ def test_it_is_built_and_verified(cli: Cli, fleet: Path, base: tuple[Kind, Path]
     kind, iso = base
     built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render", "--json")
     assert built.code == 0, built.err
-    assert json.loads(built.out)["base_iso"]["arch"] == kind.arch
+    manifest = json.loads(built.out)
+    assert manifest["base_iso"]["arch"] == kind.arch
+    _, _, kept = manifest["hosts"][0]["kernel_line"].partition(" ---")
+    assert kept.split() == [
+        *(["quiet", "splash"] if kind.desktop else []),
+        *(["console=tty0"] if kind.layout is not AMD64 else []),
+    ]
     image = fleet / FOLDER / "ubuntu-autoinstall-n.iso"
     proof = cli("verify", image, "--base", iso, "--json")
     assert proof.code == 0, proof.out
@@ -98,3 +104,44 @@ def test_its_menu_sources_and_names_are_of_its_edition(base: tuple[Kind, Path]) 
     ids = re.findall(r"^  id: (\S+)$", sources, re.MULTILINE)
     edition = "desktop" if kind.desktop else "server"
     assert ids == ([f"ubuntu-{edition}-minimal", f"ubuntu-{edition}"])
+
+
+def with_shadowing_menu(iso: Path, changed: Path, text: str) -> Path:
+    """``iso`` with ``text`` as the menu that GRUB on UEFI reads first."""
+    cfg = changed.with_suffix(".cfg")
+    cfg.write_text(text)
+    replay = ("-boot_image", "any", "replay")
+    run("xorriso", "-indev", iso, "-outdev", changed, *replay, "-map", cfg, AMD64.shadowing_menu)
+    return changed
+
+
+def test_a_menu_that_only_loads_the_menu_is_kept(cli: Cli, fleet: Path, noble: Path, tmp_path: Path) -> None:
+    text = "insmod part_gpt\ninsmod part_msdos\nsource /boot/grub/grub.cfg\n"
+    iso = with_shadowing_menu(noble, tmp_path / "old.iso", text)
+    built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render", "--json")
+    assert built.code == 0, built.err
+    assert str(AMD64.shadowing_menu) not in json.loads(built.out)["replaced"]
+    with Image(fleet / FOLDER / "ubuntu-autoinstall-n.iso") as image:
+        assert image.text(AMD64.shadowing_menu) == text
+
+
+def test_a_menu_that_would_shadow_the_menu_is_replaced_and_listed(
+    cli: Cli, fleet: Path, noble: Path, tmp_path: Path
+) -> None:
+    iso = with_shadowing_menu(noble, tmp_path / "odd.iso", "set timeout=0\n")
+    built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render", "--json")
+    assert built.code == 0, built.err
+    assert str(AMD64.shadowing_menu) in json.loads(built.out)["replaced"]
+    with Image(fleet / FOLDER / "ubuntu-autoinstall-n.iso") as image:
+        assert image.text(AMD64.shadowing_menu) == "source /boot/grub/grub.cfg\n"
+
+
+def test_a_release_that_is_not_known_yet_is_built_with_a_warning(cli: Cli, noble: Path, tmp_path: Path) -> None:
+    info = tmp_path / "info"
+    info.write_text('Ubuntu-Server 28.04 LTS "Zealous Zebra" - Daily amd64 (20280420)')
+    iso = tmp_path / "new.iso"
+    replay = ("-boot_image", "any", "replay")
+    run("xorriso", "-indev", noble, "-outdev", iso, *replay, "-map", info, "/.disk/info")
+    built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render")
+    assert built.code == 0, built.err
+    assert "this release is not known to this version of isoforge; built as 26.04" in built.err
