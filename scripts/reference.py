@@ -291,7 +291,9 @@ def _roff(text: str) -> str:
 def pages() -> dict[Path, str]:
     """Each page that is made from the code, and the text it must have."""
     inventory = DOCS / "inventory.md"
-    by_hand, _, _ = inventory.read_text("utf-8").partition(MARK)
+    by_hand, mark, _ = inventory.read_text("utf-8").partition(MARK)
+    if not mark:
+        raise ForgeError(f"{inventory} has no line {MARK!r}: the tables behind it cannot be renewed")
     return {
         DOCS / "cli.md": cli_page(),
         DOCS / "isoforge.1": man_page(),

@@ -203,7 +203,10 @@ def _positional(text: str, words: Sequence[Word], program: str) -> Iterator[Span
         at = next((n for n in range(1, len(bare)) if tuple(bare[n : n + len(rule.words)]) == rule.words), None)
         if at is None:
             continue
-        behind = _arguments(words[at + len(rule.words) :], takes=("-m", "-S", "-R"))
+        behind = _arguments(
+            words[at + len(rule.words) :],
+            takes=("-m", "-S", "-R", "--vault-id", "--encrypt-vault-id", "--name", "--stdin-name"),
+        )
         chosen = behind[-1:] if rule.last and len(behind) > rule.certain else behind[rule.skip : rule.skip + 1]
         yield from _plain(text, chosen, rule.kind, certain=rule.certain)
 

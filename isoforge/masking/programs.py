@@ -133,6 +133,7 @@ CONSUMERS = {
     "iwctl": "Wi-Fi password",
     "ykman": "PIN",
     "wg": "private key",
+    "ansible-vault": "secret",
 }
 """Programs that read a secret from their input; "" for those whose input is read for names and values only."""
 
@@ -140,6 +141,7 @@ NEEDED = {
     "openssl": ("-stdin", "stdin"),
     "net": ("join", "ads"),
     "wg": ("set", "setconf", "addconf"),
+    "ansible-vault": ("encrypt_string",),
     "htpasswd": ("-i",),
     "gpg": ("--passphrase-fd", "--passphrase-file", "--import", "-c", "--symmetric"),
     "gh": ("--with-token",),

@@ -90,6 +90,16 @@ SHAPES = (
           r"\bs(?P<sign>[/|#,!])(?:(?!(?P=sign))[^\n]){0,60}?(?i:passw|secret|token)(?!\w*Auth)"
           r"(?:(?!(?P=sign))[^\n]){0,40}(?P=sign)(?P<secret>(?:(?!(?P=sign))[^\n]){1,200})(?P=sign)"),
     Shape("pre-shared key", ("PSK", "EAP", "XAUTH"), r":\s*(?:PSK|EAP|XAUTH)\s+\"([^\"\n]+)\""),
+    Shape("pre-shared key", ("PSK",), r":\s*PSK\s+(0[sx][\w+/=]{8,})"),
+    Shape("private key", ("RSA", "ECDSA"), r":\s*(?:RSA|ECDSA)\s*\{([^}]+)\}"),
+    Shape("password", ("requirepass", "masterauth"),
+          r"\b(?:requirepass|masterauth)[ \t]+(?!is\b|in\b|to\b)([^\s'\"]+)"),
+    Shape("secret", ("SetEnv", "setenv", "SETENV"),
+          r"(?i)\bsetenv[ \t]+\w*(?:pass(?:word|wd|phrase)?|secret|token|key|pwd)[ \t]+[\"']?([^\s'\"]+)"),
+    Shape("secret", ("sops",), r"\bsops\b[^\n]{0,200}?\bset\b[^\n]{0,200}?\][ '\"]{0,4}[ \t]+'?\"?([^\s\"'][^\n\"']*)"),
+    Shape("hex-encoded data", ("xxd",), r"\b((?:[0-9a-fA-F]{2}){4,})\b(?=[^\n]{0,80}\bxxd\b[^\n]{0,40}-\w*r)"),
+    Shape("hex-encoded data", ("xxd",), r"\bxxd\b[^\n]{0,40}-\w*r[^\n]{0,40}<<<[ '\"]*([0-9a-fA-F]{8,})"),
+    Shape("hex-encoded data", ("fromhex", "unhexlify"), r"(?:fromhex|unhexlify)\(\s*b?['\"]([0-9a-fA-F ]{8,})['\"]"),
     Shape("community", ("community",), r"\b(?:r[ow]community6?|snmp-server\s+community)\s+(\S+)"),
     Shape("authorization header", ("uthorization", "UTHORIZATION"),
           r"(?i)authorization[\"']?\s*(?::|=(?=\s*[\"']?(?:bearer|basic|token)\s))\s*[\"']?"

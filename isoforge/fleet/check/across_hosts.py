@@ -17,10 +17,10 @@ from isoforge.yaml_limits import KeyPath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OwnValue:
-    """A value that must be one host's alone: compared as ``value``, printed as ``shown``; ``path`` is the seed's."""
+    """A value that must be one host's alone: compared as ``value``, printed as ``text``; ``path`` is the seed's."""
 
     value: str
-    shown: str
+    text: str
     path: KeyPath
 
 
@@ -76,7 +76,7 @@ def _shared(
         for own in values(host):
             other = first.setdefault(own.value, host)
             if other is not host and own.value not in seen:
-                message = f"{own.shown} is the {noun} of hosts.{other.name} too"
+                message = f"{own.text} is the {noun} of hosts.{other.name} too"
                 yield host, Finding(id=id_, path=own.path, message=message, severity=Severity.ERROR)
             seen.add(own.value)
 
@@ -95,9 +95,9 @@ def _overlapping(fleet: list[FleetEntry]) -> Iterator[tuple[FleetEntry, Finding]
             if other == index or not pairs <= keys[other] or (same and other > index):
                 continue
             host, rival = fleet[index], fleet[other].name
-            shown = ", ".join(f"{key} {value}" for key, value in host.match.items())
+            joined = ", ".join(f"{key} {value}" for key, value in host.match.items())
             what = f"are those of hosts.{rival} too" if same else f"fit every machine of hosts.{rival} too"
-            message = f"the match keys ({shown}) {what}: the menu could not tell the two apart"
+            message = f"the match keys ({joined}) {what}: the menu could not tell the two apart"
             yield host, Finding(id="match-shared", path=MATCH, message=message, severity=Severity.ERROR)
 
 
@@ -114,20 +114,20 @@ def _host_names(host: FleetEntry) -> Iterator[OwnValue]:
     for section in ("identity", "user-data"):
         name = text(mapping(host.autoinstall.get(section)).get("hostname"))
         if name:
-            yield OwnValue(value=name.casefold(), shown=repr(name), path=("autoinstall", section, "hostname"))
+            yield OwnValue(value=name.casefold(), text=repr(name), path=("autoinstall", section, "hostname"))
             return
 
 
 def _instance_ids(host: FleetEntry) -> Iterator[OwnValue]:
     written = host.meta_data.get("instance-id")
     if isinstance(written, str | int) and written != "":
-        yield OwnValue(value=str(written), shown=repr(written), path=("instance-id",))
+        yield OwnValue(value=str(written), text=repr(written), path=("instance-id",))
 
 
 def _macs(host: FleetEntry) -> Iterator[OwnValue]:
     for device, path, _ in network.devices(host.autoinstall):
         for mac, here in network.macs(device, path):
-            yield OwnValue(value=mac, shown=mac, path=here)
+            yield OwnValue(value=mac, text=mac, path=here)
 
 
 def _addresses(host: FleetEntry) -> Iterator[OwnValue]:
@@ -135,7 +135,7 @@ def _addresses(host: FleetEntry) -> Iterator[OwnValue]:
         for written, here in static_addresses(device, path):
             address = parsed(written)
             if address is not None and not address.ip.is_loopback and not address.ip.is_link_local:
-                yield OwnValue(value=str(address.ip), shown=str(address.ip), path=here)
+                yield OwnValue(value=str(address.ip), text=str(address.ip), path=here)
 
 
 def _disks(host: FleetEntry) -> Iterator[OwnValue]:
@@ -152,7 +152,7 @@ def _disks(host: FleetEntry) -> Iterator[OwnValue]:
             bare = serial.strip("*")
             if len(bare) >= 4 and not set(bare) & set("*?["):
                 within = (*above, at, "serial") if isinstance(holder, list) else (*above, "serial")
-                yield OwnValue(value=bare, shown=repr(bare), path=within)
+                yield OwnValue(value=bare, text=repr(bare), path=within)
 
 
 _ONE_EACH = (

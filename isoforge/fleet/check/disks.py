@@ -146,7 +146,7 @@ def check_disk(findings: Findings, disk: Mapping[str, Any], path: KeyPath) -> No
 
 def check_same_disk(findings: Findings, disks: list[tuple[KeyPath, Mapping[str, Any]]]) -> None:
     """Report where two disk actions ask for the same disk, which the installer cannot give twice."""
-    taken: set[tuple[str, str]] = set()
+    claims: set[tuple[str, str]] = set()
     for path, disk in disks:
         match = mapping(disk.get("match"))
         names = {
@@ -156,9 +156,9 @@ def check_same_disk(findings: Findings, disks: list[tuple[KeyPath, Mapping[str, 
         for (key, value), field in sorted(names.items()):
             if not value or _WILD.search(value):
                 continue
-            if (key, value) in taken:
+            if (key, value) in claims:
                 where = (*path, field) if text(disk.get(field)) else (*path, "match", field)
                 message = f"asks for the same disk as an entry above: {key} {value}"
                 findings.error("disk-twice", where, message)
                 break
-            taken.add((key, value))
+            claims.add((key, value))

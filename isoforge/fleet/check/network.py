@@ -101,9 +101,9 @@ def _check_hardware(findings: Findings, device: Mapping[str, Any], path: KeyPath
     wanted = mapping(device.get("match")).get("macaddress")
     if isinstance(wanted, str):
         _check_mac(findings, wanted, (*path, "match", "macaddress"))
-    given = device.get("macaddress")
-    if isinstance(given, str) and given not in _MAC_WORDS:
-        _check_mac(findings, given, (*path, "macaddress"))
+    address = device.get("macaddress")
+    if isinstance(address, str) and address not in _MAC_WORDS:
+        _check_mac(findings, address, (*path, "macaddress"))
     if "set-name" in device and not device.get("match"):
         message = "needs `match:` beside it, which selects the device to rename"
         findings.error("set-name-without-match", (*path, "set-name"), message)

@@ -18,14 +18,14 @@ def check(findings: Findings, data: Any) -> None:
     alone, and so are password hashes.
     """
     reported: set[KeyPath] = set()
-    for found in found_in(_with_bare_scripts(data)):
-        path = found.path[:-1] if _is_word_of_a_command(found.path) else found.path
-        if found.path[:3] == ("autoinstall", "ssh", "authorized-keys"):
+    for secret in found_in(_with_bare_scripts(data)):
+        path = secret.path[:-1] if _is_word_of_a_command(secret.path) else secret.path
+        if secret.path[:3] == ("autoinstall", "ssh", "authorized-keys"):
             continue  # checked there, as an error
-        if found.certain and not found.by_key and found.kind != PASSWORD_HASH and path not in reported:
+        if secret.certain and not secret.by_key and secret.kind != PASSWORD_HASH and path not in reported:
             reported.add(path)
-            article = "an" if found.kind[0] in "AEIOaeio" else "a"
-            message = f"contains {article} {found.kind} in plain text: anyone who has the ISO can read it"
+            article = "an" if secret.kind[0] in "AEIOaeio" else "a"
+            message = f"contains {article} {secret.kind} in plain text: anyone who has the ISO can read it"
             findings.warning("plain-text-secret", path, message, leak=True)
 
 

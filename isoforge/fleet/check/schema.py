@@ -120,8 +120,8 @@ def make(schema: Mapping[str, Any]) -> Validator:
                 yield from _remembered(sound, below, value[name], validator.descend(value[name], below, name, name))
 
     kind: Any = jsonschema.validators.extend(draft, {"properties": properties}, type_checker=types)  # type: ignore[no-untyped-call]
-    made: Validator = kind(schema)
-    return made
+    validator: Validator = kind(schema)
+    return validator
 
 
 def _remembered(sound: set[tuple[int, bytes]], schema: Any, value: Any, errors: Iterator[Any]) -> Iterator[Any]:
@@ -216,9 +216,9 @@ def _but(rule: str, value: Any, path: KeyPath) -> str:
 def not_one_of(value: Any, choices: Any, *, secret: bool = False) -> str:
     """ "'larges' is not one of largest, smallest; did you mean 'largest'?"."""
     words = [_word(choice) for choice in choices if choice not in (None, "")]
-    shown = "the value" if secret else repr(value) if isinstance(value, str) else _word(value)
+    name = "the value" if secret else repr(value) if isinstance(value, str) else _word(value)
     near = did_you_mean(value, words) if isinstance(value, str) and not secret else ""
-    return f"{shown} is not one of {', '.join(dict.fromkeys(words))}{near}"
+    return f"{name} is not one of {', '.join(dict.fromkeys(words))}{near}"
 
 
 def trapped(written: str, value: Any, wanted: Any, path: KeyPath) -> str:

@@ -71,8 +71,8 @@ def _bashisms(command: str) -> Iterator[tuple[str, str]]:
                 yield name, fix
 
 
-def _without_body(found: re.Match[str]) -> str:
-    head, _, _ = found[0].partition("\n")
+def _without_body(match: re.Match[str]) -> str:
+    head, _, _ = match[0].partition("\n")
     return head.replace("<<", "< ", 1) + "\n"
 
 
@@ -80,29 +80,29 @@ def _without_body(found: re.Match[str]) -> str:
 def unquoted(command: str, *, keep_double: bool = False) -> tuple[str, tuple[str, ...]]:
     """``command`` with what is in quotes, behind backslashes and in comments blanked out; and the scripts that it
     hands to ``sh -c`` in quotes. ``keep_double`` keeps what is in double quotes."""
-    made: list[str] = []
+    parts: list[str] = []
     scripts: list[str] = []
     at = 0
     while at < len(command):
         char = command[at]
         if char == "\\":
-            made.append("__")
+            parts.append("__")
             at += 2
         elif char in "'\"":
             end = _end_of_quote(command, at)
-            shell = _NESTED.search("".join(made[-_NESTED_REACH:])) if made and made[-1].isspace() else None
+            shell = _NESTED.search("".join(parts[-_NESTED_REACH:])) if parts and parts[-1].isspace() else None
             if shell and shell[1].rsplit("/", 1)[-1] in {"sh", "dash"}:
                 scripts.append(command[at + 1 : end])
             kept = keep_double and char == '"'
-            made.append(command[at : end + 1] if kept else char + "_" * (end - at - 1) + char)
+            parts.append(command[at : end + 1] if kept else char + "_" * (end - at - 1) + char)
             at = end + 1
         elif char == "#" and (at == 0 or command[at - 1] in " \t\n;"):
             end = command.find("\n", at)
             at = len(command) if end < 0 else end
         else:
-            made.append(char)
+            parts.append(char)
             at += 1
-    return "".join(made), tuple(scripts)
+    return "".join(parts), tuple(scripts)
 
 
 def _end_of_quote(command: str, start: int) -> int:

@@ -175,5 +175,5 @@ class Words(ABC):
         operator = self.operator()
         if operator is None and self.at >= len(self.text):
             raise FlawError("ends in the middle of a command")
-        shown = {"\n": "the end of the line"}.get(operator or "", operator or self.word_ahead() or "this word")
-        raise FlawError(f"{shown} is not expected here")
+        name = {"\n": "the end of the line"}.get(operator or "", operator or self.word_ahead() or "this word")
+        raise FlawError(f"{name} is not expected here")

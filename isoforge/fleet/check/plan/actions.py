@@ -130,8 +130,8 @@ def _mount(plan: Plan, action: Action) -> Mount | None:
         written = action.text("path")
         of = plan.named(action, action.fields.get("device"))
         fstype = of.text("fstype") if of is not None and of.kind == "format" else ""
-        made = of if of is not None and of.kind == "format" else None
-        mount = Mount(path=normal(written), where=action.at("path"), fstype=fstype, format=made)
+        file_system = of if of is not None and of.kind == "format" else None
+        mount = Mount(path=normal(written), where=action.at("path"), fstype=fstype, format=file_system)
         return mount if written.startswith("/") else None
     if action.kind in ("zpool", "zfs") and mounted_zfs(action):
         key: tuple[str, ...] = ("mountpoint",) if action.kind == "zpool" else ("properties", "mountpoint")

@@ -108,9 +108,9 @@ class Capacity:
             if flaw is not None:
                 self.findings.error(flaw[0], part.at("size"), flaw[1])
                 return
-            made = size.bytes if size.bytes is not None else share
-            if made is not None:
-                self.most[part.id] = made
+            result = size.bytes if size.bytes is not None else share
+            if result is not None:
+                self.most[part.id] = result
         rest = [part for part, size in new if size.rest]
         if len(rest) == 1:
             self._give_rest(holder, rest[0], percent, None if room is None else room - used - shared, unit)

@@ -43,11 +43,11 @@ def _check_names(findings: Findings, plan: Plan) -> None:
 
 
 def _check_mounts(findings: Findings, plan: Plan) -> None:
-    taken: set[str] = set()
+    paths: set[str] = set()
     for mount in plan.all_mounts:
-        if mount.path in taken:
+        if mount.path in paths:
             findings.error("mount-twice", mount.where, f"something else is mounted at {mount.path} already")
-        taken.add(mount.path)
+        paths.add(mount.path)
 
 
 def _check_users(findings: Findings, plan: Plan) -> None:
