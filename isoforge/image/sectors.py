@@ -43,6 +43,12 @@ def unreadable(iso: Path, reason: str | None) -> BaseIsoError:
     return BaseIsoError(f"cannot read {iso}: {reason}", hint=hint)
 
 
+def size_of(image: Path) -> int:
+    """The bytes of ``image``, a file or a block device such as a stick."""
+    with open_image(image) as file:
+        return file.seek(0, os.SEEK_END)
+
+
 def bytes_at(file: BinaryIO, start: int, size: int) -> bytes:
     """``size`` bytes of ``file`` from byte ``start`` on, fewer at its end; none behind it, however far that is."""
     if not 0 <= start < file.seek(0, os.SEEK_END):
@@ -134,7 +140,7 @@ class Gpt:
 
 def read_gpt(image: Path) -> Gpt | None:
     """The GPT of ``image`` with every fault found in it, or None if it has none (UEFI 2.10, 5.3)."""
-    size = image.stat().st_size
+    size = size_of(image)
     with open_image(image) as file:
         primary = _read_header(file, LBA)
         if primary is None:
@@ -236,4 +242,4 @@ def missing_bytes(image: Path) -> int:
     gpt = read_gpt(image)
     appended = () if gpt else (part.end for part in mbr_partitions(image) if part.type_guid == ESP_TYPE)
     size = max(volume.size if volume else 0, gpt.end if gpt else 0, *appended)
-    return max(0, size - image.stat().st_size)
+    return max(0, size - size_of(image))

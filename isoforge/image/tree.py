@@ -143,7 +143,7 @@ class _Directories:
 
     def __init__(self, file: BinaryIO, start: int, descriptor: int = SYSTEM_AREA_BLOCKS) -> None:
         self._handle, self._start, self._descriptor = file.fileno(), start, descriptor
-        self._end = os.fstat(self._handle).st_size
+        self._end = os.lseek(self._handle, 0, os.SEEK_END)
         self._skipped = 0  # bytes before the system use fields, as its root directory states (SUSP 1.12, 5.3)
 
     def nodes(self) -> Mapping[PurePosixPath, Node]:

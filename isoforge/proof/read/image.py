@@ -21,6 +21,7 @@ from isoforge.image.sectors import (
     mbr_partitions,
     read_gpt,
     read_volume,
+    size_of,
 )
 from isoforge.image.tree import Node, View, read_tree
 from isoforge.iso_layout import CASPER_UUID, DISK_INFO, GRUB_CFG, ISOFORGE_FOLDER, LOOPBACK_CFG, MANIFEST
@@ -56,14 +57,14 @@ class Image:
     """
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
+        if not (path.is_file() or path.is_block_device()):
             raise BaseIsoError(f"{path} {instead_of_a_file(path)}")
         volume = read_volume(path)
         if volume is None:
             raise BaseIsoError(f"{path} is not an ISO image")
         self.path = path
         self.volume: Volume = volume
-        self.size = path.stat().st_size
+        self.size = size_of(path)
         self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
     def __enter__(self) -> Image:

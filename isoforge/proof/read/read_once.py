@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from isoforge.image.sectors import size_of
 from isoforge.image.tree import Node
 from isoforge.regular_file import naming
 
@@ -53,15 +54,17 @@ def read_once(
     other: Other | None = None,
     without_md5: Collection[PurePosixPath] = (),
     size: int | None = None,
+    restored: Callable[[bytes, int], bytes] = lambda chunk, _offset: chunk,
     listen: Callable[[float], object] = lambda _done: None,
 ) -> Reading:
     """Read ``image`` from its first byte to its last (or ``size`` bytes of it), and ``files`` of it on the way.
 
     The digests of the image and of its files are computed on two cores while the next chunk is read. ``without_md5``
-    are files whose MD5 is not computed; ``listen`` is called with the share that is done (0 to 1). A file that extends
-    beyond the end of the image gets no MD5.
+    are files whose MD5 is not computed. ``restored`` returns the bytes that count for the digest of the image instead
+    of those read, and gets the offset of the latter. ``listen`` is called with the share that is done (0 to 1). A file
+    that extends beyond the end of the image gets no MD5.
     """
-    spans = _spans(image.stat().st_size, files, other, frozenset(without_md5))
+    spans = _spans(size_of(image), files, other, frozenset(without_md5))
     whole = hashlib.sha256()
     handle = os.open(other.path, os.O_RDONLY | os.O_CLOEXEC) if other else -1
 
@@ -71,7 +74,7 @@ def read_once(
 
     try:
         with naming(image), image.open("rb", buffering=0) as stream, ThreadPoolExecutor(max_workers=2) as cores:
-            size = os.fstat(stream.fileno()).st_size if size is None else size
+            size = size_of(image) if size is None else size
             waiting = sorted(spans.values(), key=lambda span: span.start, reverse=True)
             open_spans: list[_Span] = []
             busy: tuple[Future[Any], ...] = ()
@@ -80,7 +83,7 @@ def read_once(
                 for work in busy:
                     work.result()
                 busy = (
-                    cores.submit(whole.update, chunk),
+                    cores.submit(whole.update, restored(chunk, offset)),
                     cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, twin_at),
                 )
                 offset += len(chunk)

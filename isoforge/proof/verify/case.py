@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -9,10 +10,11 @@ from pathlib import Path, PurePosixPath
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image
 from isoforge.proof.read.read_once import Reading
+from isoforge.proof.verify.booted_stick import BootedStick, booted_stick
 from isoforge.proof.verify.check import SkipError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Case:
     """An ISO, and what it is compared with.
 
@@ -32,6 +34,12 @@ class Case:
     staged: Mapping[PurePosixPath, bytes] = field(default_factory=dict)
     boot_records: Mapping[str, bytes] = field(default_factory=dict)
     reading: Reading | None = None
+
+    @functools.cached_property
+    def booted(self) -> BootedStick | None:
+        """What was changed by starting the stick that the ISO was written to; None if it is an ISO as it was built."""
+        facts = self.beside.iso if self.beside else None
+        return booted_stick(self.iso, facts.size) if facts else None
 
     @property
     def the_base(self) -> Image:

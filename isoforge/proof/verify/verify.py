@@ -139,7 +139,9 @@ def _read(case: Case, listen: Callable[[float], object]) -> Reading:
     except UnreadableError:
         files, other = {}, None
     expected = case.beside.iso.size if case.beside and case.beside.iso else case.iso.size
-    return read_once(case.iso.path, files, other=other, size=min(expected, case.iso.size), listen=listen)
+    size = min(expected, case.iso.size)
+    restored = case.booted.restored if case.booted else lambda chunk, _offset: chunk
+    return read_once(case.iso.path, files, other=other, size=size, restored=restored, listen=listen)
 
 
 def manifests(case: Case) -> Answer:
@@ -187,7 +189,7 @@ def digest(case: Case) -> Answer:
     if expected is None:
         raise SkipError("no manifest beside the ISO has its SHA-256")
     behind = case.iso.size - expected.size
-    ends_there = case.iso.gpt is not None and expected.size == case.iso.gpt.end
+    ends_there = case.booted is not None or (case.iso.gpt is not None and expected.size == case.iso.gpt.end)
     is_dump = behind > 0 and ends_there and expected.sha256 is not None  # the first part is proven by its SHA-256
     if behind and not is_dump:
         fault = f"the ISO has {case.iso.size} bytes, expected {expected.size} (manifest)"
@@ -196,8 +198,11 @@ def digest(case: Case) -> Answer:
         raise SkipError("SHA-256 not computed (--fast); the size is that of the manifest beside the ISO")
     sha256 = case.the_reading.sha256
     fault = f"the SHA-256 of the ISO is {sha256}, expected {expected.sha256} (manifest)"
-    faults = (fault,) if sha256 != expected.sha256 else ()
     remarks = (f"{behind} bytes follow the ISO, as on a larger stick",) if behind else ()
+    if case.booted:
+        remarks = (case.booted.remark, *remarks)
+        fault += ", also with the GPT that the ISO had"
+    faults = (fault,) if sha256 != expected.sha256 else ()
     return Answer(detail=f"{expected.size} bytes, SHA-256 {sha256[:12]}…", faults=faults, remarks=remarks)
 
 
