@@ -118,6 +118,7 @@ def entry_of(host: Host, base: BaseIso) -> MenuEntry:
         description=host.description,
         kernel=kernel,
         kept=base.kept_words(kernel),
+        variables=base.variables(kernel),
         group=host.group,
         args=host.kernel_args,
         match=match_of(host.match),
@@ -163,6 +164,7 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
         fixed_title="Detect this machine and install its host",
         kernel=kernel,
         kept=base.kept_words(kernel),
+        variables=base.variables(kernel),
     )
 
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError
 from isoforge.image.disk_info import DiskInfo, read_disk_info
+from isoforge.image.kernel_variables import Setting, setting_of, variables_before_dashes
 from isoforge.image.layouts import ARCHITECTURES, Layout, architecture, loads_menu_only, recognised
 from isoforge.image.sectors import missing_bytes, read_volume, unreadable
 from isoforge.image.sources import read_contents
@@ -92,6 +93,15 @@ class BaseIso:
         words = lines[0].split() if lines else []
         after = words[words.index("---") + 1 :] if "---" in words else []
         return tuple(word for word in after if _PLAIN_WORD.fullmatch(word))
+
+    @property
+    def setting(self) -> Setting:
+        """The lines of the menu that set variables for its kernel lines, as on arm64 from 26.04 on."""
+        return setting_of(self.menu)
+
+    def variables(self, kernel: Kernel) -> tuple[str, ...]:
+        """The variables before the ``---`` in the menu's own entry of ``kernel``, such as cmdline."""
+        return variables_before_dashes(self.menu, kernel.vmlinuz, self.setting)
 
     def kernel(self, flavour: str) -> Kernel:
         """The kernel of that flavour; ``BaseIsoError`` if this ISO has none."""

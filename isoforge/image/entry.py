@@ -17,6 +17,7 @@ class MenuEntry:
     ``group`` is the host's own, "" without one. ``medium`` is the casper UUID of the ISO; without one casper uses the
     one in the initrd. ``match`` identifies the host's machine. ``fixed_title`` is the title of an entry that does not
     belong to a host. ``kept`` are the words of the base's own entry after the ``---``: the installed system gets them.
+    ``variables`` are those of GRUB that the base's own entry has before it: empty on all machines but a few.
     """
 
     host: str
@@ -28,6 +29,7 @@ class MenuEntry:
     match: Match | None = None
     fixed_title: str = ""
     kept: tuple[str, ...] = ()
+    variables: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -47,7 +49,7 @@ class MenuEntry:
 
         ``autoinstall`` skips the confirmation, ``ds=`` names the seed (with the trailing slash that cloud-init before
         23.1 needs), ``nopersistent`` keeps the stick unchanged, ``fsck.mode=skip`` skips reading the whole medium,
-        ``uuid=`` names the one medium that casper may mount.
+        ``uuid=`` names the one medium that casper may mount. What `variables` add on some machines is not in it.
         """
         return " ".join([*self._words, "---", *self.kept])
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from isoforge.image.base import BaseIso
 from isoforge.image.entry import MenuEntry
+from isoforge.image.kernel_variables import Setting
 from isoforge.image.layouts import LOADS_MENU
 from isoforge.image.match import sorted_by_file
 from isoforge.image.submenus import Submenu, submenus_of
@@ -124,7 +125,9 @@ def menu_files(menu: Menu, base: BaseIso) -> dict[PurePosixPath, str]:
 
 def grub_cfg(menu: Menu, base: BaseIso) -> str:
     """The text of /boot/grub/grub.cfg; ``TemplateError`` if its template is at fault."""
-    return _whole("grub.cfg.j2", menu, base, base.menu)
+    setting = base.setting
+    own = base.menu.replace(setting.original, "", 1) if setting.original else base.menu
+    return _whole("grub.cfg.j2", menu, base, own, setting)
 
 
 def loopback_cfg(menu: Menu, base: BaseIso) -> str:
@@ -133,7 +136,7 @@ def loopback_cfg(menu: Menu, base: BaseIso) -> str:
     As in Ubuntu's own, it has no header and no timeout, and each kernel line names the ISO file for casper in
     ``iso-scan/filename``.
     """
-    return _whole("loopback.cfg.j2", menu, base, base.loopback_menu)
+    return _whole("loopback.cfg.j2", menu, base, base.loopback_menu, Setting())
 
 
 def on_this_medium(base_menu: str, medium: str) -> str:
@@ -141,13 +144,14 @@ def on_this_medium(base_menu: str, medium: str) -> str:
     return _LIVE_KERNEL.sub(rf"\g<1> uuid={medium}", base_menu)
 
 
-def _whole(template: str, menu: Menu, base: BaseIso, base_menu: str) -> str:
+def _whole(template: str, menu: Menu, base: BaseIso, base_menu: str, setting: Setting) -> str:
     by_host = positions(menu)
     default = by_host.get(menu.default_host or "")
     return _rendered(
         template,
         menu=menu,
         base=base,
+        setting=setting,
         base_entries=on_this_medium(_NOT_IN_SUBMENU.sub("", base_menu), menu.medium),
         positions=list(by_host.values()),
         submenus=submenus_of(menu.entries),

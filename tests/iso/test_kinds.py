@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ from isoforge.image.layouts import AMD64, ARM64_DOS, ARM64_GPT
 from isoforge.iso_layout import GRUB_CFG
 from isoforge.proof.boot.synthetic_iso import Kind, Release, make_base
 from isoforge.proof.read.image import Image
+from isoforge.proof.verify.verify import verify
 from isoforge.run import run
 from tests.iso.conftest import ROOT, Cli
 
@@ -66,7 +68,12 @@ def test_it_is_built_and_verified(cli: Cli, fleet: Path, base: tuple[Kind, Path]
         assert checks[name]["outcome"] == "ok", checks[name]
     expected = "MBR, partitions 1, 2" if kind.has_dos_label else "GPT and its backup, partitions 1, 2, 3"
     assert checks["partitions"]["detail"] == expected
+    with Image(image) as read:
+        words = [entry.linux for entry in read.menus[GRUB_CFG].entries if "autoinstall" in entry.linux]
+    sets_cmdline = kind.layout is not AMD64 and kind.release is Release.RESOLUTE
+    assert all((line[line.index("---") - 1] == "$cmdline") is sets_cmdline for line in words)
     facts = json.loads(cli("inspect", image, "--json").out)
+    assert f" {kind.arch}\n" in cli("inspect", image).out
     assert facts["arch"] == kind.arch
     assert [part["number"] for part in facts["partitions"]][:2] == [1, 2]
     assert kind.arch in (fleet / FOLDER / "SUMMARY.txt").read_text()
@@ -82,6 +89,9 @@ def test_its_boot_records_are_of_its_layout(base: tuple[Kind, Path]) -> None:
     assert words[words.index("-c") + 1] == str(kind.layout.boot_catalog)
     assert all(word in words for word in kind.layout.needed)
     assert not any(word in words for word in kind.layout.absent)
+    if kind.layout is not AMD64:
+        cylinder = 2048 if kind.has_dos_label else 1  # sectors; xorriso aligns to whole ones below 1024 of them
+        assert int(words[words.index("-boot-load-size") + 1]) == -(-13504 // cylinder) * cylinder
     if kind.has_dos_label:
         assert words[words.index("-iso_mbr_part_type") + 1] == "0xcd"
         assert words[words.index("-append_partition") + 2] == "0xef"
@@ -104,6 +114,27 @@ def test_its_menu_sources_and_names_are_of_its_edition(base: tuple[Kind, Path]) 
     ids = re.findall(r"^  id: (\S+)$", sources, re.MULTILINE)
     edition = "desktop" if kind.desktop else "server"
     assert ids == ([f"ubuntu-{edition}-minimal", f"ubuntu-{edition}"])
+
+
+@needs_arm64
+def test_an_iso_with_a_dos_label_is_proven_on_a_larger_stick(cli: Cli, fleet: Path, tmp_path: Path) -> None:
+    iso = tmp_path / "arm64.iso"
+    make_base(iso, kind=KINDS["arm64-server-dos"], cache=CACHE)
+    built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render")
+    assert built.code == 0, built.err
+    stick = fleet / FOLDER / "ubuntu-autoinstall-n.iso"
+    size = stick.stat().st_size
+    os.truncate(stick, size + (8 << 20))
+    checks = {check.name: check for check in verify(stick, base=iso)}
+    assert [(check.name, check.faults) for check in checks.values() if check.faults] == []
+    assert f"{8 << 20} bytes follow the ISO, as on a larger stick" in checks["digest"].remarks
+    with stick.open("r+b") as file:
+        file.seek(size - 4096)
+        file.write(b"changed")
+    faults = {check.name for check in verify(stick, base=iso) if check.faults}
+    assert "digest" in faults
+    os.truncate(stick, size - 2048)
+    assert any(check.faults for check in verify(stick, base=iso))
 
 
 def with_shadowing_menu(iso: Path, changed: Path, text: str) -> Path:

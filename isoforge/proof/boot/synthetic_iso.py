@@ -41,8 +41,9 @@ SIGNED = {
 ARM64_BOOT = "arm64-boot"
 """The folder in the cache below which scripts/setup.sh unpacks such files of another architecture."""
 
-ESP_SECTORS = 10144
-"""The size of the ESP on real ISOs: 10140 to 10296 sectors of 512 bytes on those of 24.04 and 26.04."""
+ESP_SECTORS = {"amd64": 10144, "arm64": 13504}
+"""The size of the ESP on real ISOs, in sectors of 512 bytes: 10140 to 10296 for amd64 of 24.04 and 26.04, and that of
+24.04.4 for arm64."""
 
 
 def make_base(
@@ -72,7 +73,7 @@ def make_base(
         esp = Path(scratch, "esp.img")
         draft = Path(scratch, "draft.iso")
         write_tree(tree, kind=kind, guest=guest, initrd=initrd, filler_bytes=filler_bytes, cache=cache)
-        write_esp(tree / "EFI/boot", esp, release=kind.release)
+        write_esp(tree / "EFI/boot", esp, kind=kind)
         run("xorriso", *mkisofs(tree=tree, esp=esp, draft=draft, kind=kind), env=_dated(kind.release))
         draft.replace(iso)
 
@@ -116,12 +117,12 @@ def casper_uuid(release: Release, flavour: str) -> uuid.UUID:
     return uuid.uuid5(uuid.NAMESPACE_URL, f"https://releases.ubuntu.com/{release.version}/#{flavour}")
 
 
-def write_esp(folder: Path, esp: Path, *, release: Release) -> None:
+def write_esp(folder: Path, esp: Path, *, kind: Kind) -> None:
     """Write ``esp``, a FAT image of the label ESP with the files of ``folder`` under /EFI/boot."""
     needed = sum(path.stat().st_size // SECTOR + 8 for path in folder.iterdir()) + 64
-    sectors = max(ESP_SECTORS, -(-needed // 4) * 4)  # whole blocks of the ISO
-    dated = {**_dated(release), "MTOOLS_SKIP_CHECK": "1"}
-    shape = ["-T", str(sectors), "-c", "4", "-h", "1", "-s", "4", "-v", "ESP", "-N", f"{release.built:%Y%m%d}"]
+    sectors = max(ESP_SECTORS[kind.layout.arch], -(-needed // 4) * 4)  # whole blocks of the ISO
+    dated = {**_dated(kind.release), "MTOOLS_SKIP_CHECK": "1"}
+    shape = ["-T", str(sectors), "-c", "4", "-h", "1", "-s", "4", "-v", "ESP", "-N", f"{kind.release.built:%Y%m%d}"]
     run("mformat", "-i", esp, "-C", *shape, "::", env=dated)
     run("mmd", "-i", esp, "::/EFI", "::/EFI/boot", env=dated)
     run("mcopy", "-i", esp, *sorted(folder.iterdir()), "::/EFI/boot/", env=dated)

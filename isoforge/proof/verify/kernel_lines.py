@@ -185,9 +185,10 @@ def menu(case: Case) -> Answer:
 
 
 def _in_hosts(grub_menu: BootMenu, hosts: tuple[HostFacts, ...]) -> Iterator[str]:
+    variables = {f"${name}" for name in grub_menu.variables}  # what they add is for the check `start`
     lines: dict[str, list[Entry]] = {}
     for entry in grub_menu.entries:
-        words = [word for word in entry.linux[1:] if not word.startswith(ISO_SCAN)]
+        words = [word for word in entry.linux[1:] if not word.startswith(ISO_SCAN) and word not in variables]
         lines.setdefault(" ".join(words), []).append(entry)
     for host in hosts:
         entries = lines.pop(host.kernel_line, [])

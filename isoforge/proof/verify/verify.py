@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
 from isoforge.image.base import reading
+from isoforge.image.layouts import PartitionTable
 from isoforge.image.tree import Node
 from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
@@ -189,7 +190,7 @@ def digest(case: Case) -> Answer:
     if expected is None:
         raise SkipError("no manifest beside the ISO has its SHA-256")
     behind = case.iso.size - expected.size
-    ends_there = case.booted is not None or (case.iso.gpt is not None and expected.size == case.iso.gpt.end)
+    ends_there = case.booted is not None or _ends_at(case.iso, expected.size)
     is_dump = behind > 0 and ends_there and expected.sha256 is not None  # the first part is proven by its SHA-256
     if behind and not is_dump:
         fault = f"the ISO has {case.iso.size} bytes, expected {expected.size} (manifest)"
@@ -204,6 +205,13 @@ def digest(case: Case) -> Answer:
         fault += ", also with the GPT that the ISO had"
     faults = (fault,) if sha256 != expected.sha256 else ()
     return Answer(detail=f"{expected.size} bytes, SHA-256 {sha256[:12]}…", faults=faults, remarks=remarks)
+
+
+def _ends_at(iso: Image, size: int) -> bool:
+    """Whether the partition table fits an ISO of ``size`` bytes: a GPT names its end, a DOS label only partitions."""
+    if iso.gpt is not None:
+        return iso.gpt.end == size
+    return iso.layout.table is PartitionTable.DOS and 0 < max((part.end for part in iso.partitions), default=0) <= size
 
 
 def anchor(case: Case, signers: str | None) -> Answer:
