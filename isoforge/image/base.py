@@ -124,7 +124,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         paths, contents = frozenset(tree), read_contents(path, tree)
     texts = _extract(path, scratch, paths)
     title = texts.get(DISK_INFO, "").strip()
-    info = _disk_info(path, title, paths)
+    info = supported_info(path, title, paths)
     for shadow, harm in _SHADOWING.items():
         if shadow in paths:
             raise BaseIsoError(f"{path} has a file {shadow}: {harm}", hint="use an official Ubuntu Server ISO")
@@ -142,7 +142,7 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         arch=info.arch,
         volume_id=volume.volume_id,
         modified=volume.modified,
-        kernels=_kernels(path, paths),
+        kernels=kernels_of(path, paths),
         boot_records=scratch / "boot-records",
         layout=layout,
         replay_args=replay_args,
@@ -228,7 +228,7 @@ def _extract(path: Path, scratch: Path, paths: Collection[PurePosixPath]) -> dic
     return {file: copy.read_text("utf-8", errors="surrogateescape") for file, copy in copies.items()}
 
 
-def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> DiskInfo:
+def supported_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> DiskInfo:
     """The parts of .disk/info; ``BaseIsoError`` unless a fleet can be installed from the ISO.
 
     A release newer than those known here is only a warning: the layout of the ISOs seldom changes.
@@ -258,7 +258,8 @@ def _disk_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> Disk
     return info
 
 
-def _kernels(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:
+def kernels_of(path: Path, paths: Collection[PurePosixPath]) -> tuple[Kernel, ...]:
+    """The kernels among the files ``paths`` of the ISO; ``BaseIsoError`` unless each has its initrd, and ga exists."""
     kernels = []
     for flavour, prefix in (("ga", ""), ("hwe", "hwe-")):
         pair = [CASPER / f"{prefix}{name}" for name in ("vmlinuz", "initrd")]

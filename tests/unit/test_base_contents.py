@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from isoforge.base_contents import BaseContents, Source, base_contents
 
-ENTRIES = """\
-- description: {en: A small one.}
-  id: ubuntu-server-minimal
-  locale_support: none
-  name: {en: Small}
-  path: ubuntu-server-minimal.squashfs
-  size: 596627456
-  type: fsimage
-  variant: server
-- default: true
-  description: {en: A usual one.}
-  id: ubuntu-server
-  locale_support: locale-only
-  name: {en: Usual}
-  path: ubuntu-server-minimal.ubuntu-server.squashfs
-  size: 1233199104
-  type: fsimage-layered
-  variant: server
-"""
+DATA = Path(__file__).parent / "install-sources"
+ENTRIES, MAPPING = ((DATA / name).read_text() for name in ("22.04-server.yaml", "mapping.yaml"))
 SOURCES = (Source(id="ubuntu-server-minimal"), Source(id="ubuntu-server", is_default=True))
 
 
@@ -34,8 +19,7 @@ def test_the_list_of_22_04_has_sources_and_no_kernel() -> None:
 
 
 def test_the_mapping_of_newer_isos_has_sources_and_their_kernels() -> None:
-    kernel = "kernel:\n  default: linux-generic\n  bridge: linux-generic-brg-22.04\n  bridge_reasons: [drivers]\n"
-    contents = base_contents(f"version: 2\nsources:\n{ENTRIES}{kernel}")
+    contents = base_contents(MAPPING)
     assert contents.sources == SOURCES
     assert contents.kernel_packages == ("linux-generic", "linux-generic-brg-22.04")
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import pytest
 
 from isoforge.errors import BaseIsoError, ToolError
+from isoforge.image.base import kernels_of, supported_info
 from isoforge.image.disk_info import read_disk_info
 from isoforge.image.layouts import AMD64, recognised
 from isoforge.image.sectors import BLOCK, LBA
@@ -98,23 +99,40 @@ def test_20_04_is_refused_as_out_of_support() -> None:
         recognised(BASE, "amd64", (REPORTS / "20.04.6-server.txt").read_text())
 
 
-@pytest.mark.parametrize(
-    ("title", "parts"),
-    [
-        ("Ubuntu-Server 26.04 {} - Release amd64 (20260420.1)", "Ubuntu-Server 26.04 Release amd64 20260420.1"),
-        ("Ubuntu-Server 26.04.1 LTS {} - Release amd64 (20260826)", "Ubuntu-Server 26.04.1 Release amd64 20260826"),
-        ("Ubuntu-Server 25.10 {} - Release amd64 (20251007.1)", "Ubuntu-Server 25.10 Release amd64 20251007.1"),
-        ("Ubuntu 24.04.4 LTS {} - Release arm64 (20260210)", "Ubuntu 24.04.4 Release arm64 20260210"),
-        ("Ubuntu-Server 24.04.4.1 LTS {} - Release amd64 (20260301)", "Ubuntu-Server 24.04.4.1 Release amd64 20260301"),
-        ("Ubuntu-Server 26.10 {} - Daily amd64 (20260601)", "Ubuntu-Server 26.10 Daily amd64 20260601"),
-        ("Ubuntu-Server 26.04 LTS {} - Beta amd64 (20260326)", "Ubuntu-Server 26.04 Beta amd64 20260326"),
-        ("Ubuntu 24.04 LTS {} - Release arm64+largemem (1)", "Ubuntu 24.04 Release arm64+largemem 1"),
-    ],
-)
+def disk_infos() -> list[tuple[str, ...]]:
+    return [tuple(line.split("\t")) for line in (REPORTS / "disk-info.tsv").read_text().splitlines()[1:]]
+
+
+@pytest.mark.parametrize(("title", "parts"), disk_infos())
 def test_every_form_of_disk_info_is_read(title: str, parts: str) -> None:
-    info = read_disk_info(title.format('"Code Name"'))
+    info = read_disk_info(f"{title}\n")
     assert info is not None
     assert f"{info.product} {info.release} {info.status} {info.arch} {info.serial}" == parts
+
+
+def files_of(name: str) -> frozenset[PurePosixPath]:
+    """The files of an ISO by their list (reports/NAME.files)."""
+    return frozenset(map(PurePosixPath, (REPORTS / f"{name}.files").read_text().split()))
+
+
+@pytest.mark.parametrize(
+    ("name", "title", "flavours"),
+    [
+        ("22.04-server", 'Ubuntu-Server 22.04.1 LTS "Jammy Jellyfish" - Release amd64 (20220809)', ["ga"]),
+        ("24.04.4-server", 'Ubuntu-Server 24.04.4 LTS "Noble Numbat" - Release amd64 (20260210)', ["ga", "hwe"]),
+    ],
+)
+def test_an_iso_is_accepted_and_its_kernels_are_known_by_its_files(name: str, title: str, flavours: list[str]) -> None:
+    paths = files_of(name)
+    assert str(supported_info(BASE, title, paths).release) in title
+    assert [kernel.flavour for kernel in kernels_of(BASE, paths)] == flavours
+
+
+@pytest.mark.parametrize("missing", ["/casper/install-sources.yaml", "/boot/grub/grub.cfg"])
+def test_an_iso_without_the_installers_files_is_refused(missing: str) -> None:
+    title = 'Ubuntu-Server 22.04.1 LTS "Jammy Jellyfish" - Release amd64 (20220809)'
+    with pytest.raises(BaseIsoError, match="it has no installer that reads a seed"):
+        supported_info(BASE, title, files_of("22.04-server") - {PurePosixPath(missing)})
 
 
 @pytest.mark.parametrize(
