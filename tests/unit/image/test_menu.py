@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import os
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from isoforge.image.base import BaseIso
 from isoforge.image.entry import MenuEntry
+from isoforge.image.layouts import AMD64, ARM64_GPT, Layout
 from isoforge.image.match import Match
 from isoforge.image.menu import Menu, grub_cfg, loopback_cfg, menu_files, on_this_medium
 from isoforge.image.submenus import FLAT, in_menu_order
-from isoforge.iso_layout import TITLE_LIMIT
+from isoforge.iso_layout import GRUB_CFG, TITLE_LIMIT
 from isoforge.plan import with_build_id
 from isoforge.proof.read.grub import read_grub
+from isoforge.proof.read.grub_machine import Machine, Medium
+from isoforge.proof.read.grub_menu import evaluate, first_state
 from isoforge.templates import grub_word, one_line
 from tests.unit.image.conftest import GA, HWE
 
@@ -81,6 +86,19 @@ def test_what_grub_reads_is_the_golden_text(base: BaseIso, name: str, example: M
 
 def test_without_a_default_host_the_timeout_starts_the_local_disk(base: BaseIso) -> None:
     assert "set default=local-disk\n" in grub_cfg(menu(Q1), base)
+
+
+@pytest.mark.parametrize(("layout", "shim"), [(AMD64, "shimx64.efi"), (ARM64_GPT, "shimaa64.efi")])
+def test_the_local_disk_is_started_with_the_shim_of_its_architecture(base: BaseIso, layout: Layout, shim: str) -> None:
+    text = grub_cfg(menu(Q1), replace(base, layout=layout))
+    assert set(re.findall(r"shim[a-z0-9]+\.efi", text)) == {shim}
+    medium = Medium(
+        device="cd0", paths={GRUB_CFG: "file", **dict.fromkeys(GRUB_CFG.parents, "directory")}, read=lambda _path: text
+    )
+    disks = {"hd0,gpt1": frozenset({f"/EFI/ubuntu/{shim}"})}
+    start = evaluate(first_state(Machine(platform="efi", disks=disks), medium), str(GRUB_CFG)).start
+    assert start is not None
+    assert (start.how, start.words) == ("chainloader", (f"/EFI/ubuntu/{shim}",))
 
 
 def test_clock_of_the_base_never_runs_in_its_submenu(base: BaseIso) -> None:
