@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -21,6 +21,9 @@ GROUP_NAME = r"[A-Za-z_][A-Za-z0-9_.-]*"
 _PARTS = ("hosts", "vars", "children")
 _RANGE = re.compile(r"\[(\d+|[A-Za-z]):(\d+|[A-Za-z])(:\d+)?\]")
 """Ansible's pattern for several hosts in one name: ``web[01:10]``."""
+
+_NAMED = 3
+"""Groups of a circle that its problem names beside the first."""
 
 
 @dataclass(kw_only=True)
@@ -51,13 +54,12 @@ class Roster:
     @cached_property
     def depths(self) -> dict[str, int]:
         """How many groups lie above each group, on the longest way up to ``all``; groups in a circle are left out."""
-        children = self._children
         waiting = {group: len(above) for group, above in self.parents.items()}
         depths = {group: int(group != "all") for group, above in self.parents.items() if not above}
         todo = list(depths)
         while todo:
             group = todo.pop()
-            for child in children.get(group, ()):
+            for child in self.children.get(group, ()):
                 depths[child] = max(depths.get(child, 0), depths[group] + 1)
                 waiting[child] -= 1
                 if not waiting[child]:
@@ -72,12 +74,13 @@ class Roster:
             inner = todo.pop()
             if inner not in within:
                 within.add(inner)
-                todo += self._children.get(inner, ())
+                todo += self.children.get(inner, ())
         named = {host for inner in within for host in self.members.get(inner, {})}
         return (host for host in self.hosts if group == "all" or host in named)
 
     @cached_property
-    def _children(self) -> dict[str, list[str]]:
+    def children(self) -> dict[str, list[str]]:
+        """The groups directly below each group that has any."""
         children: dict[str, list[str]] = {}
         for child, above in self.parents.items():
             for parent in above:
@@ -191,21 +194,41 @@ def _expanded(name: str) -> Iterator[str]:
 
 
 def _circles(roster: Roster) -> Iterator[Problem]:
-    """A problem for each group that is its own parent, by any number of groups between."""
-    for group, origin in roster.groups.items():
-        if group not in roster.depths and group in _ancestors(roster, group):
-            message = "contains itself, through its children"
+    """A problem for each set of groups that contain one another, at the first of them."""
+    order = {group: number for number, group in enumerate(roster.groups)}
+    for circle in _strongly_connected(roster):
+        first, *others = sorted(circle, key=order.__getitem__)
+        if others or first in roster.parents[first]:
+            names = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if len(others) > _NAMED else "")
+            message = "contains itself" + (f", through {names}" if others else "")
+            origin = roster.groups[first]
             yield Problem(
-                id="group-circle", file=origin.file, line=origin.line, scope=f"groups.{group}", message=message
+                id="group-circle", file=origin.file, line=origin.line, scope=f"groups.{first}", message=message
             )
 
 
-def _ancestors(roster: Roster, group: str) -> set[str]:
-    ancestors: set[str] = set()
-    todo = list(roster.parents.get(group, {}))
-    while todo:
-        parent = todo.pop()
-        if parent not in ancestors:
-            ancestors.add(parent)
-            todo += roster.parents.get(parent, {})
-    return ancestors
+def _strongly_connected(roster: Roster) -> Iterator[list[str]]:
+    """The groups in circles and below them, in sets within which each contains each other (Kosaraju's algorithm)."""
+    groups = [group for group in roster.groups if group not in roster.depths]
+    left = set(groups)
+    finished = [group for start in groups for group in _reached(start, roster.children, left)]
+    left = set(finished)
+    for start in reversed(finished):
+        if start in left:
+            yield list(_reached(start, roster.parents, left))
+
+
+def _reached(start: str, edges: Mapping[str, Iterable[str]], left: set[str]) -> Iterator[str]:
+    """The groups of ``left`` to which ``edges`` lead from ``start``, each behind all that it leads to; ``left`` loses
+    them."""
+    path = [(start, iter(edges.get(start, ())))] if start in left else []
+    left.discard(start)
+    while path:
+        group, following = path[-1]
+        successor = next((one for one in following if one in left), None)
+        if successor is None:
+            path.pop()
+            yield group
+        else:
+            left.remove(successor)
+            path.append((successor, iter(edges.get(successor, ()))))

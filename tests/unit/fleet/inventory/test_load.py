@@ -240,6 +240,20 @@ def test_groups_in_many_layers_and_long_chains_are_read_at_once(write: Write) ->
     assert [host.name for host in inventory.group("c0")] == ["web-1"]
 
 
+def test_each_circle_of_groups_is_one_problem_that_names_its_groups(write: Write) -> None:
+    hosts = (
+        "above: {children: {a: }}\na: {children: {b: , below: }}\nb: {children: {a: , c: }}\n"
+        "self: {children: {self: }}\nc: {children: {d: }}\nd: {children: {c: }}\nbelow: {hosts: {web-1: }}\n"
+    ) + "".join(f"n{n}: {{children: {{n{(n + 1) % 1500}: }}}}\n" for n in range(1500))
+    problems = survey(write({"inventory/hosts.yml": hosts})).problems
+    assert sorted((one.id, one.scope, one.message) for one in problems) == [
+        ("group-circle", "groups.a", "contains itself, through b"),
+        ("group-circle", "groups.c", "contains itself, through d"),
+        ("group-circle", "groups.n0", "contains itself, through n1, n2, n3 and 1496 more"),
+        ("group-circle", "groups.self", "contains itself"),
+    ]
+
+
 def test_what_is_not_a_regular_file_is_a_problem_of_that_file(write: Write) -> None:
     baremetal = write({"inventory/hosts.yml": "all: {hosts: {web-1: , web-2: }}\n", "inventory/host_vars/x": ""})
     os.mkfifo(baremetal / "inventory/host_vars/web-1.yml")
