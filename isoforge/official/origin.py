@@ -99,10 +99,7 @@ def description(origin: str | None, name: str | None, *, has_digest: bool = True
 def lists_for(iso: Path) -> Iterator[SumsList]:
     """The lists beside ``iso``, its own one first, then those in the cache."""
     yield from _readable((own_list(iso), iso.with_name(SUMS)))
-    cache = cache_folder()
-    if cache is not None and cache.is_dir():
-        paths = [path for path in cache.glob(f"*.{SUMS}") if path.is_file()]
-        yield from _readable(sorted(paths, key=lambda path: path.stat().st_mtime_ns, reverse=True)[:MAX_CACHED])
+    yield from _readable(_cached())
 
 
 def own_list(iso: Path) -> Path:
@@ -126,6 +123,19 @@ def cache_list(sums: SumsList) -> None:
         keep_list(sums, cache / f"{hashlib.sha256(sums.text).hexdigest()[:16]}.{SUMS}")
     except (OSError, OutputError) as failure:
         log.info("not kept in the cache: %s", failure)
+
+
+def _cached() -> list[Path]:
+    """The lists in the cache, the latest first; none if it cannot be read, as in the home of another user."""
+    cache = cache_folder()
+    if cache is None:
+        return []
+    try:
+        dated = [(path.stat().st_mtime_ns, path) for path in cache.glob(f"*.{SUMS}")]
+    except OSError as failure:
+        log.info("the cache %s is not used: %s", cache, failure.strerror)
+        return []
+    return [path for _, path in sorted(dated, reverse=True)[:MAX_CACHED]]
 
 
 def cache_folder() -> Path | None:

@@ -14,12 +14,19 @@ from isoforge.run import run
 from tests.iso.conftest import Outcome
 
 
-def said(outcome: Outcome, code: int, *words: str) -> None:
-    """The outcome is an error and at most one hint on stderr, with ``words``, nothing on stdout, the exit ``code``."""
+def said(outcome: Outcome, code: int, *words: str, warning: str | None = None) -> None:
+    """The outcome is an error and at most one hint on stderr, with ``words``, nothing on stdout, the exit ``code``.
+
+    With ``warning``, the build's last warning contains it; warnings about the inventory do not count.
+    """
     assert outcome.code == code, outcome.err
     assert outcome.out == ""
     assert "Traceback" not in outcome.err
     lines = [line for line in outcome.err.strip().splitlines() if " warning: " not in line]
+    if warning is not None:
+        first = lines.pop(0)
+        assert first.startswith("warning: "), outcome.err
+        assert warning in first
     assert [line.partition(": ")[0] for line in lines] in (["error"], ["error", "hint"]), outcome.err
     for word in words:
         assert word in outcome.err
