@@ -135,7 +135,7 @@ def esp(case: Case) -> Answer:
             return Answer(detail="the base ISO's", faults=("the EFI system partition (ESP) is missing",))
         return _efi_image_alone(case.iso)
     faults = []
-    if not _is_fat(case.iso, partition.start, partition.end):
+    if not is_fat(case.iso, partition.start, partition.end):
         faults.append("the EFI system partition (ESP) is not a FAT file system")
     size = partition.end - partition.start
     digest = range_sha256(case.iso, partition.start, size)
@@ -159,11 +159,11 @@ def _efi_image_alone(iso: Image) -> Answer:
     image = iso.boot_catalog.image("UEFI") if iso.boot_catalog else None
     if image is None:
         raise SkipError("the ISO has no EFI system partition")
-    faults = () if _is_fat(iso, image.start, iso.size) else ("the UEFI boot record starts no FAT file system",)
+    faults = () if is_fat(iso, image.start, iso.size) else ("the UEFI boot record starts no FAT file system",)
     return Answer(detail="the image of the UEFI boot record", faults=faults)
 
 
-def _is_fat(iso: Image, start: int, end: int) -> bool:
+def is_fat(iso: Image, start: int, end: int) -> bool:
     """Whether a FAT file system begins at byte ``start`` and ends before ``end`` (UEFI 2.10, 13.3; Microsoft's FAT
     specification 1.03, boot sector)."""
     sector = iso.bytes_at(start, LBA)

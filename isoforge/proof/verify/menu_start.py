@@ -27,6 +27,7 @@ from isoforge.proof.read.image import Image
 from isoforge.proof.read.kernel_args import seed_folder
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
+from isoforge.proof.verify.esp_menu import in_esp
 from isoforge.proof.verify.situations import Hosts, Situation, bare_machine, read_table
 
 PLATFORMS = {"pc": "BIOS", "efi": "UEFI"}
@@ -55,9 +56,12 @@ def start(case: Case) -> Answer:
         target=lambda path: image.tree[path].target,
         label=image.volume.volume_id,
     )
+    in_partition = shortened(list(in_esp(image, medium)))
     if case.manifest is None:
-        return _foreign(image, medium, platforms)
-    return _Proof(image, medium, case.manifest).answer(platforms)
+        answer = _foreign(image, medium, platforms)
+        return replace(answer, remarks=(*answer.remarks, *in_partition))
+    answer = _Proof(image, medium, case.manifest).answer(platforms)
+    return replace(answer, faults=(*answer.faults, *in_partition))
 
 
 def _platforms(image: Image) -> list[str]:
