@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import os
 import struct
 from collections.abc import Iterator, Mapping
@@ -134,6 +135,12 @@ def read_file(image: Path, node: Node) -> bytes:
         return file.read(node.size)
 
 
+@functools.lru_cache(maxsize=1 << 18)
+def _path(folder: PurePosixPath, name: str) -> PurePosixPath:
+    """The path of a file: one object in all trees of an image, which are compared with each other."""
+    return folder / name
+
+
 class _UnreadableError(Exception):
     """What makes a tree unreadable."""
 
@@ -157,7 +164,7 @@ class _Directories:
         while waiting:
             folder, block, size = waiting.pop()
             for entry in self._entries(block, size):
-                path = folder / self._decoded(entry.name)
+                path = _path(folder, self._decoded(entry.name))
                 self._add(nodes, path, entry)
                 if entry.is_directory:
                     if entry.block in visited:
