@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import signal
 import sys
@@ -111,6 +112,8 @@ def main() -> None:
             signal.signal(number, _leave)
     _fill_streams()
     logs.reset()
+    gc.freeze()  # what has been imported stays, and a large menu is half a million objects: rarely look for garbage
+    gc.set_threshold(50_000, 20, 20)
     try:
         sys.exit(typer.main.get_command(app).main(prog_name="isoforge", standalone_mode=False))
     except _UsageFault as fault:
