@@ -25,6 +25,7 @@ _PART = re.compile(
     r"""'(?P<single>[^']*)' | "(?P<double>(?:[^"\\]|\\.)*)" | \\(?P<escaped>.) | (?P<plain>[^'"\\]+)""",
     re.VERBOSE | re.DOTALL,
 )
+_QUOTING = re.compile(r"""['"\\]""")
 _KEYWORDS = frozenset({"then", "else", "do", "if", "elif", "while", "until", "!"})
 _LINUX = frozenset({"linux", "linuxefi", "linux16"})
 _INITRD = frozenset({"initrd", "initrdefi", "initrd16"})
@@ -228,6 +229,8 @@ def commands(config: str) -> Iterator[Command]:
 
 def _unquoted(word: str) -> str:
     """A word without its quotes; in double quotes a backslash escapes only some characters."""
+    if not _QUOTING.search(word):
+        return word
     parts = []
     for part in _PART.finditer(word):
         if part["double"] is not None:

@@ -22,6 +22,9 @@ _PART = re.compile(
     | \$\{?(?P<variable>[A-Za-z0-9_]+|[?\#*@])\}? | (?P<plain>[^'"\\$]+)""",
     re.VERBOSE | re.DOTALL,
 )
+_SPECIAL = re.compile(r"""['"\\$]""")
+"""What makes a word more than its text."""
+
 _IN_QUOTES = re.compile(
     r"""\\(?P<escaped>[$"\\\n]) | \$(?:\{(?P<braced>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?\#*@])\}
     |(?P<variable>[A-Za-z_][A-Za-z0-9_]*|[0-9]+|[?\#*@])) | (?P<stray>\$) | (?P<plain>\\|[^\\$]+)""",
@@ -68,11 +71,12 @@ def tokens(script: str, lines: Sequence[int]) -> Iterator[Token]:
     row = 0
     for match in _TOKEN.finditer(script):
         kind, text = str(match.lastgroup), match.group()
+        if kind == "blank":  # without a line end
+            continue
         line = lines[min(row, len(lines) - 1)]
         if kind == "stray":
             raise GrubSyntaxError(line, "unclosed quote" if text in "'\"" else f"unexpected {text!r}")
-        if kind != "blank":
-            yield Token(kind, text, line, match.start())
+        yield Token(kind, text, line, match.start())
         row += text.count("\n")
     yield Token("end", "\n", lines[-1], len(script))
     while True:
@@ -81,6 +85,8 @@ def tokens(script: str, lines: Sequence[int]) -> Iterator[Token]:
 
 def parse_word(token: Token) -> Word:
     """The parts of a word; a backslash before the end of a line joins the lines."""
+    if not _SPECIAL.search(token.text):
+        return (Part(token.text, quoted=False),)
     parts: list[Part] = []
     for match in _PART.finditer(token.text):
         if match["single"] is not None:

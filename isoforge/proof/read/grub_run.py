@@ -84,6 +84,7 @@ class Run(Statements):
             return self.cache.run(self.state, group, lambda: self._one_by_one(group))
         (statement,) = group
         if isinstance(statement, Function):
+            self.state.depend()
             self.state.functions[statement.name] = statement.body
             return OK
         if isinstance(statement, Command) and is_source(statement):
@@ -99,6 +100,15 @@ class Run(Statements):
         for statement in group:
             status = self._group((statement,))
         return status
+
+    def _for(self, statement: For) -> int:
+        """A loop inside of a statement that is run, but not recorded, may itself do what it did before.
+
+        Not within other loops, which it may leave, and not where a command's success decides something.
+        """
+        if self.loops or self.state.deciding or self.state.recorder is not None:
+            return super()._for(statement)
+        return self.cache.run(self.state, statement, lambda: super(Run, self)._for(statement))
 
     def _idle(self, statement: For) -> str | None:
         """The last word of a loop that does nothing but compare each word in vain; None of any other."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -189,11 +190,16 @@ class State:
         if note not in self.unfollowed:
             self.unfollowed.append(note)
 
-    def expand(self, words: Sequence[Word]) -> list[str]:
-        """The arguments that ``words`` stand for: variables replaced, split and matched with files as GRUB does it."""
+    def expand(self, words: Sequence[Word], texts: Sequence[str | None] = ()) -> list[str]:
+        """The arguments that ``words`` stand for: variables replaced, split and matched with files as GRUB does it.
+
+        ``texts`` are those of the words that depend on nothing, if they are known.
+        """
         args: list[str] = []
-        for word in words:
-            if len(word) == 1 and not word[0].variable and (word[0].quoted or not _is_wild(word[0].text)):
+        for word, text in itertools.zip_longest(words, texts):
+            if text is not None:
+                args.append(text)
+            elif len(word) == 1 and not word[0].variable and (word[0].quoted or not _is_wild(word[0].text)):
                 args.append(word[0].text)
             elif word and all(part.quoted for part in word):
                 args.append("".join([self._value(part) if part.variable else part.text for part in word]))

@@ -56,7 +56,9 @@ class Statements:
             status = self._for(statement)  # type: ignore[arg-type]
         else:
             status = self._while(statement)  # type: ignore[arg-type]
-        self.state.set("?", str(status))
+        if self.state.recorder is not None:
+            self.state.recorder.written.add("?")
+        self.state.context.variables["?"] = str(status)
         return status
 
     def _if(self, statement: If) -> int:
@@ -119,7 +121,7 @@ class Statements:
         state.line = command.line
         state.step()
         constant = command.constant
-        words = list(constant) if constant is not None else state.expand(command.words)
+        words = list(constant) if constant is not None else state.expand(command.words, command.texts)
         if not words:
             return OK
         inverted = words[0] == "!"

@@ -18,9 +18,13 @@ _DEPTH_LIMIT = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Command:
-    """A command and its arguments; the last argument may be a block of statements, with its text."""
+    """A command and its arguments; the last argument may be a block of statements, with its text.
+
+    ``texts`` are those of the words that depend on nothing, None for the others.
+    """
 
     words: tuple[Word, ...]
+    texts: tuple[str | None, ...]
     line: int
     block: Script | None = None
     source: str = ""
@@ -87,6 +91,7 @@ class _Parser:
         self.text = text
         self.tokens = tokens(text, lines or [1])
         self.token = Token("end", "\n", 0, 0)
+        self.words: dict[str, tuple[Word, str | None]] = {}
         self.depth = 0
 
     def script(self) -> Script:
@@ -165,23 +170,31 @@ class _Parser:
         if self.token.kind != "word" or self.token.text in _RESERVED:
             raise self._fail()
         line = self.token.line
-        words = [parse_word(self._next())]
-        words += self._arguments()
+        pairs = [self._word(), *self._arguments()]
+        words, texts = zip(*pairs, strict=True)
         block: Script | None = None
         source = ""
         if self.token.kind == "brace" and self.token.text == "{":
             start = self._next().start + 1
             block = self._commands("}", ended=False)
             source = self.text[start : self._expect("}").start]
-        texts = [literal(word) for word in words]
         constant = tuple(text for text in texts if text is not None) if block is None and None not in texts else None
-        return Command(tuple(words), line, block, source, constant)
+        return Command(words, texts, line, block, source, constant)
 
-    def _arguments(self) -> list[Word]:
+    def _arguments(self) -> list[tuple[Word, str | None]]:
         words = []
         while self.token.kind == "word" and self.token.text not in ("[[", "]]"):
-            words.append(parse_word(self._next()))
+            words.append(self._word())
         return words
+
+    def _word(self) -> tuple[Word, str | None]:
+        """The next word, and its text if that depends on nothing; most words of a menu are in each of its entries."""
+        token = self._next()
+        known = self.words.get(token.text)
+        if known is None:
+            word = parse_word(token)
+            known = self.words[token.text] = (word, literal(word))
+        return known
 
     def _if(self) -> If:
         line = self._next().line
@@ -202,12 +215,12 @@ class _Parser:
         line = self._next().line
         name = self._name()
         self._expect("in")
-        words = self._arguments()
+        words = tuple(word for word, _ in self._arguments())
         self._delimiters()
         self._expect("do")
         body = self._commands("done")
         self._next()
-        return For(name, tuple(words), body, line)
+        return For(name, words, body, line)
 
     def _while(self) -> While:
         first = self._next()
