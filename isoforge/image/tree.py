@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from isoforge.errors import BaseIsoError
 from isoforge.image.descriptors import read_descriptors
@@ -27,6 +27,9 @@ _MORE_EXTENTS = 0x80
 """The flag of a directory record that the next one goes on with the same file (ECMA-119, 9.1.6)."""
 
 _NOT_CONTINUED = "is listed twice: its first record does not say that the second continues it"
+
+_path = functools.lru_cache(maxsize=1 << 18)(PurePosixPath.__truediv__)
+"""The path of a file in a folder: one object in all trees of an image, which are compared with each other."""
 
 _DIRECTORY_MODE, _LINK_MODE = 0x4000, 0xA000
 
@@ -135,12 +138,6 @@ def read_file(image: Path, node: Node) -> bytes:
         return file.read(node.size)
 
 
-@functools.lru_cache(maxsize=1 << 18)
-def _path(folder: PurePosixPath, name: str) -> PurePosixPath:
-    """The path of a file: one object in all trees of an image, which are compared with each other."""
-    return folder / name
-
-
 class _UnreadableError(Exception):
     """What makes a tree unreadable."""
 
@@ -190,19 +187,18 @@ class _Directories:
         nodes[path] = node
 
     def _node(self, entry: _Entry) -> Node:
-        common: dict[str, Any] = {
-            "modified": entry.modified,
-            "records": (entry.position,),
-            "problem": entry.problem,
-            "continues": bool(entry.flags & _MORE_EXTENTS),
-        }
+        kind, target, extent, size = "file", "", 0, 0
         if entry.link is not None or entry.mode & 0xF000 == _LINK_MODE:
             target = (entry.link or b"").decode("utf-8", errors="surrogateescape")
-            return Node(kind="link", target=target, **common)
-        if entry.is_directory:
-            return Node(kind="directory", **common)
-        extent = entry.block * BLOCK + self._start if entry.size else 0
-        return Node(kind="file", extent=extent, size=entry.size, **common)
+            kind = "link"
+        elif entry.is_directory:
+            kind = "directory"
+        elif entry.size:
+            extent, size = self._position(entry.block), entry.size
+        return Node(
+            kind=kind, modified=entry.modified, extent=extent, size=size, target=target, records=(entry.position,),
+            problem=entry.problem, continues=bool(entry.flags & _MORE_EXTENTS),
+        )  # fmt: skip
 
     def _read(self, block: int, size: int) -> bytes:
         position = self._position(block)
