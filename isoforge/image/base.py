@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from isoforge.base_contents import BaseContents
-from isoforge.errors import BaseIsoError
+from isoforge.errors import BaseIsoError, ToolError
 from isoforge.image.disk_info import DiskInfo, read_disk_info
+from isoforge.image.eltorito import read_boot_catalog
 from isoforge.image.kernel_variables import Setting, setting_of, variables_before_dashes
-from isoforge.image.layouts import ARCHITECTURES, Layout, architecture, loads_menu_only, recognised
-from isoforge.image.sectors import missing_bytes, read_volume, unreadable
+from isoforge.image.layouts import ARCHITECTURES, Layout, PartitionTable, architecture, loads_menu_only, recognised
+from isoforge.image.sectors import missing_bytes, read_gpt, read_volume, unreadable
 from isoforge.image.sources import read_contents
 from isoforge.image.tree import read_file, read_tree
 from isoforge.image.xorriso import xorriso
@@ -122,7 +123,9 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     with reading(path):
         tree = read_tree(path)
         paths, contents = frozenset(tree), read_contents(path, tree)
-    texts = _extract(path, scratch, paths)
+    with _blaming_boot_records(path):
+        texts = _extract(path, scratch, paths)
+        report = xorriso("-indev", path, "-report_el_torito", "as_mkisofs")
     title = texts.get(DISK_INFO, "").strip()
     info = supported_info(path, title, paths)
     for shadow, harm in _SHADOWING.items():
@@ -131,8 +134,8 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
     volume = read_volume(path)
     if volume is None:
         raise BaseIsoError(f"{path} changed while it was read")
-    report = xorriso("-indev", path, "-report_el_torito", "as_mkisofs")
     layout, replay_args = recognised(path, info.arch, report)
+    _refuse_broken_gpt(path, layout)
     shadowing = tree.get(layout.shadowing_menu)
     is_harmless = shadowing is None or loads_menu_only(read_file(path, shadowing))
     return BaseIso(
@@ -207,6 +210,27 @@ def refuse_unless_whole(path: Path) -> None:
         raise unreadable(path, failure.strerror) from failure
     if missing:
         raise BaseIsoError(f"base ISO {path} is truncated: {missing} bytes are missing", hint="download it again")
+
+
+def _refuse_broken_gpt(path: Path, layout: Layout) -> None:
+    """Raise ``BaseIsoError`` for a GPT from which xorriso cannot take the ESP: the build would fail later."""
+    gpt = read_gpt(path) if layout.table is PartitionTable.GPT else None
+    if gpt and gpt.primary_problems:
+        raise BaseIsoError(f"base ISO {path} is damaged: {gpt.primary_problems[0]}", hint="download it again")
+
+
+@contextlib.contextmanager
+def _blaming_boot_records(path: Path) -> Iterator[None]:
+    """If xorriso fails in the block on an ISO whose boot records are broken, raise ``BaseIsoError`` for them."""
+    try:
+        yield
+    except ToolError as failure:
+        problems = [
+            problem for table in (read_boot_catalog(path), read_gpt(path)) if table for problem in table.problems
+        ]
+        if problems:
+            raise BaseIsoError(f"base ISO {path} is damaged: {problems[0]}", hint="download it again") from failure
+        raise
 
 
 def instead_of_a_file(path: Path) -> str:

@@ -129,6 +129,7 @@ def read_partitions(image: Path) -> tuple[Partition, ...]:
 class Gpt:
     """A GUID partition table: its partitions, its last byte + 1, its problems, and remarks on what is only unusual.
 
+    ``primary_problems`` are those for which no program reads the table in front: its header or its list is broken.
     Partition tools may warn of a remark; firmware and kernel are not affected.
     """
 
@@ -136,6 +137,7 @@ class Gpt:
     end: int
     problems: tuple[str, ...]
     remarks: tuple[str, ...] = ()
+    primary_problems: tuple[str, ...] = ()
 
 
 def read_gpt(image: Path) -> Gpt | None:
@@ -162,7 +164,13 @@ def read_gpt(image: Path) -> Gpt | None:
         problems += overlaps(primary.partitions)
         problems += [f"partition {part.number} ends after the image" for part in primary.partitions if part.end > size]
         problems += _in_protective_mbr(file)
-    return Gpt(partitions=primary.partitions, end=primary.other + LBA, problems=tuple(problems), remarks=tuple(remarks))
+    return Gpt(
+        partitions=primary.partitions,
+        end=primary.other + LBA,
+        problems=tuple(problems),
+        remarks=tuple(remarks),
+        primary_problems=primary.problems,
+    )
 
 
 def _volume_end(image: Path, partitions: tuple[Partition, ...]) -> int:

@@ -5,9 +5,11 @@ not compared: other work on the machine would count."""
 
 from __future__ import annotations
 
+import binascii
 import json
 import os
 import shutil
+import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +17,9 @@ from pathlib import Path
 
 import pytest
 import sh
+
+from isoforge.image.sectors import BLOCK, LBA
+from tests.iso import mutation as m
 
 MEMORY = 200 << 20
 """Bytes that a command, and each program that it runs, may have in memory at its peak."""
@@ -214,3 +219,96 @@ def test_layers_and_chains_of_groups_are_read_like_others(
     add(HOSTS, groups)(folder)
     outcome = assert_bounded(control, folder, command)
     assert (outcome.code, outcome.errors) == (0, []), outcome
+
+
+FAR = 0xFFFFFFFFFFFFFFFF
+
+
+def gpt(offset: int, *numbers: int, form: str) -> Callable[[Path], None]:
+    """Write numbers into both headers of the GPT, with the checksums that they then need."""
+
+    def change(iso: Path) -> None:
+        for place in (LBA, iso.stat().st_size - LBA):
+            header = bytearray(m.get(iso, place, 92))
+            struct.pack_into(form, header, offset, *numbers)
+            struct.pack_into("<I", header, 16, 0)
+            struct.pack_into("<I", header, 16, binascii.crc32(header))
+            m.put(iso, place, bytes(header))
+
+    return change
+
+
+def directory(name: bytes, extent: int, size: int) -> Callable[[Path], None]:
+    """Write another extent (a block) and size (bytes) into every record of the directories of that name."""
+
+    def change(iso: Path) -> None:
+        new = b"".join(struct.pack(form, number) for number in (extent, size) for form in ("<I", ">I"))
+        whole = iso.read_bytes()
+        for block in blocks(iso, name):
+            old = struct.pack("<I", block) + struct.pack(">I", block)
+            place = whole.index(old)
+            while place >= 0:
+                m.put(iso, place, new)
+                place = whole.find(old, place + 1)
+
+    return change
+
+
+def blocks(iso: Path, name: bytes) -> list[int]:
+    """The blocks of the directories of that name, by the path table."""
+    size, _, place = struct.unpack("<III", m.get(iso, 16 * BLOCK + 132, 12))
+    table = m.get(iso, place * BLOCK, size)
+    extents, at = [], 0
+    while at < size:
+        length = table[at]
+        if table[at + 8 : at + 8 + length].upper() == name:
+            extents.append(struct.unpack_from("<I", table, at + 2)[0])
+        at += 8 + length + length % 2
+    assert extents
+    return extents
+
+
+def root(extent: int, size: int) -> Callable[[Path], None]:
+    """Write another extent (a block) and size (bytes) into the volume descriptor's record of the root directory."""
+    record = b"".join(struct.pack(form, number) for number in (extent, size) for form in ("<I", ">I"))
+    return lambda iso: m.put(iso, 16 * BLOCK + 158, record)
+
+
+def boot_info(iso: Path) -> None:
+    place = m.node(iso, "/boot/grub/i386-pc/eltorito.img").extent
+    m.put(iso, place + 8, b"\xff" * 12)  # addresses of the descriptor and the file, its length
+    m.put(iso, place + 2548, struct.pack("<Q", FAR))  # GRUB's own list
+
+
+# What is wrong, how, the exit codes of verify, inspect and of a build from it; None where it makes no difference.
+IMAGES: list[tuple[str, Callable[[Path], None], tuple[int, int, int | None]]] = [
+    ("GPT entries of no bytes", gpt(84, 0, form="<I"), (8, 0, 5)),
+    ("GPT entries of 4 GiB", gpt(84, 0xFFFFFFFF, form="<I"), (8, 0, 5)),
+    ("GPT of 4 giga entries of 2 GiB", gpt(80, 0xFFFFFFFF, 0x80000000, form="<II"), (8, 0, 5)),
+    ("GPT list out of range", gpt(72, FAR, form="<Q"), (8, 0, 5)),
+    ("backup GPT out of range", gpt(32, FAR, form="<Q"), (8, 0, 5)),
+    ("MBR pointer out of range", lambda iso: m.put(iso, 432, struct.pack("<Q", FAR)), (8, 0, 5)),
+    ("MBR partitions out of range", lambda iso: m.put(iso, 446, b"\xff" * 64), (8, 0, 5)),
+    ("boot info table out of range", boot_info, (8, 0, 8)),
+    ("boot catalog out of range", lambda iso: m.put(iso, 17 * BLOCK + 71, b"\xff" * 4), (8, 0, 5)),
+    ("root directory of 4 GiB", root(20, 0xFFFFF800), (8, 5, 5)),
+    ("root directory out of range", root(0xFFFFFFFF, 2048), (8, 5, 5)),
+    ("root directory at the descriptors", root(16, 2048), (8, 5, 5)),
+    ("directory of 4 GiB", directory(b"BOOT", 20, 0xFFFFF800), (8, 5, 5)),
+    ("directory out of range", directory(b"BOOT", 0xFFFFFFF0, 2048), (8, 5, 5)),
+    ("directory at the descriptors", directory(b"GRUB", 16, 1 << 20), (8, 5, 5)),
+    ("volume of 8 TiB", lambda iso: m.put(iso, 16 * BLOCK + 80, b"\xff" * 8), (8, 0, 5)),
+    ("path table of 4 GiB", lambda iso: m.put(iso, 16 * BLOCK + 132, b"\xff" * 8), (8, 0, None)),
+]
+
+
+@pytest.mark.parametrize(("change", "codes"), [one[1:] for one in IMAGES], ids=[one[0] for one in IMAGES])
+def test_a_hostile_image_is_one_error_within_the_bounds(
+    folder: Path, control: ControlOf, change: Callable[[Path], None], codes: tuple[int, int, int | None]
+) -> None:
+    change(folder / "good/good.iso")
+    change(folder / "base.iso")
+    for command, code in zip((VERIFY, ("inspect", "good/good.iso"), BUILD), codes, strict=True):
+        if code is not None:
+            outcome = assert_bounded(control, folder, command)
+            assert (outcome.code, len(outcome.errors)) == (code, int(code != 0)), outcome
