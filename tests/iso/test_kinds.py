@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,8 @@ needs_arm64 = pytest.mark.skipif(
 )
 HOST = "site-a-m710q1"
 FOLDER = "baremetal/autoinstall/generated/_multi/n"
+PACKAGES = 170
+"""As many folders as put the boot catalog where official ISOs have it."""
 
 KINDS: Mapping[str, Kind] = {
     "server": Kind(release=Release.RESOLUTE),
@@ -43,7 +46,7 @@ KINDS: Mapping[str, Kind] = {
     params=[pytest.param(name, marks=needs_arm64 if name.startswith("arm64") else ()) for name in KINDS],
 )
 def base(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[Kind, Path]:
-    kind = KINDS[request.param]
+    kind = replace(KINDS[request.param], packages=PACKAGES)
     iso = tmp_path_factory.mktemp("base") / f"{request.param}.iso"
     make_base(iso, kind=kind, cache=CACHE)
     return kind, iso
@@ -89,6 +92,10 @@ def test_its_boot_records_are_of_its_layout(base: tuple[Kind, Path]) -> None:
     assert words[words.index("-c") + 1] == str(kind.layout.boot_catalog)
     assert all(word in words for word in kind.layout.needed)
     assert not any(word in words for word in kind.layout.absent)
+    plain = run("xorriso", "-indev", iso, "-report_el_torito", "plain")
+    catalog = re.search(r"^El Torito catalog +: +(\d+) ", plain, re.MULTILINE)
+    assert catalog
+    assert 798 <= int(catalog[1]) <= 998  # of 24.04.4 and 26.04.1
     if kind.layout is not AMD64:
         cylinder = 2048 if kind.has_dos_label else 1  # sectors; xorriso aligns to whole ones below 1024 of them
         assert int(words[words.index("-boot-load-size") + 1]) == -(-13504 // cylinder) * cylinder

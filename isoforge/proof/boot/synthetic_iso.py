@@ -97,7 +97,7 @@ def write_tree(
         _put(tree / release.memtest, "synthetic memory test\n")
     _put_grub(tree / "boot/grub", kind.layout, cache)
     _put_signed(tree / "EFI/boot", kind.layout, cache)
-    _put_archive(tree, release.suite, kind.layout.arch)
+    _put_archive(tree, release.suite, kind.layout.arch, kind.packages)
     for alias in kind.archive_alias:
         (tree / alias).symlink_to(".")
     _put(tree / "md5sum.txt", "".join(md5_lines(tree, unlisted=release.unlisted)))
@@ -239,11 +239,13 @@ def _put_signed(folder: Path, layout: Layout, cache: Path) -> None:
         shutil.copyfile(_needed(source, cache), folder / name)
 
 
-def _put_archive(tree: Path, suite: str, arch: str) -> None:
+def _put_archive(tree: Path, suite: str, arch: str, packages: int) -> None:
     """A package archive with nothing to install in it, and the two symlinks that Ubuntu has there."""
     _put(tree / f"dists/{suite}/Release", f"Origin: Ubuntu\nSuite: {suite}\nArchitectures: {arch}\nComponents: main\n")
     _put(tree / f"dists/{suite}/main/binary-{arch}/Packages.gz", gzip.compress(b"", mtime=0))
     _put(tree / f"pool/main/b/base-files/base-files_0_{arch}.deb", "!<arch>\n")
+    for number in range(1, packages):
+        _put(tree / f"pool/main/p/package-{number}/package-{number}_0_{arch}.deb", "!<arch>\n")
     for alias in ("stable", "unstable"):
         (tree / "dists" / alias).symlink_to(suite)
 

@@ -45,13 +45,18 @@ class Release(enum.Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """A kind of base ISO: ``desktop`` or live-server; ``hwe`` adds a second kernel; ``largemem`` has 64 KiB pages."""
+    """A kind of base ISO: ``desktop`` or live-server; ``hwe`` adds a second kernel; ``largemem`` has 64 KiB pages.
+
+    ``packages`` are in /pool, each in a folder of its own. Folders lie before the boot catalog: on official ISOs, with
+    800 to 1,100 nodes, it is at block 798 to 998.
+    """
 
     release: Release = Release.NOBLE
     layout: Layout = AMD64
     desktop: bool = False
     hwe: bool = False
     largemem: bool = False
+    packages: int = 1
 
     @property
     def arch(self) -> str:
