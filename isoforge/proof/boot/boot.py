@@ -16,7 +16,7 @@ from isoforge.ownership import replace_file, temporary_folder
 from isoforge.proof.boot.console import Console, open_console, qemu_process
 from isoforge.proof.boot.probe_report import Report, is_complete, parse_report
 from isoforge.proof.boot.qemu import PROGRAMS, Firmware, Medium, qemu_arguments, serial_file
-from isoforge.proof.boot.screen import Menu, is_entry
+from isoforge.proof.boot.screen import Menu, is_entry, plain_text
 from isoforge.run import Child
 
 NO_BOOT_DEVICE = (
@@ -152,14 +152,19 @@ async def _operate(console: Console, spec: BootSpec, screenshot: Path | None) ->
     before = len(console.serial)
     if spec.menu_path:
         await console.press("ret")
-    local_disk = [re.escape(spec.local_disk_text)] if spec.local_disk_text else []
-    fallback = re.compile("|".join([*local_disk, NO_BOOT_DEVICE]))
+    return first, await console.until(lambda: find_end(console.serial, before, spec.local_disk_text))
 
-    def end() -> str | None:
-        match = fallback.search(console.serial, before)
-        return "" if is_complete(console.serial) else match and match[0]
 
-    return first, await console.until(end)
+def find_end(serial: str, before: int, local_disk_text: str) -> str | None:
+    """How the boot ended, by the output of the serial port: None if it has not ended, empty if the probe reported.
+
+    Else the fallback message: ``local_disk_text``, or the firmware's, behind the first ``before`` characters.
+    """
+    if is_complete(serial):
+        return ""
+    local_disk = [re.escape(local_disk_text)] if local_disk_text else []
+    match = re.search("|".join([*local_disk, NO_BOOT_DEVICE]), plain_text(serial[before:]))
+    return match and match[0]
 
 
 async def highlight(console: Console, menu: Menu, title: str) -> Menu:

@@ -148,9 +148,18 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def plain_text(serial: str) -> str:
+    """The output of the serial port without escape sequences.
+
+    SeaBIOS moves the cursor to where it is already, in the middle of a word, whenever a timer interrupts it
+    (src/sercon.c): ``Enter user<escape sequences>name:``.
+    """
+    return ESCAPE.sub("", serial)
+
+
 def printed_errors(serial: str) -> list[str]:
     """The errors that GRUB has printed, from the output of the serial port; each once, without `UNAVOIDABLE`."""
-    text = ESCAPE.sub("", serial)
+    text = plain_text(serial)
     kernel = KERNEL.search(text)
     matches = ERROR.finditer(text, 0, kernel.start() if kernel else len(text))
     return list(dict.fromkeys(error for match in matches if (error := match.group().strip()) not in UNAVOIDABLE))
