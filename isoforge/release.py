@@ -5,6 +5,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+OLDEST_SERVER, OLDEST_DESKTOP = "22.04", "24.04"
+"""The first release in standard support, and the first whose desktop ISO is supported."""
+
+NEWEST = "26.04"
+"""The newest release that is known here; newer ones are built as this one."""
+
 _FORM = re.compile(r"(?P<year>\d{2})\.(?P<month>\d{2})(?P<points>(\.\d+){0,2})")
 _MONTHS = (4, 10)
 

@@ -31,14 +31,9 @@ from isoforge.iso_layout import (
     MD5SUM_TXT,
     ROOT_AUTOINSTALL,
 )
+from isoforge.release import NEWEST, OLDEST_DESKTOP, OLDEST_SERVER
 
 log = logging.getLogger(__name__)
-
-OLDEST_RELEASE, OLDEST_DESKTOP = "22.04", "24.04"
-"""The first release in standard support, and the first whose desktop ISO is supported."""
-
-NEWEST_RELEASE = "26.04"
-"""The newest release that is known here; newer ones are built as this one."""
 
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.,:/=@+-]+")
 """A kernel argument without anything that GRUB would read otherwise."""
@@ -267,9 +262,9 @@ def supported_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> 
         raise BaseIsoError(
             f"{what}: only {' and '.join(ARCHITECTURES)} are supported", hint="use the live-server ISO for one of these"
         )
-    if info.release.before(OLDEST_RELEASE):
-        out_of_support = f"{what}, which is out of standard support: releases from {OLDEST_RELEASE} on are supported"
-        raise BaseIsoError(out_of_support, hint=f"use an ISO of {OLDEST_RELEASE} or later")
+    if info.release.before(OLDEST_SERVER):
+        out_of_support = f"{what}, which is out of standard support: releases from {OLDEST_SERVER} on are supported"
+        raise BaseIsoError(out_of_support, hint=f"use an ISO of {OLDEST_SERVER} or later")
     if not info.is_server and info.release.before(OLDEST_DESKTOP):
         raise BaseIsoError(
             f"{what}: of Ubuntu Desktop, releases from {OLDEST_DESKTOP} on are supported",
@@ -277,8 +272,8 @@ def supported_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> 
         )
     if INSTALL_SOURCES not in paths or GRUB_CFG not in paths:
         raise BaseIsoError(f"{what}, but it has no installer that reads a seed", hint="use the live-server ISO")
-    if info.release.series > NEWEST_RELEASE:
-        log.warning("%s: this release is not known to this version of isoforge; built as %s", what, NEWEST_RELEASE)
+    if info.release.series > NEWEST:
+        log.warning("%s: this release is not known to this version of isoforge; built as %s", what, NEWEST)
     return info
 
 

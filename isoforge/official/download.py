@@ -20,6 +20,9 @@ Listener = Callable[[str, int, int], object]
 MAX_VERSIONS = 4
 """How often a download begins again because the file on the server has changed, the first time included."""
 
+MAX_BYTES = 32 << 30
+"""No official ISO is nearly as large: a server that sends more would fill the disk."""
+
 _KEPT = "the download continues where it stopped"
 
 
@@ -131,6 +134,9 @@ class _Download:
         self._sources += 1
         for chunk in reply.chunks():
             position += len(chunk)
+            if position > MAX_BYTES:
+                part.remove()
+                raise NetworkError(f"{self._url}: the server sends more than any ISO has", hint="try another --mirror")
             part.write(chunk[skipped:])
             skipped = max(0, skipped - len(chunk))
             self._listen(f"downloading {self._goal.name}", position, reply.total or 0)

@@ -8,14 +8,11 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from isoforge.errors import UsageError
-from isoforge.release import Release
+from isoforge.release import OLDEST_DESKTOP, OLDEST_SERVER, Release
 
 AMD64 = "amd64"
 ARCHES = (AMD64, "arm64", "arm64+largemem")
 """Architectures of live-server ISOs; largemem has kernels with pages of 64 KiB (ubuntu-cdimage, etc/default-arches)."""
-
-OLDEST_SERVER, OLDEST_DESKTOP = "22.04", "23.04"
-"""The first releases that can be built on: GRUB instead of isolinux; a Desktop installer that reads a seed."""
 
 RELEASES = "https://releases.ubuntu.com"
 CDIMAGE = "https://cdimage.ubuntu.com/releases"

@@ -1,7 +1,7 @@
 """Requests to mirrors over HTTP and HTTPS, directly or through the proxy that the environment names.
 
 urllib of the standard library, see docs/why.md. Of its handlers only those for HTTP are used: a redirect to a file or
-to FTP is refused.
+to FTP is refused, and so is one that leaves TLS.
 """
 
 from __future__ import annotations
@@ -33,16 +33,6 @@ PAUSES_S = (1.0, 2.0, 4.0, 8.0, 16.0)
 PROGRESS = 1 << 20
 """Bytes after which an attempt counts as successful, and the pauses begin again with the first."""
 
-_HANDLERS: tuple[type[urllib.request.BaseHandler], ...] = (
-    urllib.request.ProxyHandler,
-    urllib.request.UnknownHandler,
-    urllib.request.HTTPHandler,
-    urllib.request.HTTPSHandler,
-    urllib.request.HTTPDefaultErrorHandler,
-    urllib.request.HTTPRedirectHandler,
-    urllib.request.HTTPErrorProcessor,
-)
-
 _CONTENT_RANGE = re.compile(r"bytes (?:(?P<start>\d+)-\d+|\*)/(?P<total>\d+|\*)")
 
 _CHECK_NETWORK = "check the network and the proxy (https_proxy), or try another --mirror"
@@ -55,6 +45,29 @@ class NetworkError(ToolError):
 
 class NotFoundError(NetworkError):
     """A mirror does not have a file."""
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, but none from HTTPS to HTTP: whoever asks for TLS gets an answer through it, or none."""
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        """The request for ``newurl``; the answer that names it is not read on, as it may have no end."""
+        fp.close()
+        if req.type == "https" and not newurl.lower().startswith("https:"):
+            hint = "try another --mirror; one with http:// is allowed, as the list is signed"
+            raise NetworkError(f"{req.full_url}: the server redirects from https to {newurl.split(':')[0]}", hint=hint)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+_HANDLERS: tuple[type[urllib.request.BaseHandler], ...] = (
+    urllib.request.ProxyHandler,
+    urllib.request.UnknownHandler,
+    urllib.request.HTTPHandler,
+    urllib.request.HTTPSHandler,
+    urllib.request.HTTPDefaultErrorHandler,
+    _Redirects,
+    urllib.request.HTTPErrorProcessor,
+)
 
 
 class TransientError(Exception):

@@ -141,7 +141,7 @@ def gpg(home: Path, *words: str) -> str:
     return run("gpg", "--homedir", str(home), "--batch", "--no-tty", "--pinentry-mode", "loopback", *words)
 
 
-def make_signer(home: Path) -> Signer:
+def make_signer(home: Path, *, expires: str = "never") -> Signer:
     """A key of January 2026, ed25519, without a passphrase."""
     home.mkdir(mode=0o700)
     gpg(
@@ -154,10 +154,30 @@ def make_signer(home: Path) -> Signer:
         "mirror@example.org",
         "ed25519",
         "sign",
-        "never",
+        expires,
     )
     listed = gpg(home, "--with-colons", "--list-keys")
     fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
     keyring = home / "public.gpg"
     gpg(home, "--output", str(keyring), "--export", fingerprint)
     return Signer(home=home, key=SigningKey(fingerprint=fingerprint, keyring=keyring))
+
+
+def revoke(signer: Signer) -> SigningKey:
+    """The key of ``signer`` with the revocation that gpg has made for it."""
+    (file,) = (signer.home / "openpgp-revocs.d").iterdir()
+    certificate = signer.home / "revocation.asc"
+    certificate.write_text(file.read_text().replace(":-----BEGIN", "-----BEGIN"))
+    gpg(signer.home, "--import", str(certificate))
+    keyring = signer.home / "revoked.gpg"
+    gpg(signer.home, "--output", str(keyring), "--export", signer.key.fingerprint)
+    return SigningKey(fingerprint=signer.key.fingerprint, keyring=keyring)
+
+
+def dearmored(signer: Signer, signature: bytes) -> bytes:
+    """The bytes of an armored ``signature``."""
+    armored, out = signer.home / "one.asc", signer.home / "one.sig"
+    armored.write_bytes(signature)
+    out.unlink(missing_ok=True)
+    gpg(signer.home, "--output", str(out), "--dearmor", str(armored))
+    return out.read_bytes()

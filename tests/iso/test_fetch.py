@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
+import io
 import os
 import shutil
 import signal
@@ -11,6 +13,7 @@ import stat
 import sys
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -19,6 +22,7 @@ import pytest
 from isoforge import fetch as recipe
 from isoforge.errors import BaseIsoError, OutputError, UsageError
 from isoforge.forge import multi
+from isoforge.official import download as download_module
 from isoforge.official import part as part_module
 from isoforge.official import sums as sums_module
 from isoforge.official.images import wanted
@@ -34,7 +38,7 @@ from isoforge.selection import Selection
 from isoforge.signature import SignatureError
 from isoforge.workspace import Workspace
 from tests.iso.conftest import Cli
-from tests.iso.mirror import ISO, NAME, Fault, Mirror, Signer, make_signer, serving, sums_of
+from tests.iso.mirror import ISO, NAME, Fault, Mirror, Signer, dearmored, make_signer, revoke, serving, sums_of
 
 HERE = Path(__file__).parent
 SUMS_PATH = "24.04/SHA256SUMS"
@@ -54,6 +58,18 @@ def signers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Signer, 
     finally:
         for name in ("a", "b"):
             run("gpgconf", "--homedir", short / name, "--kill", "gpg-agent")
+        short.unlink()
+
+
+@contextlib.contextmanager
+def a_key(tmp_path: Path, name: str, **options: str) -> Iterator[Signer]:
+    """A key of its own for one test."""
+    short = Path("/tmp") / f"isoforge-gpg-{os.getpid()}-{name}"
+    short.symlink_to(tmp_path)
+    try:
+        yield make_signer(short / name, **options)
+    finally:
+        run("gpgconf", "--homedir", short / name, "--kill", "gpg-agent")
         short.unlink()
 
 
@@ -211,6 +227,26 @@ def test_redirects_are_followed_but_not_to_files(fetch: Fetch, tmp_path: Path, m
     assert names(tmp_path) == LISTS
 
 
+def test_redirect_from_https_to_http_is_refused() -> None:
+    redirects = next(one for one in Web()._opener.handlers if hasattr(one, "redirect_request"))  # noqa: SLF001
+    request = urllib.request.Request("https://mirror.example.org/24.04/SHA256SUMS")
+    told = ("the message", {})
+    secure = redirects.redirect_request(request, io.BytesIO(), 302, *told, "https://other.example.org/x")
+    assert secure.full_url == "https://other.example.org/x"
+    with pytest.raises(NetworkError, match="redirects from https to http") as failure:
+        redirects.redirect_request(request, io.BytesIO(), 302, *told, "http://mirror.example.org/24.04/SHA256SUMS")
+    assert "--mirror" in failure.value.hint
+
+
+def test_server_that_sends_without_end_does_not_fill_the_disk(
+    fetch: Fetch, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(download_module, "MAX_BYTES", len(ISO) - 1)
+    with pytest.raises(NetworkError, match="sends more than any ISO has"):
+        fetch()
+    assert names(tmp_path) == set()
+
+
 # Lists that do not count
 
 
@@ -242,6 +278,27 @@ def test_signature_that_has_expired_is_refused(signer: Signer) -> None:
     expired = SumsList(source="list", text=b"x\n", signature=signer.sign(b"x\n", *words))
     with pytest.raises(SignatureError, match="expired"):
         expired.require_signature(signer.key)
+
+
+def test_key_that_has_expired_or_was_revoked_signs_nothing(signers: tuple[Signer, Signer], tmp_path: Path) -> None:
+    with a_key(tmp_path, "c", expires="1d") as expiring:
+        at_that_time = expiring.sign(b"x\n", "--faked-system-time", "20260101T010000!")
+        with pytest.raises(SignatureError, match="its key has expired"):
+            SumsList(source="list", text=b"x\n", signature=at_that_time).require_signature(expiring.key)
+    with a_key(tmp_path, "d") as revoked:
+        before = SumsList(source="list", text=b"x\n", signature=revoked.sign(b"x\n"))
+        before.require_signature(revoked.key)
+        with pytest.raises(SignatureError, match=r"its key was revoked|no valid signature"):
+            before.require_signature(revoke(revoked))
+
+
+def test_list_with_a_second_signature_is_refused(signers: tuple[Signer, Signer]) -> None:
+    one, other = signers
+    text = b"x\n"
+    for second in (one.sign(text), other.sign(text)):
+        both = dearmored(one, one.sign(text)) + dearmored(one, second)
+        with pytest.raises(SignatureError, match="no valid signature"):
+            SumsList(source="list", text=text, signature=both).require_signature(one.key)
 
 
 def test_truncated_list_is_refused(fetch: Fetch, mirror: Mirror) -> None:
@@ -556,7 +613,7 @@ def test_command_ends_with_6_for_the_network_and_leaves_nothing(cli: Cli, fleet:
 @pytest.mark.parametrize(
     "words",
     ["fetch", "fetch 24.05", "fetch 20.04", "fetch 24.04 --arch mips", "fetch 24.04 --mirror releases.ubuntu.com",
-     "fetch 24.04 --mirror http://user:secret@192.0.2.1/", "fetch 22.04 --desktop", "fetch 24.04 --verify x.iso",
+     "fetch 24.04 --mirror http://user:secret@192.0.2.1/", "fetch 23.10 --desktop", "fetch 24.04 --verify x.iso",
      "fetch 24.04 --desktop --arch arm64+largemem"],
 )  # fmt: skip
 def test_invalid_command_ends_with_2_before_any_request(cli: Cli, words: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
+from isoforge.image.layouts import LAYOUTS
 from isoforge.iso_layout import GRUB_CFG
 from isoforge.proof.read.boot_parts import esp_partition
 from isoforge.proof.read.fat import Fat, FatError
@@ -21,7 +22,7 @@ from isoforge.proof.verify.situations import bare_machine
 
 CONFIGS = (
     *("/EFI/BOOT/grub.cfg", "/EFI/ubuntu/grub.cfg", "/EFI/debian/grub.cfg"),
-    *("/boot/grub/grub.cfg", "/boot/grub/x86_64-efi/grub.cfg", "/boot/grub/arm64-efi/grub.cfg"),
+    *(str(GRUB_CFG), *dict.fromkeys(str(layout.shadowing_menu) for layout in LAYOUTS)),
 )
 """Where GRUBs look for their first script in the partition that they were started from; official ISOs have none."""
 
