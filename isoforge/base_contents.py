@@ -17,11 +17,16 @@ from isoforge.yaml_limits import load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """One variant of the system that an ISO can install; ``variant`` is server, desktop or core."""
+    """One variant of the system that an ISO can install; ``variant`` is server, desktop or core.
+
+    ``has_tpm`` is whether it can be installed with its disk encrypted by the machine's TPM: then it has a system of
+    snapd's (``snapd_system_label``), by itself or in one of its variations.
+    """
 
     id: str
     variant: str = "server"
     is_default: bool = False
+    has_tpm: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,4 +73,11 @@ def _is_source(entry: Any) -> bool:
 
 
 def _source(entry: Mapping[str, Any]) -> Source:
-    return Source(id=entry["id"], variant=str(entry.get("variant", "")), is_default=entry.get("default") is True)
+    variations = entry.get("variations")
+    forms = [entry, *(variations.values() if isinstance(variations, dict) else ())]
+    return Source(
+        id=entry["id"],
+        variant=str(entry.get("variant", "")),
+        is_default=entry.get("default") is True,
+        has_tpm=any(isinstance(form, dict) and bool(form.get("snapd_system_label")) for form in forms),
+    )

@@ -228,7 +228,7 @@ def test_redirects_are_followed_but_not_to_files(fetch: Fetch, tmp_path: Path, m
 
 
 def test_redirect_from_https_to_http_is_refused() -> None:
-    redirects = next(one for one in Web()._opener.handlers if hasattr(one, "redirect_request"))  # noqa: SLF001
+    redirects = next(one for one in Web()._opener.handlers if hasattr(one, "redirect_request"))
     request = urllib.request.Request("https://mirror.example.org/24.04/SHA256SUMS")
     told = ("the message", {})
     secure = redirects.redirect_request(request, io.BytesIO(), 302, *told, "https://other.example.org/x")
@@ -239,7 +239,7 @@ def test_redirect_from_https_to_http_is_refused() -> None:
 
 
 def test_server_that_sends_without_end_does_not_fill_the_disk(
-    fetch: Fetch, mirror: Mirror, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(download_module, "MAX_BYTES", len(ISO) - 1)
     with pytest.raises(NetworkError, match="sends more than any ISO has"):
@@ -280,7 +280,7 @@ def test_signature_that_has_expired_is_refused(signer: Signer) -> None:
         expired.require_signature(signer.key)
 
 
-def test_key_that_has_expired_or_was_revoked_signs_nothing(signers: tuple[Signer, Signer], tmp_path: Path) -> None:
+def test_key_that_has_expired_or_was_revoked_signs_nothing(tmp_path: Path) -> None:
     with a_key(tmp_path, "c", expires="1d") as expiring:
         at_that_time = expiring.sign(b"x\n", "--faked-system-time", "20260101T010000!")
         with pytest.raises(SignatureError, match="its key has expired"):

@@ -32,6 +32,12 @@ def test_the_source_that_is_installed_is_the_given_one_the_default_or_the_first(
     assert base_contents(ENTRIES.replace("default: true", "default: false")).source() == SOURCES[0]
 
 
+def test_a_source_has_tpm_support_if_snapd_has_a_system_for_it() -> None:
+    variation = "  variations:\n    enhanced: {path: a, size: 1, snapd_system_label: enhanced}\n"
+    first = base_contents(f"- id: a\n{variation}- id: b\n  variations: {{plain: {{path: a, size: 1}}}}\n- id: c\n")
+    assert [source.has_tpm for source in first.sources] == [True, False, False]
+
+
 @pytest.mark.parametrize(
     "text", ["", "a", "[", "- 1\n- {id: 2}", "sources: 1\nkernel: 2", "kernel: {default: [1]}", "&a [*a]"]
 )

@@ -11,7 +11,7 @@ from typing import Any
 from isoforge.fleet.check import password_hash, schema
 from isoforge.fleet.check.findings import Findings, items, mapping, text
 from isoforge.fleet.check.installers import consequence_of_bad_name
-from isoforge.fleet.check.sources import asks_for_user
+from isoforge.fleet.check.sources import asks_for_user, source_id
 from isoforge.yaml_limits import KeyPath
 
 IDENTITY: KeyPath = ("autoinstall", "identity")
@@ -50,8 +50,7 @@ def bad_host_name(name: str) -> str:
 def _check_without_identity(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     layout = mapping(mapping(autoinstall.get("storage")).get("layout"))
     asked = items(autoinstall.get("interactive-sections"))
-    source = text(mapping(autoinstall.get("source")).get("id"))
-    if asks_for_user(findings.release, findings.base, source):
+    if asks_for_user(findings.release, findings.base, source_id(autoinstall)):
         return
     if "user-data" in autoinstall or {"identity", "*"} & {text(name) for name in asked}:
         return

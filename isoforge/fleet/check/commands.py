@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from isoforge.fleet.check.findings import Findings, items, mapping, text
-from isoforge.fleet.check.installers import CREATES_ACCOUNT
+from isoforge.fleet.check.installers import CREATES_ACCOUNT, SUDO_OF_RUST
 from isoforge.fleet.check.shell import bashisms, unquoted
 from isoforge.fleet.check.shell_syntax import syntax_flaw
 from isoforge.yaml_limits import KeyPath
@@ -42,6 +42,10 @@ _ENDS_THE_SESSION = re.compile(
     r"(?:^|[;&|]\s*)(?:sudo\s+)?(reboot|poweroff|halt|shutdown|systemctl\s+(?:reboot|poweroff))(?=\s|$)"
 )
 
+_WRITES_SUDOERS = re.compile(r"(?:>|\btee\b|\bcp\b|\binstall\b|\bmv\b|\bsed\b)[^;&|\n]*/etc/sudoers\b")
+_PLAIN_SUDOERS = re.compile(r"\sALL *= *\([\w:]+\) *(?:(?:NO)?PASSWD: *)?ALL\b")
+"""The usual line of sudoers(5), which every sudo understands."""
+
 _REMOVES_LOGS = re.compile(r"\b(?:rm|shred|truncate|find|chmod)\b[^;&|\n]*/var/log/installer\b")
 """The installer's logs are copied to the installed system when all commands have run (its controllers/shutdown.py)."""
 
@@ -49,6 +53,7 @@ _REMOVES_LOGS = re.compile(r"\b(?:rm|shred|truncate|find|chmod)\b[^;&|\n]*/var/l
 def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Everything about the installer's command lists."""
     user = text(mapping(autoinstall.get("identity")).get("username"))
+    _check_sudoers(findings, list(items(autoinstall.get("late-commands"))))
     for name in LISTS:
         for index, command in enumerate(items(autoinstall.get(name))):
             path = ("autoinstall", name, index)
@@ -154,6 +159,22 @@ def _check_late(findings: Findings, code: str, path: KeyPath) -> None:
         if re.search(r"(?<!=)/target(/|\s|$)", re.sub(r"^\s*(-t|--target)[ =]/target", "", after)):
             message = "there is no /target inside the target: leave it out of the path"
             findings.warning("target-inside-target", path, message)
+
+
+def _check_sudoers(findings: Findings, commands: list[Any]) -> None:
+    """What is written for sudo in a late-command, and not checked by one: nobody could become root."""
+    lines = [one if isinstance(one, str) else " ".join(map(str, items(one))) for one in commands]
+    release = findings.release
+    if release is None or not SUDO_OF_RUST.holds(release) or any("visudo" in line for line in lines):
+        return
+    for index, line in enumerate(lines):
+        is_plain = _PLAIN_SUDOERS.search(line) and "Defaults" not in line and "*" not in line
+        if _WRITES_SUDOERS.search(line) and not is_plain:
+            message = (
+                f"the sudo of {release} (sudo-rs) refuses some settings and wildcards: check it in a later command,"
+                " `curtin in-target -- visudo -cf /etc/sudoers.d/FILE`"
+            )
+            findings.warning("sudoers-unchecked", ("autoinstall", "late-commands", index), message)
 
 
 def _check_home(findings: Findings, line: str, path: KeyPath, user: str) -> None:

@@ -56,6 +56,7 @@ def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     _check_references(findings, autoinstall, body)
     addresses.check_shared(findings, devices(autoinstall))
     _check_logs(findings, autoinstall)
+    _check_waits(findings, autoinstall)
     _check_macs(findings, autoinstall)
     _check_vlans(findings, autoinstall)
 
@@ -178,6 +179,23 @@ def _check_vlans(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
             if seen[device["link"], device["id"]] == 2:
                 message = f"{device['link']!r} has a VLAN with the id {device['id']} already"
                 findings.error("vlan-id-twice", (*path, "id"), message)
+
+
+def _check_waits(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Cards without a cable that systemd-networkd-wait-online(8) waits for, two minutes at each boot (LP#2063331).
+
+    One card has a cable, and must be waited for: services would start before the network does. So a single card, and a
+    pattern that may fit a single card, are left alone.
+    """
+    cards = [
+        (device, path)
+        for device, path, kind in devices(autoinstall)
+        if kind == "ethernets" and (device.get("dhcp4") in _TRUE or device.get("dhcp6") in _TRUE)
+    ]
+    waited = [path for device, path in cards if device.get("optional") not in _TRUE]
+    if len(waited) > 1:
+        message = "without a cable in this second card, each boot takes two minutes longer: add `optional: true`"
+        findings.warning("network-may-wait", waited[1], message)
 
 
 def _check_logs(findings: Findings, autoinstall: Mapping[str, Any]) -> None:

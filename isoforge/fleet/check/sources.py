@@ -14,11 +14,39 @@ from isoforge.release import Release
 
 
 def check(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """Report a source, or a layout that needs one, that the base ISO lacks."""
+    _check_id(findings, autoinstall)
+    _check_tpm(findings, autoinstall)
+
+
+def _check_tpm(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
+    """The layout hybrid takes its system from snapd (controllers/filesystem.py), which servers do not have."""
+    layout = mapping(mapping(autoinstall.get("storage")).get("layout"))
+    if text(layout.get("name")) != "hybrid":
+        return
+    path = ("autoinstall", "storage", "layout", "name")
+    chosen = findings.base.source(source_id(autoinstall)) if findings.base is not None else None
+    if chosen is None:
+        message = "needs a source with TPM support, as desktop ISOs have: the installer of a server ISO fails"
+        findings.warning("layout-needs-tpm", path, message)
+    elif not chosen.has_tpm:
+        able = ", ".join(one.id for one in findings.base.sources if one.has_tpm) if findings.base else ""
+        others = f"; {able} does: name it in `source.id`" if able else ""
+        message = f"the source {chosen.id} of the base ISO does not support TPM: the installer fails{others}"
+        findings.error("layout-not-on-iso", path, message)
+
+
+def source_id(autoinstall: Mapping[str, Any]) -> str:
+    """The id of the source that is wanted, "" for the ISO's default."""
+    return text(mapping(autoinstall.get("source")).get("id"))
+
+
+def _check_id(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     """Report a ``source.id`` that the base ISO lacks or, where it is not at hand, that no official ISO has.
 
     The installer has no message for it: it stops with an internal error (controllers/source.py).
     """
-    wanted = text(mapping(autoinstall.get("source")).get("id"))
+    wanted = source_id(autoinstall)
     path = ("autoinstall", "source", "id")
     if not wanted:
         return

@@ -84,9 +84,6 @@ def _check_layout(findings: Findings, storage: Mapping[str, Any]) -> None:
     if "encrypted" in layout and name in {"lvm", "direct", "zfs", "dd"}:
         message = "is for the layout hybrid (TPM); lvm and zfs encrypt with `password`"
         findings.error("layout-not-encrypted", (*path, "encrypted"), message)
-    if name == "hybrid":
-        message = "needs a source with TPM support, as desktop ISOs have: the installer of a server ISO fails"
-        findings.warning("layout-needs-tpm", (*path, "name"), message)
     _check_reset(findings, layout, path, name)
     if name == "zfs" and _wants_swap(storage):
         message = "is ignored: ZFS cannot hold a swap file, and the installer makes a swap partition of its own"

@@ -46,7 +46,7 @@ def _device(name: str) -> Iterator[Row]:
     yield f"{name}.routing-policy[].table", "INTEGER", "routing table", {}
     yield f"{name}.routing-policy[].priority", "INTEGER", "rules with a lower number are evaluated first", {}
     yield f"{name}.mtu", "INTEGER", "MTU, in bytes", {}
-    yield f"{name}.optional", "BOOLEAN", "do not wait for it at boot", {}
+    yield f"{name}.optional", "BOOLEAN", "do not wait for it at boot, two minutes if it has no cable", {}
     yield f"{name}.accept-ra", "BOOLEAN", "accept IPv6 router advertisements", {}
     yield f"{name}.ipv6-privacy", "BOOLEAN", "temporary IPv6 addresses", {}
     yield f"{name}.link-local", "TEXTS", "ipv4, ipv6, both or none", {"form": "ipv4 or ipv6"}
