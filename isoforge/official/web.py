@@ -47,7 +47,7 @@ class NotFoundError(NetworkError):
     """A mirror does not have a file."""
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
+class Redirects(urllib.request.HTTPRedirectHandler):
     """Follows redirects, but none from HTTPS to HTTP: whoever asks for TLS gets an answer through it, or none."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
@@ -65,7 +65,7 @@ _HANDLERS: tuple[type[urllib.request.BaseHandler], ...] = (
     urllib.request.HTTPHandler,
     urllib.request.HTTPSHandler,
     urllib.request.HTTPDefaultErrorHandler,
-    _Redirects,
+    Redirects,
     urllib.request.HTTPErrorProcessor,
 )
 
