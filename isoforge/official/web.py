@@ -48,7 +48,7 @@ class NotFoundError(NetworkError):
 
 
 class Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, but none from HTTPS to HTTP: whoever asks for TLS gets an answer through it, or none."""
+    """Follows redirects, but none from HTTPS to HTTP: a request for TLS is answered through TLS, or not at all."""
 
     def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
         """The request for ``newurl``; the answer that names it is not read on, as it may have no end."""
