@@ -13,25 +13,14 @@ from typing import BinaryIO
 
 from isoforge.errors import BaseIsoError
 from isoforge.image.descriptors import read_descriptors
-from isoforge.image.rock_ridge import link_target, modified
+from isoforge.image.directory_record import LINK_MODE, MORE_EXTENTS, RECORD, Entry
+from isoforge.image.rock_ridge import link_target
 from isoforge.image.sectors import BLOCK, SYSTEM_AREA_BLOCKS, open_image, read_partitions
-
-_RECORD = struct.Struct("<BBI4xI4x7sBB5xB")
-"""A directory record up to its name (ECMA-119, 9.1): length, -, first block, bytes, time, flags, interleaved unit,
-length of the name."""
-
-_DIRECTORY = 0x02
-"""The flag of a directory record that it is a directory."""
-
-_MORE_EXTENTS = 0x80
-"""The flag of a directory record that the next one goes on with the same file (ECMA-119, 9.1.6)."""
 
 _NOT_CONTINUED = "is listed twice: its first record does not say that the second continues it"
 
 _path = functools.lru_cache(maxsize=1 << 18)(PurePosixPath.__truediv__)
 """The path of a file in a folder: one object in all trees of an image, which are compared with each other."""
-
-_DIRECTORY_MODE, _LINK_MODE = 0x4000, 0xA000
 
 
 class View(enum.StrEnum):
@@ -57,38 +46,6 @@ class Node:
     records: tuple[int, ...] = field(default=(), compare=False)
     problem: str = ""
     continues: bool = False
-
-
-@dataclass(slots=True)
-class _Entry:
-    """The directory record at byte ``position``, with its Rock Ridge fields; ``block``, ``size`` of its content."""
-
-    position: int
-    block: int
-    size: int
-    flags: int
-    iso_name: bytes
-    name: bytes = b""
-    link: bytes | None = None
-    mode: int = 0
-    modified: float = 0.0
-    moved_to: int = 0
-    moved: bool = False
-    unit: int = 0
-
-    @property
-    def is_directory(self) -> bool:
-        return bool(self.flags & _DIRECTORY or self.moved_to)
-
-    @property
-    def problem(self) -> str:
-        """Linux goes by the mode where there is one, and by the flag for further extents; it reads nothing interleaved
-        (fs/isofs/inode.c)."""
-        if self.unit:
-            return "is interleaved: Linux cannot read it"
-        if self.mode and (self.mode & 0xF000 == _DIRECTORY_MODE) != self.is_directory:
-            return "is a directory by its flags or by its mode, but not by both"
-        return ""
 
 
 def view_start(image: Path, view: View) -> int:
@@ -154,7 +111,9 @@ class _Directories:
         volume = self._read(self._descriptor, BLOCK)
         if volume[1:6] != b"CD001":
             raise _UnreadableError("it has no volume descriptor")
-        _, _, block, size, *_ = _RECORD.unpack_from(volume, 156)
+        _, attributes, block, size, *_ = RECORD.unpack_from(volume, 156)
+        if attributes:
+            raise _UnreadableError("its root directory has an extended attribute record")
         self._find_rock_ridge(self._read(block, size))
         nodes: dict[PurePosixPath, Node] = {}
         waiting, visited = [(PurePosixPath("/"), block, size)], {block}
@@ -173,7 +132,7 @@ class _Directories:
     def _decoded(self, name: bytes) -> str:
         return name.decode("utf-8", errors="surrogateescape")
 
-    def _add(self, nodes: dict[PurePosixPath, Node], path: PurePosixPath, entry: _Entry) -> None:
+    def _add(self, nodes: dict[PurePosixPath, Node], path: PurePosixPath, entry: Entry) -> None:
         node = self._node(entry)
         before = nodes.get(path)
         if before is not None:  # a file over 4 GiB has one record for each stretch of it (ECMA-119, 6.5.1)
@@ -186,9 +145,9 @@ class _Directories:
             )  # fmt: skip
         nodes[path] = node
 
-    def _node(self, entry: _Entry) -> Node:
+    def _node(self, entry: Entry) -> Node:
         kind, target, extent, size = "file", "", 0, 0
-        if entry.link is not None or entry.mode & 0xF000 == _LINK_MODE:
+        if entry.link is not None or entry.mode & 0xF000 == LINK_MODE:
             target = (entry.link or b"").decode("utf-8", errors="surrogateescape")
             kind = "link"
         elif entry.is_directory:
@@ -197,7 +156,7 @@ class _Directories:
             extent, size = self._position(entry.block), entry.size
         return Node(
             kind=kind, modified=entry.modified, extent=extent, size=size, target=target, records=(entry.position,),
-            problem=entry.problem, continues=bool(entry.flags & _MORE_EXTENTS),
+            problem=entry.problem, continues=bool(entry.flags & MORE_EXTENTS),
         )  # fmt: skip
 
     def _read(self, block: int, size: int) -> bytes:
@@ -221,7 +180,7 @@ class _Directories:
         """A record's own name, without the version (ECMA-119, 7.5.1)."""
         return iso_name.partition(b";")[0]
 
-    def _entries(self, block: int, size: int) -> Iterator[_Entry]:
+    def _entries(self, block: int, size: int) -> Iterator[Entry]:
         """The records of a directory but its own and its parent's; records do not cross blocks (ECMA-119, 6.8.1.1)."""
         directory, offset = self._read(block, size), 0
         while offset < len(directory):
@@ -238,26 +197,18 @@ class _Directories:
             if "/" in self._decoded(entry.name) or entry.name in (b".", b".."):
                 raise _UnreadableError(f"a file is called {entry.name!r}")
             if entry.moved_to:
-                entry.block, entry.size = entry.moved_to, _RECORD.unpack_from(self._read(entry.moved_to, BLOCK))[3]
+                entry.block, entry.size = entry.moved_to, RECORD.unpack_from(self._read(entry.moved_to, BLOCK))[3]
             yield entry
 
-    def _entry(self, record: bytes, position: int) -> _Entry:
-        _, _, block, size, _, flags, unit, length = _RECORD.unpack_from(record)
+    def _entry(self, record: bytes, position: int) -> Entry:
+        _, attributes, block, size, _, flags, unit, gap, length = RECORD.unpack_from(record)
         name = record[33 : 33 + length]
-        entry = _Entry(position=position, block=block, size=size, flags=flags, unit=unit, iso_name=name)
+        entry = Entry(
+            position=position, block=block, size=size, flags=flags, interleaved=bool(unit or gap),
+            attributes=attributes, iso_name=name,
+        )  # fmt: skip
         for signature, content in self._fields(record[33 + length + (length + 1) % 2 + self._skipped :]):
-            if signature == b"NM":
-                entry.name += content[5:]
-            elif signature == b"PX":
-                entry.mode = int.from_bytes(content[4:6], "little")
-            elif signature == b"TF":
-                entry.modified = modified(content)
-            elif signature == b"SL":
-                entry.link = (entry.link or b"") + content[5:]
-            elif signature == b"CL":
-                entry.moved_to = int.from_bytes(content[4:8], "little")
-            elif signature == b"RE":
-                entry.moved = True
+            entry.take(signature, content)
         if entry.link is not None:
             entry.link = link_target(entry.link)
         return entry
@@ -272,6 +223,7 @@ class _Directories:
                 if field[:2] == b"CE":
                     block, skipped, size = struct.unpack_from("<I4xI4xI", field, 4)
                     more = self._read(block, skipped + size)[skipped:]
+                    yield b"CE", field
                 elif field[:2] == b"ST":
                     break
                 else:

@@ -108,6 +108,18 @@ def joliet_on_a_stick(iso: Path) -> int:
     return 64 * LBA + joliet.block * BLOCK
 
 
+def in_both_views(iso: Path, path: str, offset: int, content: bytes, *, field: bytes = b"") -> None:
+    """Write ``content`` into the records of a file, from byte ``offset`` of them or of their ``field``."""
+    for view in View:
+        place = read_tree(iso, view)[PurePosixPath(path)].records[0]
+        start = m.get(iso, place, m.get(iso, place, 1)[0]).index(field) if field else 0
+        m.put(iso, place + start + offset, content)
+
+
+def of_mode(mode: int) -> bytes:
+    return mode.to_bytes(4, "little") + mode.to_bytes(4, "big")
+
+
 def another_mode(iso: Path) -> None:
     """The mode of a directory becomes that of a file; its record's flags stay."""
     place = record(iso, "/casper")
@@ -271,6 +283,31 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "interleaved file": (
         lambda iso: m.put(iso, record(iso, "/casper/initrd") + 26, b"\x01"), {"directories"}, "is interleaved",
+    ),
+    "file with a gap": (
+        lambda iso: in_both_views(iso, SEED, 27, b"\x01"), {"directories"}, f"{SEED} is interleaved",
+    ),
+    "seed that Linux does not list": (
+        lambda iso: in_both_views(iso, SEED, 25, b"\x04"), {"directories"}, f"{SEED} is an associated file",
+    ),
+    "seed that Linux reads from another block": (
+        lambda iso: in_both_views(iso, SEED, 1, b"\x01"), {"directories"}, f"{SEED} has an extended attribute record",
+    ),
+    "seed that is a pipe": (
+        lambda iso: in_both_views(iso, SEED, 4, of_mode(0o010644), field=b"PX"), {"directories"}, "is neither a file",
+    ),
+    "seed of no kind": (
+        lambda iso: in_both_views(iso, SEED, 4, of_mode(0), field=b"PX"), {"directories"}, "is neither a file",
+    ),
+    "seed that is a link without a target": (
+        lambda iso: in_both_views(iso, SEED, 4, of_mode(0o120777), field=b"PX"),
+        {"descriptors", "directories", "kernel-lines", "seeds"}, f"{SEED} is a link by its mode or by",
+    ),
+    "seed whose name Linux does not read": (
+        lambda iso: in_both_views(iso, SEED, 4, b"\x08", field=b"NM"), {"directories"}, "has a name with the flags 8",
+    ),
+    "seed that is compressed": (
+        lambda iso: in_both_views(iso, SEED, 0, b"ZF", field=b"TF"), {"directories"}, f"{SEED} is compressed",
     ),
     "directory that is a file by its mode": (another_mode, {"directories"}, "/casper is a directory by its flags or"),
     "file missing on a stick": (
@@ -586,6 +623,17 @@ def test_flipped_bit_anywhere_is_seen_with_the_manifest_alone(good: Path, tmp_pa
         shutil.copyfile(good, iso)
         m.flip(iso, place)
         assert "digest" in failed(verify(iso))
+
+
+@pytest.mark.parametrize(
+    ("offset", "content"), [(25, b"\x01"), (28, b"\x02\0\0\x02"), (18, b"\x65")], ids=["hidden", "volume", "date"]
+)
+def test_fields_of_a_record_that_linux_ignores_are_no_fault(
+    good: Path, noble: Path, tmp_path: Path, offset: int, content: bytes
+) -> None:
+    iso = m.with_manifest(good, tmp_path / "same.iso")
+    in_both_views(iso, SEED, offset, content)
+    assert failed(verify(iso, base=noble)) == {"digest"}
 
 
 def test_every_file_listed_in_md5sum_txt_is_read(good: Path, tmp_path: Path) -> None:
