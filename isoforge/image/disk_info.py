@@ -9,7 +9,7 @@ from isoforge.release import Release
 
 _FORM = re.compile(
     r"(?P<product>Ubuntu(?:-Server)?) (?P<release>\d\d\.\d\d(?:\.\d+){0,2})(?: LTS)?(?: \"[^\"]*\")?"
-    r" - (?P<status>\S.*) (?P<arch>[a-z][a-z0-9]*(?:\+[a-z0-9]+)*) \((?P<serial>[^)]*)\)"
+    r" - (?P<status>\S.*) (?P<arch>[a-z][a-z0-9]*(?:\+[a-z0-9-]+)*) \((?P<serial>[^)]*)\)"
 )
 
 SERVER = "Ubuntu-Server"

@@ -12,8 +12,10 @@ from isoforge.image.base import kernels_of, supported_info
 from isoforge.image.disk_info import read_disk_info
 from isoforge.image.layouts import AMD64, recognised
 from isoforge.image.sectors import BLOCK, LBA
+from isoforge.proof.read.grub import read_isolinux
 
 REPORTS = Path(__file__).parent / "reports"
+MENUS = Path(__file__).parent / "menus"
 BASE = Path("base.iso")
 GAP_SECTORS, TAIL_SECTORS = 600, 64
 """After the ESP: a third partition that fills the gap, then the backup GPT."""
@@ -94,9 +96,22 @@ def test_a_report_of_xorriso_1_5_2_asks_for_a_newer_one() -> None:
         recognised(BASE, "amd64", (REPORTS / "24.04-by-xorriso-1.5.2.txt").read_text())
 
 
-def test_20_04_is_refused_as_out_of_support() -> None:
+@pytest.mark.parametrize("name", ["20.04.6-server.txt", "20.04.1-desktop.txt"])
+def test_20_04_is_refused_as_out_of_support(name: str) -> None:
     with pytest.raises(BaseIsoError, match="out of standard support"):
-        recognised(BASE, "amd64", (REPORTS / "20.04.6-server.txt").read_text())
+        recognised(BASE, "amd64", (REPORTS / name).read_text())
+
+
+def test_the_isolinux_menu_of_20_04_is_read() -> None:
+    menu = read_isolinux((MENUS / "20.04-server-isolinux.cfg").read_text())
+    assert [(entry.title, entry.linux, entry.initrd) for entry in menu.entries[:2]] == [
+        ("Install Ubuntu Server", ("/casper/vmlinuz", "quiet", "---"), ("/casper/initrd",)),
+        (
+            "Install Ubuntu Server (safe graphics)",
+            ("/casper/vmlinuz", "quiet", "nomodeset", "---"),
+            ("/casper/initrd",),
+        ),
+    ]
 
 
 def disk_infos() -> list[tuple[str, ...]]:
