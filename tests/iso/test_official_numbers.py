@@ -1,4 +1,4 @@
-"""The numbers of official ISOs (tests/unit/image/reports), given to an ISO: xorriso reports it as it reports the official
+"""The numbers of official ISOs (tests/unit/image/reports), given to an ISO: xorriso reports it as the official
 one, every check of `verify` fits it, and its size is that of the official file.
 
 The files on it are those of the synthetic base ISO, and the rest of its gigabytes are a hole.
@@ -47,7 +47,7 @@ def row(request: pytest.FixtureRequest) -> Row:
 
 
 @pytest.fixture
-def iso(row: Row, stretchable: bytes, noble: Path, tmp_path: Path) -> Path:
+def iso(row: Row, stretchable: bytes, tmp_path: Path) -> Path:
     """An ISO with the numbers of ``row``."""
     path = tmp_path / "base.iso"
     sectors = row.last + 1 + GAP_SECTORS + TAIL_SECTORS
@@ -114,7 +114,8 @@ def test_an_iso_of_these_numbers_is_what_xorriso_reports_and_verify_expects(row:
     assert shlex.split(text)[-1] == str(row.size)
 
     gpt, boot = read_gpt(iso), read_boot_catalog(iso)
-    assert gpt and boot
+    assert gpt
+    assert boot
     assert (gpt.problems, gpt.remarks, boot.problems) == ((), (), ())
     assert [(image.platform, image.size) for image in boot.images] == [("BIOS", BLOCK), ("UEFI", row.size * LBA)]
     assert boot.images[1].start == row.block * BLOCK == gpt.partitions[1].start
