@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import ipaddress
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from isoforge.atomic import locked, replace_together
+from isoforge.atomic import replace_together
 from isoforge.errors import InventoryError, OutputError, UsageError
 from isoforge.fleet.check.review import review_host
 from isoforge.fleet.facts import Facts, host_vars
@@ -18,6 +16,7 @@ from isoforge.fleet.inventory.edit_hosts import lines_for, with_host
 from isoforge.fleet.inventory.files import TREES, Tree, mapping_of
 from isoforge.fleet.inventory.groups import GROUP_NAME
 from isoforge.fleet.inventory.load import Host, Inventory, foreseen, survey
+from isoforge.fleet.inventory.lock import inventory_lock
 from isoforge.fleet.inventory.schema import HOST_NAME
 from isoforge.fleet.inventory.validate import check_values
 from isoforge.fleet.smbios import both_orders, normalised
@@ -73,7 +72,7 @@ def add_host(baremetal: Path, new: NewHost) -> NewHostResult:
     """
     _refuse_invalid(new)
     tree = Tree(root=baremetal / TREES[new.overlay], problems=[])
-    with _locked(baremetal):
+    with inventory_lock(baremetal):
         inventory = survey(baremetal)
         refuse_if_any(one for one in inventory.problems if one.file == str(tree.hosts_file) and not one.hosts)
         _refuse_clashes(baremetal, inventory, new)
@@ -243,12 +242,3 @@ def _hosts_file(file: Path, new: NewHost) -> str:
             hint=f"add the host yourself: {lines_for(new.name, new.group)}",
         )
     return edited
-
-
-@contextlib.contextmanager
-def _locked(baremetal: Path) -> Iterator[None]:
-    """Wait for another process that adds a host, whose line in hosts.yml would be overwritten."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError, OutputError):  # no inventory, as `survey` reports, or no locks
-            stack.enter_context(locked(baremetal, wait=True))
-        yield

@@ -24,7 +24,7 @@ from isoforge.regular_file import is_present
 from isoforge.yaml_limits import KeyPath
 from isoforge.yaml_tree import Node, Origin, empty, laid_over, without_nulls
 
-__all__ = ["Host", "Inventory", "MatchKeys", "foreseen", "load_inventory", "revealed", "survey"]
+__all__ = ["Host", "Inventory", "MatchKeys", "foreseen", "group_values", "load_inventory", "revealed", "survey"]
 
 UNSET = Origin(file="", line=0)
 
@@ -137,6 +137,20 @@ def foreseen(baremetal: Path, name: str, *, group: str, values: Node) -> Host:
         roster.members.setdefault(group, {})[name] = None
     roster.host_values[-1][name] = [values]
     return _Reader(trees, roster, problems).host(name)
+
+
+def group_values(baremetal: Path, groups: Iterable[str]) -> dict[str, Node]:
+    """What the inventory in ``baremetal`` says about each of ``groups`` itself, without the groups above it."""
+    problems: list[Problem] = []
+    trees = [Tree(root=baremetal / tree, problems=problems) for tree in TREES]
+    roster = read_roster([tree.hosts() for tree in trees], problems)
+    merged = {}
+    for group in groups:
+        merged[group] = empty(UNSET)
+        for tree, inline in zip(trees, roster.group_values, strict=True):
+            for node in [*inline.get(group, []), *tree.values("group_vars", group, f"groups.{group}")]:
+                merged[group] = laid_over(merged[group], node)
+    return merged
 
 
 def revealed(host: Host, problems: list[Problem]) -> Host:
