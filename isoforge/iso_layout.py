@@ -63,6 +63,9 @@ ISOFORGE_FOLDER = PurePosixPath("/isoforge")
 MANIFEST = ISOFORGE_FOLDER / "manifest.json"
 BUILD_ID = ISOFORGE_FOLDER / "build"
 
+SCRIPTS_FOLDER = ISOFORGE_FOLDER / "scripts"
+"""The scripts that the seeds on the ISO call, one copy for all of them, each by its name (`seed_format.SCRIPTS`)."""
+
 MENU_FOLDER = ISOFORGE_FOLDER / "menu"
 LOOPBACK_FOLDER = ISOFORGE_FOLDER / "loopback"
 """The entries of submenus, one file for each submenu, for the two menus."""
@@ -93,7 +96,7 @@ SEED_FILES = ("user-data", "meta-data", "vendor-data")
 
 AUTOINSTALL = "autoinstall.yaml"
 EARLY_COMMANDS = "early-commands"
-"""What "Detect this machine" reads from a host's folder beside the seed."""
+"""What "Detect this machine" reads from a host's folder if the user-data there is not enough (`fleet.seed.medium`)."""
 
 RESERVED_PREFIX = "isoforge-"
 """Folders of `SEEDS_FOLDER` with such a name are isoforge's own, never a host's."""

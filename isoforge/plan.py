@@ -14,8 +14,7 @@ from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.fleet import smbios
 from isoforge.fleet.inventory.host import Host, MatchKeys
-from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.seed.guard import match_pairs
+from isoforge.fleet.seed.medium import MediumFiles, medium_files
 from isoforge.fleet.seed.render import Seed
 from isoforge.image.base import BaseIso
 from isoforge.image.checksums import refreshed
@@ -25,17 +24,13 @@ from isoforge.image.menu import Menu, menu_files, positions
 from isoforge.image.repack import Graft, volume_date
 from isoforge.image.submenus import in_menu_order
 from isoforge.iso_layout import (
-    AUTOINSTALL,
     BUILD_ID,
     DETECT,
-    EARLY_COMMANDS,
     GRUB_CFG,
-    HOSTS_TABLE,
     LOOPBACK_CFG,
     MANIFEST,
     MATCH_KEY_LIMIT,
     MD5SUM_TXT,
-    SEED_FILES,
     SEEDS_FOLDER,
     build_marker,
 )
@@ -75,18 +70,17 @@ def make_plan(
         placeholder_patterns=smbios.PLACEHOLDER_PATTERNS,
     )
     refuse_unwanted_guards(order, seeds)
-    seed_files = dict(seed_grafts(seeds))
-    if any(match_pairs(host.match) for host in hosts):
+    medium = medium_files(hosts, seeds, order.workspace.templates)
+    if medium.detection:
         menu = replace(menu, detect=detect_entry(base, entries))
-        seed_files |= detect_grafts(order, hosts, seeds)
     elif order.auto:
         raise UsageError(
             "--auto needs match keys, and none of the selected hosts has any",
             hint="add `match:` to the host_vars of each host",
         )
-    menu = with_build_id(menu, build_id(menu, base, seed_files))
+    menu = with_build_id(menu, build_id(menu, base, medium.every))
     manifest = replace(
-        describe(menu, base, seed_files, xorriso_version, guards={seed.host: seed.match for seed in seeds}),
+        describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}),
         guard=order.guard,
         source_date_epoch=source_date_epoch(order),
     )
@@ -96,7 +90,7 @@ def make_plan(
         BUILD_ID: f"{menu.build_id}\n".encode(),
         build_marker(menu.build_id): b"",
         **{file: f"{menu.medium}\n".encode() for file in base.casper_uuids},
-        **seed_files,
+        **medium.every,
     }
     if base.md5sums:
         files[MD5SUM_TXT] = refreshed(base.md5sums, files).encode("utf-8", errors="surrogateescape")
@@ -168,20 +162,6 @@ def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
     )
 
 
-def detect_grafts(order: Order, hosts: tuple[Host, ...], seeds: tuple[Seed, ...]) -> dict[PurePosixPath, bytes]:
-    """What "Detect this machine" reads: its seed, the table of machines, and for each host the parts that it runs."""
-    files = {HOSTS_TABLE: match_table(hosts)}
-    for seed in seeds:
-        files[SEEDS_FOLDER / seed.host / AUTOINSTALL] = bare_autoinstall(seed)
-        files[SEEDS_FOLDER / seed.host / EARLY_COMMANDS] = early_script(seed)
-    return files | dict(seed_grafts((detect_seed(templates=order.workspace.templates),)))
-
-
-def seed_grafts(seeds: tuple[Seed, ...]) -> list[tuple[PurePosixPath, bytes]]:
-    """The files of each seed by their path on the ISO."""
-    return [(SEEDS_FOLDER / seed.host / name, content) for seed in seeds for name, content in seed.files.items()]
-
-
 def with_build_id(menu: Menu, new_id: str) -> Menu:
     """``menu`` for the build ``new_id``, whose entries accept its own medium and no other."""
     menu = replace(menu, build_id=new_id)
@@ -228,7 +208,7 @@ def build_time(base: BaseIso, epoch: int | None) -> datetime:
 def describe(
     menu: Menu,
     base: BaseIso,
-    seed_files: Mapping[PurePosixPath, bytes],
+    medium: MediumFiles,
     xorriso_version: str,
     *,
     guards: Mapping[str, tuple[str, ...] | None],
@@ -237,10 +217,9 @@ def describe(
     without a guard."""
 
     def digest(host: str, name: str) -> str:
-        return sha256(seed_files[SEEDS_FOLDER / host / name])
+        return sha256(medium.seeds[SEEDS_FOLDER / host / name])
 
     by_host = positions(menu)
-    seeds = {SEEDS_FOLDER / entry.host / name for entry in menu.entries for name in SEED_FILES}
     replaced = [path for path, text in ((LOOPBACK_CFG, base.loopback_menu), (MD5SUM_TXT, base.md5sums)) if text]
     replaced += [base.shadowing] if base.shadowing else []
     return Manifest(
@@ -277,11 +256,13 @@ def describe(
         xorriso_version=xorriso_version,
         medium=menu.medium,
         detect=menu.detect is not None,
-        detect_files=tuple(
-            FileFacts(path=str(path), sha256=sha256(content))
-            for path, content in seed_files.items()
-            if path not in seeds
-        ),
+        detect_files=file_facts(medium.detection),
+        scripts=file_facts(medium.scripts),
         auto=menu.auto,
         menu_password=bool(menu.password_hash),
     )
+
+
+def file_facts(files: Mapping[PurePosixPath, bytes]) -> tuple[FileFacts, ...]:
+    """The manifest's record of each of ``files``."""
+    return tuple(FileFacts(path=str(path), sha256=sha256(content)) for path, content in files.items())

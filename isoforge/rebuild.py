@@ -9,7 +9,9 @@ from pathlib import Path
 from isoforge.errors import BaseIsoError, ProofError
 from isoforge.proof.manifest import HostFacts, Manifest, sha256_of
 
-_NOT_COMPARED = {"hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso", "detect_files"}
+_NOT_COMPARED = {
+    *("hosts", "iso", "build_id", "medium", "source_commit", "unpacked", "base_iso", "detect_files", "scripts")
+}
 """Keys that follow from others, or depend on where the build was done."""
 
 _WORDS = {"isoforge_version": "isoforge", "xorriso_version": "xorriso"}

@@ -1,30 +1,90 @@
-"""How the guard stands in a seed's user-data, for those who write it and those who read it back from an ISO."""
+"""The scripts of isoforge in a seed's user-data, for those who write them and those who read them back from an ISO.
+
+A command of isoforge's own is a list of words: ``sh -c TEXT NAME ARGS…``. In a seed by itself TEXT is the script. In a
+seed on an ISO of `multi` it is a short text that runs the script from the medium (`call_text`).
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import yaml
 
+from isoforge.iso_layout import CDROM, DETECT, SCRIPTS_FOLDER
 from isoforge.yaml_limits import FastLoader
 
 GUARD = "isoforge-guard"
 STAMP = "isoforge-stamp"
 """The names under which a seed's scripts run: the word after the script in ``sh -c SCRIPT NAME …``."""
 
+SCRIPTS = {GUARD: True, DETECT: True, STAMP: False}
+"""The scripts by name, and whether an installation must stop if one cannot be run from the medium."""
 
-def guard_keys(user_data: bytes, host: str) -> tuple[str, ...] | None:
-    """The match keys, as ``KEY=VALUE``, that the guard in ``user_data`` compares; None if no guard of ``host`` leads.
+_SHA256 = re.compile("[0-9a-f]{64}")
 
-    Only the document's beginning is read, up to its first early-command.
+_REQUIRED = (
+    f"f=$ISOFORGE_ROOT{CDROM}{SCRIPTS_FOLDER}/$0;"
+    't=$(cat $f)&&[ "$(printf "%s\\n" "$t"|sha256sum)" = "{sha256}  -" ]&&'
+    '{{ sh -c "$t" "$0" "$@";r=$?;[ $r -gt 1 ]||exit $r;}};'
+    "cd $ISOFORGE_ROOT/dev;"
+    'printf "\\r\\nisoforge: STOPPED. $f is missing or damaged${{r:+, or failed with $r}}.'
+    ' Nothing was installed. Write the medium again.\\r\\n"'
+    "|timeout 5 tee tty[1-6] $(sed s/tty0// ../sys/class/tty/console/active||echo console);"
+    "exit ${{r:-1}}"
+)
+"""Runs the script that it has read and compared, so that neither a medium that fails while it is read nor that of
+another build is taken for a match. 0 and 1 are the script's own answers. Everything else is a refusal, on the same
+consoles as the guard's. Tests set ISOFORGE_ROOT, a prefix of every path."""
+
+_OPTIONAL = f'sh $ISOFORGE_ROOT{CDROM}{SCRIPTS_FOLDER}/$0 "$@"||:'
+"""Never fails: a script that reports or records must not stop an installation that is complete."""
+
+
+def call_text(name: str, sha256: str) -> str:
+    """What runs the script called ``name`` from the medium in place of its text, on one line (POSIX sh).
+
+    The live system mounts the medium at /cdrom however it was started: casper does so with a CD, a stick, and an ISO
+    file (iso-scan). A script without which an installation must stop has to have the digest ``sha256`` (hex digits).
+    """
+    return _REQUIRED.format(sha256=sha256) if SCRIPTS[name] else _OPTIONAL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A guard in a seed: the match keys that it compares (``KEY=VALUE``), and the SHA-256 of the script on the medium
+    that it calls, None if the script is in the seed itself."""
+
+    keys: tuple[str, ...]
+    script_sha256: str | None
+
+
+def find_guard(user_data: bytes, host: str) -> Guard | None:
+    """The guard of ``host`` that leads the early-commands in ``user_data``; None if there is none.
+
+    Only the document's beginning is read, up to its first early-command. A text that mentions the scripts of the medium
+    and is not exactly `call_text` is no guard.
     """
     try:
         words = _first_early_command(yaml.parse(user_data.decode("utf-8"), Loader=FastLoader))
     except (UnicodeDecodeError, yaml.YAMLError, StopIteration):
         return None
-    is_guard = words[:2] == ["sh", "-c"] and words[3:5] == [GUARD, host]
-    return tuple(words[5:]) if is_guard else None
+    if words[:2] != ["sh", "-c"] or words[3:5] != [GUARD, host]:
+        return None
+    digest = None
+    if str(SCRIPTS_FOLDER) in words[2]:
+        digest = next(iter(_SHA256.findall(words[2])), "")
+        if words[2] != call_text(GUARD, digest):
+            return None
+    return Guard(keys=tuple(words[5:]), script_sha256=digest)
+
+
+def guard_keys(user_data: bytes, host: str) -> tuple[str, ...] | None:
+    """The match keys that the guard in ``user_data`` compares (`find_guard`); None if no guard of ``host`` leads."""
+    guard = find_guard(user_data, host)
+    return guard.keys if guard else None
 
 
 def _first_early_command(events: Iterator[Any]) -> list[str]:

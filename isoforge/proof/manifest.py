@@ -93,12 +93,13 @@ class Manifest:
 
     ``hosts`` are in menu order. ``default_host`` is what the timeout starts on a machine that the menu does not
     recognize (None: the local disk, or with ``auto`` "Detect this machine"); ``detect``: the menu has that entry;
-    ``detect_files`` are the files that it reads. ``guard`` is False for seeds built with --no-guard;
-    ``menu_password``: the menu asks for one; ``medium`` is the casper UUID of the ISO. ``replaced`` are the paths of
-    the base ISO's files that the build has replaced; ``source_date_epoch`` is the environment variable of that name,
-    None if it was not set; ``unpacked``: the base ISO was unpacked, which orders files in another way. What depends on
-    whole files and on where the build ran (``iso``, the base ISO's file, ``source_commit``, ``unpacked``) is None in
-    the copy on the ISO itself, so that it is the same wherever it is built.
+    ``detect_files`` are the files that it reads; ``scripts`` are those that the seeds call. ``guard`` is False for
+    seeds built with --no-guard; ``menu_password``: the menu asks for one; ``medium`` is the casper UUID of the ISO.
+    ``replaced`` are the paths of the base ISO's files that the build has replaced; ``source_date_epoch`` is the
+    environment variable of that name, None if it was not set; ``unpacked``: the base ISO was unpacked, which orders
+    files in another way. What depends on whole files and on where the build ran (``iso``, the base ISO's file,
+    ``source_commit``, ``unpacked``) is None in the copy on the ISO itself, so that it is the same wherever it is
+    built.
     """
 
     name: str
@@ -116,6 +117,7 @@ class Manifest:
     guard: bool = True
     detect: bool = False
     detect_files: tuple[FileFacts, ...] = ()
+    scripts: tuple[FileFacts, ...] = ()
     auto: bool = False
     menu_password: bool = False
     source_date_epoch: int | None = None

@@ -15,8 +15,9 @@ import yaml
 
 from isoforge.fleet.inventory.host import Host, MatchKeys
 from isoforge.fleet.inventory.load import survey
-from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.seed.render import Seed, render_seed
+from isoforge.fleet.seed.medium import medium_files
+from isoforge.fleet.seed.render import render_seed
+from isoforge.iso_layout import DETECT
 from isoforge.proof.boot import cpio
 from isoforge.proof.boot.boot import BootResult, BootSpec, boot
 from isoforge.proof.boot.probe import Guest, find_guest, in_load_order, medium_drivers, probe
@@ -41,11 +42,11 @@ FLEET = {
 
 CARD = "virtio_net"
 
-HOOK = """
+HOOK = r"""
 while read -r module; do insmod "/probe/$module.ko" 2>/dev/null; done </probe/cards
 ISOFORGE_WAIT_S=2 sh "/probe/$(kernel_word early)" >/run/early 2>&1
 fact "early-command $?"
-fact "last-word $(tail -n 1 /run/early)"
+fact "last-word $(tail -n 1 /run/early | tr -d "\r")"
 fact "installs $(sed -n 's/^  hostname: //p' /autoinstall.yaml 2>/dev/null)"
 """
 """What the probe does beside its own work, before it says where the seed is."""
@@ -59,9 +60,9 @@ def fleet() -> list[Host]:
     return [replace(pattern, name=name, match=match, values=values) for name, match in FLEET.items()]
 
 
-def early_command(seed: Seed) -> bytes:
-    """The first early-command of ``seed``, as a script that starts its words."""
-    words = yaml.safe_load(seed.user_data)["autoinstall"]["early-commands"][0]
+def early_command(user_data: bytes) -> bytes:
+    """The first early-command in ``user_data``, as a script that starts its words."""
+    words = yaml.safe_load(user_data)["autoinstall"]["early-commands"][0]
     return f"{shlex.join(words)}\n".encode()
 
 
@@ -90,12 +91,11 @@ def guarded_iso(once: Once, bootable_base: Path) -> Path:
 def make_guarded(folder: Path, base: Path, guest: Guest, *, console: str = "ttyS0") -> None:
     """Make an ISO with an entry for each script, and the table and configs that detection reads."""
     seeds = [render_seed(host, templates=TEMPLATES, release=Release(year=24, month=4)) for host in fleet()]
-    scripts = {seed.host: early_command(seed) for seed in seeds}
-    scripts["detect"] = early_command(detect_seed(templates=TEMPLATES))
-    files = {"casper/initrd": guests_initrd(guest, scripts), "isoforge/hosts.tsv": match_table(fleet())}
-    for seed in seeds:
-        files[f"nocloud/{seed.host}/autoinstall.yaml"] = bare_autoinstall(seed)
-        files[f"nocloud/{seed.host}/early-commands"] = early_script(seed)
+    on_iso = {str(path).lstrip("/"): text for path, text in medium_files(fleet(), seeds, TEMPLATES).every.items()}
+    user_data = {path.split("/")[1]: text for path, text in on_iso.items() if path.endswith("/user-data")}
+    scripts = {name.replace(DETECT, "detect"): early_command(text) for name, text in user_data.items()}
+    scripts["of-another-medium"] = scripts["by-serial"].replace(b"/cdrom/", b"/cdrom/nowhere/")
+    files = {"casper/initrd": guests_initrd(guest, scripts), **on_iso}
     words = f"console=tty0 console={console} ---"
     files["boot/grub/grub.cfg"] = "".join(
         f"menuentry '{name}' {{\n linux /casper/vmlinuz early={name} {words}\n initrd /casper/initrd\n}}\n"
@@ -150,6 +150,13 @@ def test_another_machine_is_stopped_and_the_console_says_why(guarded_iso: Path, 
     assert "  serial: PC0EXMP1 (does not match)\n" in said
     assert "  serial: PF0ABC2\n" in said
     assert f"  uuid: {UUID}\n" in said
+
+
+def test_without_the_script_on_the_medium_the_console_says_so(guarded_iso: Path) -> None:
+    result = started(guarded_iso, "of-another-medium", serial="PC0EXMP1")
+    assert fact(result, "early-command") == "1"
+    said = result.serial.replace("\r", "")
+    assert "\nisoforge: STOPPED. /cdrom/nowhere/isoforge/scripts/isoforge-guard is missing or damaged." in said
 
 
 def test_a_card_is_known_by_its_mac_address(guarded_iso: Path) -> None:

@@ -18,6 +18,7 @@ from isoforge.run import run
 from tests.iso import mutation as m
 
 SEED = "/nocloud/site-a-m710q1/user-data"
+SCRIPT = "/isoforge/scripts/isoforge-guard"
 LINE = r"ds=nocloud\;s=/cdrom/nocloud/site-a-m710q1/"
 MENU_CHECKS = {"kernel-lines", "menu", "start", "md5sum"}
 BASE_MENU = 'menuentry "x" {\n\tlinux /casper/vmlinuz @\n\tinitrd /casper/initrd\n}\n'
@@ -345,6 +346,22 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
         lambda iso: in_both_manifests(iso, '"serial=PC0EXMP1"', '"serial=PC0EXMP7"'),
         {"seeds", "machines", "md5sum", "digest"}, "compares serial=PC0EXMP1, expected serial=PC0EXMP7 (manifest)",
     ),
+    "guard that runs any script of the medium": (
+        lambda iso: m.rewrite(iso, SEED, "t=$(cat $f)&&[", "t=$(cat $f)||["),
+        {"seeds", "md5sum", "digest"}, f"{SEED} has none, the manifest states a guard",
+    ),
+    "script that the guards do not expect": (
+        lambda iso: m.rewrite(iso, SCRIPT, "exit 1", "exit 0"),
+        {"seeds", "md5sum", "digest"}, f"{SEED} expects another {SCRIPT}: no machine would be installed",
+    ),
+    "script that is not on the medium": (
+        lambda iso: m.put(iso, m.name_place(iso, b"isoforge-guard", View.DEVICE), b"isoforge-gu4rd"),
+        {"views", "seeds", "md5sum"}, f"{SEED} calls {SCRIPT}, which is missing: no machine would be installed",
+    ),
+    "script that the manifest does not list": (
+        lambda iso: m.put(iso, m.name_place(iso, b"isoforge-stamp", View.DEVICE), b"isoforge-st4mp"),
+        {"views", "seeds", "md5sum"}, "unexpected script: /isoforge/scripts/isoforge-st4mp is not one of the manifest",
+    ),
     "table with another key than the manifest's": (
         lambda iso: m.rewrite(iso, "/isoforge/hosts.tsv", "pc0exmp1", "pc0exmp7"),
         {"machines", "start", "seeds", "md5sum", "digest"},
@@ -589,8 +606,9 @@ def test_seed_that_no_host_has_is_found(good: Path, noble: Path, tmp_path: Path)
 @pytest.mark.parametrize(
     "place",
     [
-        "/nocloud/site-a-m710q1/autoinstall.yaml",
-        "/nocloud/site-a-m710q2/early-commands",
+        "/isoforge/scripts/isoforge-guard",
+        "/isoforge/scripts/isoforge-detect",
+        "/isoforge/scripts/isoforge-stamp",
         "/nocloud/isoforge-detect/user-data",
         "/isoforge/hosts.tsv",
     ],

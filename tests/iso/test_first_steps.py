@@ -273,6 +273,9 @@ def test_from_a_machine_to_an_iso_that_knows_it(cli: Cli, fleet: Path, noble: Pa
     seed = yaml.safe_load(read_file(iso, tree[PurePosixPath("/nocloud/web-1/user-data")]))["autoinstall"]
     assert seed["storage"]["layout"]["match"]["serial"] == "*S4EXAMPLE0003*"
     guard = seed["early-commands"][0]
+    on_medium = machine.root / "cdrom/isoforge/scripts/isoforge-guard"
+    on_medium.parent.mkdir(parents=True)
+    on_medium.write_bytes(read_file(iso, tree[PurePosixPath("/isoforge/scripts/isoforge-guard")]))
     passed = run(*guard, env={"ISOFORGE_ROOT": str(machine.root), "ISOFORGE_WAIT_S": "0"})
     assert passed == "isoforge: this machine is host web-1\n"
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Mapping, Sequence
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
@@ -13,11 +14,13 @@ import sh
 import yaml
 
 from isoforge.fleet.inventory.load import Host, survey
-from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_script, match_table
-from isoforge.fleet.seed.guard import guard_command, script, stamp_command
-from isoforge.fleet.seed.render import render_seed
+from isoforge.fleet.seed.detect import detect_seed
+from isoforge.fleet.seed.guard import guard_command, stamp_command
+from isoforge.fleet.seed.medium import medium_files
+from isoforge.fleet.seed.render import Seed, render_seed
+from isoforge.fleet.seed.scripts import call_scripts, every_script, script
 from isoforge.fleet.smbios import PLACEHOLDERS, both_orders, is_placeholder, normalised
-from isoforge.iso_layout import DETECT
+from isoforge.iso_layout import DETECT, EARLY_COMMANDS, HOSTS_TABLE, SCRIPTS_FOLDER, SEED_FILES, SEEDS_FOLDER
 from isoforge.run import run
 from isoforge.seed_format import GUARD, STAMP, guard_keys
 from tests.conftest import ROOT
@@ -349,19 +352,38 @@ def test_shellcheck_finds_nothing(name: str, tmp_path: Path) -> None:
 
 def medium_for(machine: Machine, *hosts: Host) -> None:
     """Lay on the machine's medium what a build lays there for ``hosts``."""
-    (machine.root / "cdrom/isoforge").mkdir(parents=True)
-    (machine.root / "cdrom/isoforge/hosts.tsv").write_bytes(match_table(hosts))
-    for one in hosts:
-        seed = render_seed(one, templates=TEMPLATES)
-        folder = machine.root / "cdrom/nocloud" / one.name
-        folder.mkdir(parents=True)
-        (folder / "autoinstall.yaml").write_bytes(bare_autoinstall(seed))
-        (folder / "early-commands").write_bytes(early_script(seed))
+    seeds = [render_seed(one, templates=TEMPLATES) for one in hosts]
+    lay(machine, medium_files(hosts, seeds, TEMPLATES).every)
+
+
+def lay(machine: Machine, files: Mapping[PurePosixPath, bytes]) -> None:
+    """Lay ``files`` on the machine's medium."""
+    for path, content in files.items():
+        place = on_medium(machine, path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.write_bytes(content)
+
+
+def on_medium(machine: Machine, path: PurePosixPath) -> Path:
+    """Where ``path`` of the ISO is on the machine."""
+    return machine.root / "cdrom" / path.relative_to("/")
+
+
+def seed_on(machine: Machine, name: str) -> Path:
+    """The user-data of the host called ``name`` on the machine's medium."""
+    return on_medium(machine, SEEDS_FOLDER / name / "user-data")
+
+
+def first_early_command(user_data: bytes) -> Sequence[str]:
+    words: Sequence[str] = yaml.safe_load(user_data)["autoinstall"]["early-commands"][0]
+    return words
 
 
 def detect_on(machine: Machine) -> Ending:
-    (words,) = yaml.safe_load(detect_seed(templates=TEMPLATES).user_data)["autoinstall"]["early-commands"]
-    return run_on(machine, words)
+    """Run the detection from the machine's medium; from a seed that contains the script if there is no medium."""
+    seed = seed_on(machine, DETECT)
+    user_data = seed.read_bytes() if seed.exists() else detect_seed(templates=TEMPLATES).user_data
+    return run_on(machine, first_early_command(user_data))
 
 
 FLEET: list[tuple[str, dict[str, object]]] = [
@@ -442,10 +464,24 @@ def test_detection_stops_on_a_medium_without_its_files(machine: Machine, tmp_pat
     machine.give("serial", "PC0EXMP1")
     assert "host table is missing" in detect_on(machine).said
     medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
-    (machine.root / "cdrom/nocloud/web-1/autoinstall.yaml").unlink()
+    whole = seed_on(machine, "web-1").read_text()
+    for broken in ("", "#cloud-config\n", whole.replace("version: 1", "version: 2")):
+        seed_on(machine, "web-1").write_text(broken)
+        ending = detect_on(machine)
+        assert ending.code == 1
+        assert "no configuration for host web-1" in ending.said
+    seed_on(machine, "web-1").unlink()
+    assert "no configuration for host web-1" in detect_on(machine).said
+
+
+def test_detection_stops_where_the_hosts_early_commands_are_missing(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PC0EXMP1")
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}, early_commands=["true"]))
+    assert detect_on(machine).code == 0
+    on_medium(machine, SEEDS_FOLDER / "web-1" / EARLY_COMMANDS).unlink()
     ending = detect_on(machine)
     assert ending.code == 1
-    assert "no configuration for host web-1" in ending.said
+    assert "no early-commands for host web-1" in ending.said
 
 
 def test_detection_stops_where_the_config_cannot_be_put(machine: Machine, tmp_path: Path) -> None:
@@ -464,6 +500,144 @@ def test_detection_runs_the_hosts_own_early_commands_up_to_the_first_failure(mac
     medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}, early_commands=commands))
     assert detect_on(machine).code == 7
     assert note.read_text() == (machine.root / "note.2").read_text() == "it's\n"
+
+
+def test_detection_takes_the_section_out_of_any_seed(machine: Machine, tmp_path: Path) -> None:
+    """What detection puts in place is the autoinstall section of the seed, whatever is in it."""
+    texts: dict[str, Any] = {
+        "description": "a # b",
+        "late_commands": ["#no comment\n\n  a: b\n# neither\n", "x" * 5000 + " y: z", 'a "b" \\ $c'],
+        "user_data": {"write_files": [{"path": "/a", "content": "autoinstall:\n  version: 1\nend\n"}]},
+        "packages": ["nginx"],
+    }
+    one = host(tmp_path, {"serial": "PC0EXMP1", "uuid": UUID, "mac": [MAC]}, **texts)
+    machine.give("serial", "PC0EXMP1")
+    machine.give("uuid", UUID)
+    machine.plug(MAC)
+    medium_for(machine, one)
+    assert {path.name for path in seed_on(machine, "web-1").parent.iterdir()} == set(SEED_FILES)
+    ending = detect_on(machine)
+    assert (ending.code, ending.said) == (0, "isoforge: this machine is host web-1\n" * 2)
+    put = yaml.safe_load((machine.root / "autoinstall.yaml").read_text())
+    assert put == yaml.safe_load(seed_on(machine, "web-1").read_text())["autoinstall"]
+
+
+HAND_WRITTEN = {
+    "four blanks": "#cloud-config\nautoinstall:\n    version: 1\n    early-commands:\n    - touch @\n",
+    "on one line": "#cloud-config\nautoinstall: {version: 1, early-commands: [touch @]}\n",
+    "a comment in between": "#cloud-config\nautoinstall:\n  version: 1\n# here\n  early-commands: [touch @]\n",
+    "an alias": "#cloud-config\nx: &x [touch @]\nautoinstall:\n  version: 1\n  early-commands: *x\n",
+    "something behind it": "#cloud-config\nautoinstall:\n  early-commands: [touch @]\n  version: 1\ntimezone: UTC\n",
+}
+
+
+@pytest.mark.parametrize("text", HAND_WRITTEN.values(), ids=HAND_WRITTEN)
+def test_detection_reads_seeds_that_were_written_by_hand(machine: Machine, tmp_path: Path, text: str) -> None:
+    note = machine.root / "note"
+    machine.give("serial", "PC0EXMP1")
+    one = host(tmp_path, {"serial": "PC0EXMP1"})
+    user_data = text.replace("@", str(note)).encode()
+    seed = Seed(host="web-1", user_data=user_data, meta_data=b"", vendor_data=b"")
+    lay(machine, medium_files([one], [seed], TEMPLATES).every)
+    assert seed_on(machine, "web-1").read_bytes() == user_data
+    assert detect_on(machine).code == 0
+    assert note.exists()
+    put = yaml.safe_load((machine.root / "autoinstall.yaml").read_text())
+    assert put == {"version": 1, "early-commands": [f"touch {note}"]}
+
+
+def test_detection_runs_the_guard_of_the_seed_too(machine: Machine, tmp_path: Path) -> None:
+    """A table that is not that of the seeds installs nothing."""
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    table = on_medium(machine, HOSTS_TABLE)
+    table.write_text(table.read_text().replace("pc0exmp1", "pc0exmp2"))
+    machine.give("serial", "PC0EXMP2")
+    ending = detect_on(machine)
+    assert ending.code == 1
+    assert "STOPPED. This machine is not host web-1." in ending.said
+
+
+def called_on(machine: Machine, tmp_path: Path) -> Ending:
+    """Run the guard of web-1 as its seed on the machine's medium calls it."""
+    seed = seed_on(machine, "web-1")
+    if not seed.exists():
+        medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    return run_on(machine, first_early_command(seed.read_bytes()))
+
+
+def test_a_seed_on_an_iso_calls_the_guard_of_the_medium(machine: Machine, tmp_path: Path) -> None:
+    machine.give("serial", "PC0EXMP1")
+    assert called_on(machine, tmp_path) == Ending(code=0, said="isoforge: this machine is host web-1\n")
+    machine.give("serial", "PC0EXMP2")
+    ending = called_on(machine, tmp_path)
+    assert ending == guard_on(machine, tmp_path, {"serial": "PC0EXMP1"})
+    assert ending.code == 1
+
+
+def test_the_line_that_calls_a_script_is_one_line(machine: Machine, tmp_path: Path) -> None:
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    text = first_early_command(seed_on(machine, "web-1").read_bytes())[2]
+    assert "\n" not in text
+    assert len(text) < 600
+    file = tmp_path / "call"
+    file.write_text(text)
+    assert run("shellcheck", "--shell=sh", "--exclude=SC2046,SC2059,SC2086,SC2164", file) == ""
+
+
+MEDIA = {
+    "none": lambda script: script.unlink(),
+    "that of another build": lambda script: script.write_bytes(script.read_bytes() + b"#\n"),
+    "one with a damaged script": lambda script: script.write_bytes(script.read_bytes().replace(b"exit 1", b"exit 0")),
+    "one whose script ends early": lambda script: script.write_bytes(script.read_bytes()[:2048]),
+    "one with an empty script": lambda script: script.write_bytes(b""),
+    "one with a folder": lambda script: (script.unlink(), script.mkdir()),
+}
+
+
+@pytest.mark.parametrize("damage", MEDIA.values(), ids=MEDIA)
+@pytest.mark.parametrize("serial", ["PC0EXMP1", "PC0EXMP2"])
+def test_without_the_script_of_its_build_a_seed_refuses_every_machine(
+    machine: Machine, tmp_path: Path, damage: Callable[[Path], object], serial: str
+) -> None:
+    machine.give("serial", serial)
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    script = on_medium(machine, SCRIPTS_FOLDER / GUARD)
+    damage(script)
+    ending = called_on(machine, tmp_path)
+    assert ending.code == 1
+    words = f"isoforge: STOPPED. {script} is missing or damaged. Nothing was installed. Write the medium again."
+    assert words in ending.said
+    for console in ("tty1", "tty2", "tty6", "ttyS0"):
+        assert machine.said_on(console) == f"\r\n{words}\r\n"
+    assert machine.said_on("tty0") == machine.said_on("ttyS1") == ""
+
+
+@pytest.mark.parametrize(("last", "code"), [("exit 7", 7), ("kill -9 $$", 137), ('"$nowhere"', 2), ("exit 0", 0)])
+def test_a_guard_that_ends_in_another_way_than_it_should_is_no_match(
+    machine: Machine, tmp_path: Path, last: str, code: int
+) -> None:
+    text = f"set -u\n{last}\n"
+    one = host(tmp_path, {"serial": "PC0EXMP1"})
+    rendered = render_seed(one, templates=TEMPLATES).user_data
+    own, _ = call_scripts(rendered, every_script(TEMPLATES))
+    old, new = (hashlib.sha256(each.encode()).hexdigest() for each in (script(GUARD, "web-1", TEMPLATES), text))
+    place = on_medium(machine, SCRIPTS_FOLDER / GUARD)
+    place.parent.mkdir(parents=True)
+    place.write_text(text)
+    ending = run_on(machine, first_early_command(own.decode().replace(old, new).encode()))
+    assert ending.code == code
+    assert ("STOPPED" in machine.said_on("tty1")) == (code != 0)
+    assert code == 0 or f"missing or damaged, or failed with {code}. Nothing was installed" in ending.said
+
+
+def test_without_the_script_of_the_stamp_an_installation_still_ends_well(machine: Machine, tmp_path: Path) -> None:
+    medium_for(machine, host(tmp_path, {"serial": "PC0EXMP1"}))
+    words = yaml.safe_load(seed_on(machine, "web-1").read_bytes())["autoinstall"]["late-commands"][0]
+    (machine.root / "cdrom/isoforge/build").write_text("0123456789ab\n")
+    assert run_on(machine, words) == Ending(code=0, said="")
+    assert "0123456789ab-web-1" in stamps(machine)
+    on_medium(machine, SCRIPTS_FOLDER / STAMP).unlink()
+    assert run_on(machine, words).code == 0
 
 
 def stamp_on(machine: Machine) -> Ending:

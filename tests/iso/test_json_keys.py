@@ -21,7 +21,7 @@ MANIFEST = """
     base_iso.size base_iso.sha256 base_iso.origin base_iso.official_name
     hosts hosts.name hosts.title hosts.submenu hosts.kernel hosts.initrd hosts.kernel_line hosts.seed hosts.guarded
     hosts.match hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
-    detect_files detect_files.path detect_files.sha256
+    detect_files detect_files.path detect_files.sha256 scripts scripts.path scripts.sha256
 """
 
 KEYS = {

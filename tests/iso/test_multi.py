@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
+import yaml
 
 from isoforge.forge import BuildResult, multi
 from isoforge.image.base import read_base
 from isoforge.image.sectors import read_gpt
 from isoforge.image.tree import View, read_file, read_tree
+from isoforge.iso_layout import SCRIPTS_FOLDER, SEED_FILES
 from isoforge.order import Order
 from isoforge.run import run
 from isoforge.selection import Selection
@@ -59,12 +61,22 @@ def test_output_lies_where_the_guide_says(built: BuildResult, fleet: Path) -> No
     assert stat.S_IMODE(built.iso.stat().st_mode) == 0o600
 
 
-def test_seeds_on_the_iso_are_those_that_were_rendered(built: BuildResult, fleet: Path) -> None:
+def test_seeds_on_the_iso_are_those_that_were_rendered_with_one_copy_of_their_scripts(
+    built: BuildResult, fleet: Path
+) -> None:
     tree = read_tree(built.iso)
     for host in HOSTS:
-        for name in ("user-data", "meta-data"):
-            rendered = (fleet / GENERATED / host / name).read_bytes()
-            assert read_file(built.iso, tree[PurePosixPath(f"/nocloud/{host}/{name}")]) == rendered
+        folder = fleet / GENERATED / host
+        on_iso = {name: read_file(built.iso, tree[PurePosixPath("/nocloud", host, name)]) for name in SEED_FILES}
+        assert on_iso["meta-data"] == (folder / "meta-data").read_bytes()
+        whole, calling = (yaml.safe_load(text) for text in ((folder / "user-data").read_bytes(), on_iso["user-data"]))
+        for commands in ("early-commands", "late-commands"):
+            inline, call = whole["autoinstall"][commands], calling["autoinstall"][commands]
+            script = read_file(built.iso, tree[SCRIPTS_FOLDER / call[0][3]])
+            assert inline[0][2] == script.decode()
+            call[0][2] = inline[0][2]
+        assert calling == whole
+        assert sorted(path.name for path in tree if path.parent.name == host) == sorted(SEED_FILES)
         assert tree[PurePosixPath(f"/nocloud/{host}/vendor-data")].size == 0
 
 

@@ -12,7 +12,7 @@ import pytest
 UUTILS = Path("/usr/lib/cargo/bin/coreutils")
 """Where Debian's rust-coreutils has its tools; Ubuntu 25.10 and later have them in /usr/bin."""
 
-COREUTILS = ("cat", "cut", "date", "dd", "mkdir", "rm", "sleep", "tee", "timeout", "touch")
+COREUTILS = ("cat", "cut", "date", "dd", "mkdir", "rm", "sha256sum", "sleep", "tee", "timeout", "touch")
 OTHERS = ("grep", "sed")
 """Not of coreutils: uutils has none of these. There is no awk: no script needs one, so it is all the same which."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from isoforge.fleet.check.commands import LISTS
 from isoforge.fleet.check.findings import Findings
 from isoforge.masking.spans import PASSWORD_HASH
 from isoforge.masking.tree import found_in
-from isoforge.seed_format import GUARD, STAMP
+from isoforge.seed_format import SCRIPTS
 from isoforge.yaml_limits import KeyPath
 
 
@@ -35,13 +36,13 @@ def _with_bare_scripts(data: Any) -> Any:
     section = data.get("autoinstall") if isinstance(data, dict) else None
     if not isinstance(section, dict):
         return data
-    lists = {name: section[name] for name in ("early-commands", "late-commands") if isinstance(section.get(name), list)}
+    lists = {name: section[name] for name in LISTS if isinstance(section.get(name), list)}
     bare = {name: [_script(command) for command in commands] for name, commands in lists.items()}
     return {**data, "autoinstall": {**section, **bare}}
 
 
 def _script(command: Any) -> Any:
-    is_own = isinstance(command, list) and command[:2] == ["sh", "-c"] and command[3:4] in ([GUARD], [STAMP])
+    is_own = isinstance(command, list) and command[:2] == ["sh", "-c"] and command[3:4] and command[3] in list(SCRIPTS)
     return command[2] if is_own else command
 
 

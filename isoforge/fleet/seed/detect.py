@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
@@ -10,26 +11,34 @@ from typing import Any
 
 from isoforge.errors import InventoryError
 from isoforge.fleet.inventory.host import Host
-from isoforge.fleet.seed.guard import command, match_pairs
+from isoforge.fleet.seed.guard import match_pairs
 from isoforge.fleet.seed.render import HEADER, Seed
+from isoforge.fleet.seed.scripts import command
 from isoforge.fleet.smbios import normalised
-from isoforge.iso_layout import DETECT, EMPTY_FIELD, TABLE_KEYS
+from isoforge.iso_layout import AUTOINSTALL, DETECT, EARLY_COMMANDS, EMPTY_FIELD, TABLE_KEYS
 from isoforge.templates import dump
 from isoforge.yaml_limits import load
 
-__all__ = ["bare_autoinstall", "detect_seed", "early_script", "match_table"]
+__all__ = ["bare_autoinstall", "detect_files", "detect_seed", "early_script", "match_table"]
 
 NO_DISK = {"layout": {"name": "direct", "match": {"serial": "*no-disk-detection-did-not-finish*", "size": "largest"}}}
 """Storage that fits no machine: whatever went wrong, the seed that only looks can never install anything itself."""
+
+_WORD = rb'    - (?:[A-Za-z/][A-Za-z0-9_/.-]*|"(?:[^"\\\n]|\\["\\])*")\n'
+_SECTION = re.compile(rb"(?:#[^\n]*\n)+autoinstall:\n(?:(?:  [^\n]*)?\n)+(?:[^ \n#](?s:.*))?")
+_GUARD_ALONE = re.compile(
+    rb"(?:#[^\n]*\n)+autoinstall:\n  version: 1\n(?:  early-commands:\n  - - sh\n(?:%s)+)?(?=  [a-z])" % _WORD
+)
+"""The user-data out of which templates/guard/detect.j2 takes the autoinstall section, and the guard."""
 
 
 def detect_seed(*, templates: Sequence[Path]) -> Seed:
     """The seed of the entry "Detect this machine", for the folder `DETECT` beside those of the hosts.
 
     It holds no secret and is the same for every fleet. Its one early-command reads /isoforge/hosts.tsv on the medium
-    (`match_table`); of the one host that fits it puts ``autoinstall.yaml`` (`bare_autoinstall`) in place of this seed's
-    own config and runs ``early-commands`` (`early_script`), both from the host's folder. If none or several fit, it
-    fails before a disk is looked at.
+    (`match_table`); of the one host that fits it puts the autoinstall section in place of this seed's own config and
+    runs the early-commands, both from the host's folder (`detect_files`). If none or several fit, it fails before a
+    disk is looked at.
     """
     section: dict[str, Any] = {
         "version": 1,
@@ -60,6 +69,21 @@ def match_table(hosts: Iterable[Host]) -> bytes:
         macs = ",".join(normalised(mac) for mac in host.match.mac)
         lines.append("\t".join([host.name, *(field or EMPTY_FIELD for field in (*fields, macs))]) + "\n")
     return "".join(lines).encode()
+
+
+def detect_files(seed: Seed) -> dict[str, bytes]:
+    """The files, by name, that detection needs beside the files of ``seed``, which is as it is on the ISO.
+
+    There are none for a seed that isoforge has rendered, unless the host has early-commands of its own: then the script
+    that runs them all. A seed that was written by hand may need its autoinstall section once more, by itself.
+    """
+    files = {}
+    if b"\n  version: 1\n" not in seed.user_data or not _SECTION.fullmatch(seed.user_data):
+        files[AUTOINSTALL] = bare_autoinstall(seed)
+    leading = _GUARD_ALONE.match(seed.user_data)
+    if AUTOINSTALL in files or leading is None or b"early-commands" in seed.user_data[leading.end() :]:
+        files[EARLY_COMMANDS] = early_script(seed)
+    return files
 
 
 def bare_autoinstall(seed: Seed) -> bytes:

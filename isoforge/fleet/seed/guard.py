@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from isoforge.fleet.inventory.host import Host, MatchKeys
-from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
+from isoforge.fleet.seed.scripts import command
 from isoforge.iso_layout import TABLE_KEYS
 from isoforge.seed_format import GUARD, STAMP
-from isoforge.templates import render
 
 
 def match_pairs(match: MatchKeys) -> list[tuple[str, str]]:
@@ -33,21 +31,6 @@ def guard_command(host: Host, templates: Sequence[Path]) -> list[str]:
 def stamp_command(host: Host, templates: Sequence[Path]) -> list[str]:
     """The late-command that leaves ``/boot/isoforge/<build-id>-<host>`` on the installed system."""
     return command(STAMP, host.name, templates, host.name)
-
-
-def command(name: str, subject: str, templates: Sequence[Path], *args: str) -> list[str]:
-    """The script called ``name`` as the words of a command; the guard's first argument is ``subject``, a host."""
-    text = script(name, subject, templates)
-    return ["sh", "-c", text, name, *([subject] if name == GUARD else []), *args]
-
-
-def script(name: str, subject: str, templates: Sequence[Path]) -> str:
-    """The text of the script called ``name`` (POSIX sh); ``subject`` is whom a ``TemplateError`` speaks of."""
-    values = {
-        "placeholders": [shlex.quote(text) for text in PLACEHOLDERS],
-        "fillers": [shlex.quote(text) for text in FILLERS],
-    }
-    return render(f"guard/{name.removeprefix('isoforge-')}.j2", values, templates=templates, host=subject)
 
 
 def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from isoforge.iso_layout import (
     MD5SUM_TXT,
     NOT_IN_MD5SUM_TXT,
     ROOT_AUTOINSTALL,
+    SCRIPTS_FOLDER,
     SEED_FILES,
     SEEDS_FOLDER,
     is_reserved,
@@ -27,7 +28,7 @@ from isoforge.proof.read.boot_parts import REWRITTEN
 from isoforge.proof.read.image import UnreadableError
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
-from isoforge.seed_format import guard_keys
+from isoforge.seed_format import GUARD, find_guard
 
 _TEXTS = re.compile(r"/md5sum\.txt|/boot/grub/.*\.cfg|/isolinux/.*|/\.disk/casper-uuid-.*|/boot/boot\.cat")
 """What remasters of other makers change with good reason."""
@@ -148,13 +149,14 @@ def _seed_paths(manifest: Manifest) -> frozenset[PurePosixPath]:
 
 
 def seeds(case: Case) -> Answer:
-    """Every seed and every file for detecting machines has the manifest's digest, and there are no other seeds."""
+    """Every seed, every file for detecting machines and every script has the manifest's digest; there are no others."""
     digests = {
         PurePosixPath(host.seed) / name: digest
         for host in case.the_manifest.hosts
         for name, digest in host.seed_digests.items()
     }
-    digests |= {PurePosixPath(file.path): file.sha256 for file in case.the_manifest.detect_files}
+    others = (*case.the_manifest.detect_files, *case.the_manifest.scripts)
+    digests |= {PurePosixPath(file.path): file.sha256 for file in others}
     faults = []
     for path, digest in digests.items():
         if path not in case.iso.tree:
@@ -163,6 +165,11 @@ def seeds(case: Case) -> Answer:
             faults.append(f"{path} differs from the manifest's")
     faults += [fault for host in case.the_manifest.hosts for fault in _in_guard(case, host)]
     ours = _seed_paths(case.the_manifest)
+    faults += [
+        f"unexpected script: {path} is not one of the manifest"
+        for path in case.iso.tree
+        if SCRIPTS_FOLDER in path.parents and path not in digests
+    ]
     faults += [
         f"unexpected seed file: {path} belongs to no host of the manifest"
         for path, node in case.iso.tree.items()
@@ -180,13 +187,20 @@ def _in_guard(case: Case, host: HostFacts) -> Iterator[str]:
     node = case.iso.find(path)
     if node is None or node.kind != "file":
         return
-    keys = guard_keys(case.iso.content(path), host.name)
+    guard = find_guard(case.iso.content(path), host.name)
+    keys = guard.keys if guard else None
     if host.guarded != (keys is not None):
         stated, real = ("a guard", "none") if host.guarded else ("no guard", "one")
         yield f"{path} has {real}, the manifest states {stated}"
     elif keys is not None and host.match and keys != host.match:
         expected = ", ".join(host.match)
         yield f"the guard in {path} compares {', '.join(keys) or 'nothing'}, expected {expected} (manifest)"
+    if guard and guard.script_sha256 is not None:
+        script = case.iso.find(SCRIPTS_FOLDER / GUARD)
+        if script is None or script.kind != "file":
+            yield f"{path} calls {SCRIPTS_FOLDER / GUARD}, which is missing: no machine would be installed"
+        elif sha256(case.iso.content(SCRIPTS_FOLDER / GUARD)) != guard.script_sha256:
+            yield f"{path} expects another {SCRIPTS_FOLDER / GUARD}: no machine would be installed"
 
 
 def staged(case: Case) -> Answer:
