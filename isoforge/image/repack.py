@@ -14,9 +14,15 @@ from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
+from isoforge.iso_layout import SEEDS_FOLDER, build_marker
 
 TREE_OPTIONS = ("-r", "-J", "-joliet-long", "-l", "-iso-level", "3")
 """Options of Ubuntu's own ISOs that the replay report does not contain (source: livecd-rootfs, make_iso)."""
+
+NOT_IN_JOLIET = ("-hide-joliet", f".{SEEDS_FOLDER}", "-hide-joliet", f".{build_marker('*')}")
+"""The seeds are not in Joliet's tree, which Linux and GRUB do not read: two folders less for each host. So that a copy
+of the files made by Windows does not offer installations without seeds, it lacks the file by which the menu recognises
+its medium, too: such a copy says that nothing can be installed. Patterns are paths below the staging tree."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +85,7 @@ def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool)
         "-outdev", f"stdio:{draft}",
         "-as", "mkisofs",
         *TREE_OPTIONS,
+        *NOT_IN_JOLIET,
         "-V", base.volume_id,
         f"--modification-date={modified}",
         "--gpt_disk_guid", "modification-date",

@@ -16,7 +16,7 @@ import yaml
 from isoforge.forge import BuildResult, multi
 from isoforge.image.base import read_base
 from isoforge.image.sectors import read_gpt
-from isoforge.image.tree import View, read_file, read_tree
+from isoforge.image.tree import View, read_file, read_joliet, read_tree
 from isoforge.iso_layout import SCRIPTS_FOLDER, SEED_FILES
 from isoforge.order import Order
 from isoforge.run import run
@@ -131,6 +131,16 @@ def test_joliet_is_still_there(built: BuildResult) -> None:
         file.seek(17 * 2048)
         descriptors = [file.read(2048) for _ in range(4)]
     assert any(sector[0] == 2 and sector[88:91] in (b"%/@", b"%/C", b"%/E") for sector in descriptors)
+
+
+def test_joliet_has_everything_but_seeds_and_what_the_menu_knows_its_medium_by(built: BuildResult) -> None:
+    joliet, everything = read_joliet(built.iso), read_tree(built.iso)
+    links = {path for path, node in everything.items() if node.kind == "link"}
+    hidden = {path for path in everything if PurePosixPath("/nocloud") in (path, *path.parents)}
+    hidden.add(PurePosixPath("/isoforge", f"build-{built.manifest.build_id}"))
+    assert joliet is not None
+    assert everything.keys() - joliet.keys() - links == hidden
+    assert everything.keys() >= joliet.keys()
 
 
 def test_md5sum_txt_is_true_for_every_file_it_lists(built: BuildResult) -> None:

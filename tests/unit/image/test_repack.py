@@ -24,6 +24,8 @@ def test_command_replays_the_base_and_lays_the_staging_tree_over_it(base: BaseIs
         "-as", "mkisofs",
         "-r", "-J", "-joliet-long", "-l",
         "-iso-level", "3",
+        "-hide-joliet", "./nocloud",
+        "-hide-joliet", "./isoforge/build-*",
         "-V", "Ubuntu-Server 24.04 LTS amd64",
         "--modification-date=2024010100000042",
         "--gpt_disk_guid", "modification-date",
