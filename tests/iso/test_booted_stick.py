@@ -10,10 +10,14 @@ from pathlib import Path
 import pytest
 
 from isoforge.errors import ForgeError
-from isoforge.image.sectors import LBA
+from isoforge.image.layouts import ARM64_DOS
+from isoforge.image.sectors import LBA, mbr_partitions
+from isoforge.proof.boot.synthetic_iso import Kind, make_base
 from isoforge.proof.verify.verify import verify
 from isoforge.run import run
 from tests.iso import mutation as m
+from tests.iso.conftest import Cli
+from tests.iso.test_kinds import CACHE, FOLDER, HOST, needs_arm64
 
 MEDIUM = 96 << 20
 """Bytes of the stick."""
@@ -62,6 +66,30 @@ def test_a_stick_that_was_booted_is_proven(good: Path, noble: Path, tmp_path: Pa
     assert [(check.name, check.faults) for check in checks if check.faults] == []
     (digest,) = (check for check in checks if check.name == "digest")
     assert "partition 4 'writable' was added behind the ISO" in "\n".join(digest.remarks)
+
+
+@needs_arm64
+def test_a_stick_with_a_dos_label_that_was_booted_is_proven(cli: Cli, fleet: Path, tmp_path: Path) -> None:
+    base = tmp_path / "arm64.iso"
+    make_base(base, kind=Kind(layout=ARM64_DOS), cache=CACHE)
+    outcome = cli("multi", "--host", HOST, "--ubuntu-iso", base, "--name", "n", "--render")
+    assert outcome.code == 0, outcome.err
+    stick = fleet / FOLDER / "ubuntu-autoinstall-n.iso"
+    size = stick.stat().st_size
+    os.truncate(stick, MEDIUM)
+    append_with_sfdisk(stick)
+    (added,) = (part for part in mbr_partitions(stick) if part.number == 3)
+    assert added.start < size < added.end  # it begins in the padding of the ISO
+    place, blocks = f"offset={added.start}", f"{(MEDIUM - added.start) >> 10}k"
+    run("mkfs.ext4", "-q", "-F", "-L", "writable", "-E", place, stick, blocks)
+    checks = verify(stick, base=base)
+    assert [(check.name, check.faults) for check in checks if check.faults] == []
+    (digest,) = (check for check in checks if check.name == "digest")
+    assert "partition 3 'writable' was added behind the ISO: the stick has been booted" in digest.remarks
+    for place in (100, 446 + 4, added.start - LBA):  # boot code, type of partition 1, the end of the ESP
+        m.flip(stick, place)
+        assert "digest" in {name for name, _ in faults(stick, base)}
+        m.flip(stick, place)
 
 
 def test_a_stick_whose_gpt_alone_was_moved_is_proven(good: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A stick that has been booted: casper has added a partition, for which the GPT was rewritten for the stick's size.
+"""A stick that has been booted: casper has added a partition, for which a GPT was rewritten for the stick's size.
 
 The ISO on it had bytes instead that follow from its own size and from what the GPT still says, so they can be put back:
 then its SHA-256 proves everything else, and that the GPT lists the same partitions.
@@ -30,10 +30,14 @@ _BOOTABLE_ROW = bytes((0x80, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 0))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootedStick:
-    """What was ``added`` behind the ISO, as "4 'writable'", and the bytes that the ISO had ``before``, by offset."""
+    """What was ``added`` behind the ISO, as "4 'writable'", and the bytes that the ISO had ``before``, by offset.
+
+    ``has_gpt``: the partition table is a GPT, and not a DOS label, which has no copy at the end of the medium.
+    """
 
     added: tuple[str, ...]
     before: Mapping[int, bytes]
+    has_gpt: bool = True
 
     def restored(self, content: bytes, offset: int) -> bytes:
         """``content``, which begins at byte ``offset`` of the stick, as it was on the ISO."""
@@ -50,16 +54,20 @@ class BootedStick:
         """What was changed, as a sentence."""
         names = ", ".join(f"partition {name}" for name in self.added)
         added = f"{names} was added behind the ISO" if self.added else "no partition was added"
-        return f"the GPT was moved to the end of the medium; {added}: the stick has been booted"
+        moved = "the GPT was moved to the end of the medium; " if self.has_gpt else ""
+        return f"{moved}{added}: the stick has been booted"
 
 
 def booted_stick(iso: Image, size: int) -> BootedStick | None:
     """What a start has changed on the stick ``iso``, whose first ``size`` bytes were an ISO of xorriso's.
 
-    None if its GPT does not describe a medium larger than that, with the ISO's partitions unchanged in front.
+    None if its partition table does not describe a medium larger than that, with the ISO's partitions unchanged in
+    front.
     """
     gpt = iso.gpt
-    if gpt is None or gpt.problems or size % LBA or not size < gpt.end <= iso.size:
+    if gpt is None:
+        return _with_dos_label(iso, size)
+    if gpt.problems or size % LBA or not size < gpt.end <= iso.size:
         return None
     primary = iso.bytes_at(LBA, LBA)
     fields = list(_HEADER.unpack_from(primary))
@@ -90,6 +98,22 @@ def booted_stick(iso: Image, size: int) -> BootedStick | None:
         **dict(copies),
     }
     return BootedStick(added=tuple(names), before=before)
+
+
+def _with_dos_label(iso: Image, size: int) -> BootedStick | None:
+    """The same for a DOS label: a row of the MBR that the ISO had empty, and padding of the ISO below the partition."""
+    added = [part for part in iso.partitions if part.end > size]
+    own = [part.end for part in iso.partitions if part.end <= size]
+    if not added or not own or any(part.start < max(own) for part in added):
+        return None
+    names = []
+    before = {446 + 16 * (part.number - 1): bytes(16) for part in added}
+    for part in added:
+        name = _label(iso.bytes_at(part.start + 1024, 1024))
+        names.append(f"{part.number} {name!r}" if name else f"{part.number}")
+        if part.start < size:
+            before[part.start] = bytes(size - part.start)
+    return BootedStick(added=tuple(names), before=before, has_gpt=False)
 
 
 def _ends(partitions: tuple[Partition, ...], backup: int) -> list[int]:
