@@ -273,7 +273,7 @@ def supported_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> 
     if INSTALL_SOURCES not in paths or GRUB_CFG not in paths:
         raise BaseIsoError(f"{what}, but it has no installer that reads a seed", hint="use the live-server ISO")
     if info.release.series > NEWEST:
-        log.warning("%s: this release is not known to this version of isoforge; built as %s", what, NEWEST)
+        log.warning("warning: %s: this release is not known to this version of isoforge; built as %s", what, NEWEST)
     return info
 
 

@@ -57,7 +57,7 @@ def setting_of(menu: str) -> Setting:
     original = _lines_that_set(names, head)
     script, types = _without_errors(original)
     if not script:
-        log.warning("the base ISO's menu sets %s in an unknown way: the hosts' entries are without it", names[0])
+        log.warning("warning: the base ISO's menu sets %s in an unknown way: hosts' entries are without it", names[0])
         return Setting()
     return Setting(variables=names, original=original, script=script, smbios_types=types)
 

@@ -86,10 +86,10 @@ def test_a_stick_with_a_dos_label_that_was_booted_is_proven(cli: Cli, fleet: Pat
     assert [(check.name, check.faults) for check in checks if check.faults] == []
     (digest,) = (check for check in checks if check.name == "digest")
     assert "partition 3 'writable' was added behind the ISO: the stick has been booted" in digest.remarks
-    for place in (100, 446 + 4, added.start - LBA):  # boot code, type of partition 1, the end of the ESP
-        m.flip(stick, place)
+    for byte in (100, 446 + 4, added.start - LBA):  # boot code, type of partition 1, the end of the ESP
+        m.flip(stick, byte)
         assert "digest" in {name for name, _ in faults(stick, base)}
-        m.flip(stick, place)
+        m.flip(stick, byte)
 
 
 def test_a_stick_whose_gpt_alone_was_moved_is_proven(good: Path, tmp_path: Path) -> None:

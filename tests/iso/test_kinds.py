@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from isoforge.image.layouts import AMD64, ARM64_DOS, ARM64_GPT
+from isoforge.image.layouts import AMD64, ARM64_DOS, ARM64_GPT, Layout
 from isoforge.iso_layout import GRUB_CFG
 from isoforge.proof.boot.synthetic_iso import Kind, Release, make_base
 from isoforge.proof.read.image import Image
@@ -144,12 +144,12 @@ def test_an_iso_with_a_dos_label_is_proven_on_a_larger_stick(cli: Cli, fleet: Pa
     assert any(check.faults for check in verify(stick, base=iso))
 
 
-def with_shadowing_menu(iso: Path, changed: Path, text: str) -> Path:
+def with_shadowing_menu(iso: Path, changed: Path, text: str, layout: Layout = AMD64) -> Path:
     """``iso`` with ``text`` as the menu that GRUB on UEFI reads first."""
     cfg = changed.with_suffix(".cfg")
     cfg.write_text(text)
     replay = ("-boot_image", "any", "replay")
-    run("xorriso", "-indev", iso, "-outdev", changed, *replay, "-map", cfg, AMD64.shadowing_menu)
+    run("xorriso", "-indev", iso, "-outdev", changed, *replay, "-map", cfg, layout.shadowing_menu)
     return changed
 
 
@@ -163,23 +163,31 @@ def test_a_menu_that_only_loads_the_menu_is_kept(cli: Cli, fleet: Path, noble: P
         assert image.text(AMD64.shadowing_menu) == text
 
 
+@pytest.mark.parametrize("layout", [AMD64, pytest.param(ARM64_DOS, marks=needs_arm64)], ids=lambda layout: layout.name)
 def test_a_menu_that_would_shadow_the_menu_is_replaced_and_listed(
-    cli: Cli, fleet: Path, noble: Path, tmp_path: Path
+    cli: Cli, fleet: Path, tmp_path: Path, layout: Layout
 ) -> None:
-    iso = with_shadowing_menu(noble, tmp_path / "odd.iso", "set timeout=0\n")
+    base = tmp_path / "base.iso"
+    make_base(base, kind=Kind(layout=layout), cache=CACHE)
+    iso = with_shadowing_menu(base, tmp_path / "odd.iso", "set timeout=0\n", layout)
     built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render", "--json")
     assert built.code == 0, built.err
-    assert str(AMD64.shadowing_menu) in json.loads(built.out)["replaced"]
+    assert str(layout.shadowing_menu) in json.loads(built.out)["replaced"]
     with Image(fleet / FOLDER / "ubuntu-autoinstall-n.iso") as image:
-        assert image.text(AMD64.shadowing_menu) == "source /boot/grub/grub.cfg\n"
+        assert image.text(layout.shadowing_menu) == "source /boot/grub/grub.cfg\n"
 
 
-def test_a_release_that_is_not_known_yet_is_built_with_a_warning(cli: Cli, noble: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", ["26.10", "28.04 LTS"])
+def test_a_release_that_is_not_known_yet_is_built_with_a_warning(
+    cli: Cli, noble: Path, tmp_path: Path, number: str
+) -> None:
     info = tmp_path / "info"
-    info.write_text('Ubuntu-Server 28.04 LTS "Zealous Zebra" - Daily amd64 (20280420)')
+    info.write_text(f'Ubuntu-Server {number} "Zealous Zebra" - Daily amd64 (20280420)')
     iso = tmp_path / "new.iso"
     replay = ("-boot_image", "any", "replay")
     run("xorriso", "-indev", noble, "-outdev", iso, *replay, "-map", info, "/.disk/info")
     built = cli("multi", "--host", HOST, "--ubuntu-iso", iso, "--name", "n", "--render")
     assert built.code == 0, built.err
-    assert "this release is not known to this version of isoforge; built as 26.04" in built.err
+    (line,) = (line for line in built.err.splitlines() if "this release is not known" in line)
+    assert line.startswith("warning: ")
+    assert line.endswith(": this release is not known to this version of isoforge; built as 26.04")
