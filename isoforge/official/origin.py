@@ -61,17 +61,12 @@ def origin_of(iso: Path, sha256: str | None, *, key: SigningKey | None = None) -
     return best
 
 
-_MODIFIED = (
-    "warning: %s is not the official ISO of that name: its SHA-256 differs from %s; unless you changed it, download it"
-    " again with isoforge fetch"
-)
-
-
 def warned_origin(iso: Path, sha256: str | None) -> OriginFacts:
     """The origin of a base ISO, with a warning if it is known to be modified."""
     facts = origin_of(iso, sha256)
     if facts.origin is Origin.MODIFIED:
-        log.warning(_MODIFIED, iso, facts.source)
+        cure = "download it again with isoforge fetch, unless you changed it"
+        log.warning("warning: %s is not the official ISO of that name (%s): %s", iso, facts.source, cure)
     return facts
 
 
