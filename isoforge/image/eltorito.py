@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -34,10 +35,12 @@ class BootImage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootCatalog:
-    """The boot images in their order, and the problems of the catalog."""
+    """The boot images in their order, and the problems of the catalog; ``default`` is that of the first entry, the only
+    one that a BIOS looks at (None: it is not bootable)."""
 
     images: tuple[BootImage, ...]
     problems: tuple[str, ...]
+    default: BootImage | None = None
 
     def image(self, platform: str) -> BootImage | None:
         """The first image for ``platform``."""
@@ -47,33 +50,37 @@ class BootCatalog:
 def read_boot_catalog(image: Path) -> BootCatalog | None:
     """The boot catalog of ``image``, or None if it has none."""
     with open_image(image) as file:
-        block = _catalog_block(file)
-        if block is None:
+        place = _catalog_block(file)
+        if place is None:
             return None
+        record, block = place
         file.seek(block * BLOCK)
         catalog = file.read(BLOCK)
     if len(catalog) < BLOCK:
         return BootCatalog(images=(), problems=("the boot catalog is beyond the end of the image",))
     problems = []
+    if record != SYSTEM_AREA_BLOCKS + 1:
+        problems.append(f"the boot record is in block {record}: a BIOS looks for it in block {SYSTEM_AREA_BLOCKS + 1}")
     if catalog[0] != 1 or catalog[30:32] != b"\x55\xaa":
         problems.append("the boot catalog has no validation entry")
     elif sum(struct.unpack_from("<16H", catalog)) & 0xFFFF:
         problems.append("the boot catalog has a wrong checksum")
     sections = tuple(_sections(catalog))
     problems += [problem for section in sections for problem in _in_section(section)]
-    images = (image for section in sections for entry in section.entries for image in _image(entry, section.platform))
-    return BootCatalog(images=tuple(images), problems=tuple(problems))
+    images = [list(_image(entry, section.platform)) for section in sections for entry in section.entries]
+    default = images[0][0] if images[0] else None
+    return BootCatalog(images=tuple(itertools.chain(*images)), problems=tuple(problems), default=default)
 
 
-def _catalog_block(file: BinaryIO) -> int | None:
-    """The block of the catalog, which the boot record names among the volume descriptors."""
+def _catalog_block(file: BinaryIO) -> tuple[int, int] | None:
+    """The block of the boot record among the volume descriptors, and that of the catalog, which it names."""
     for block in range(SYSTEM_AREA_BLOCKS, SYSTEM_AREA_BLOCKS + 32):
         file.seek(block * BLOCK)
         sector = file.read(BLOCK)
         if sector[1:6] != b"CD001" or sector[0] == 255:
             return None
         if sector[0] == 0 and sector[7:30] == b"EL TORITO SPECIFICATION":
-            return int(struct.unpack_from("<I", sector, 71)[0])
+            return block, int(struct.unpack_from("<I", sector, 71)[0])
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import struct
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
@@ -138,6 +139,22 @@ def in_both_manifests(iso: Path, old: str, new: str) -> None:
     file.write_text(file.read_text().replace(old, new))
 
 
+def swapped_blocks(iso: Path, first: int, second: int) -> None:
+    one, two = (m.get(iso, block * BLOCK, BLOCK) for block in (first, second))
+    m.put(iso, first * BLOCK, two)
+    m.put(iso, second * BLOCK, one)
+
+
+def uefi_first(iso: Path) -> None:
+    """The boot catalog begins with the entry for UEFI; that for BIOS follows in a section of its own."""
+    place = m.catalog(iso)
+    validation, bios, section, uefi = (bytearray(m.get(iso, place + row, 32)) for row in range(0, 128, 32))
+    validation[1], section[1] = 0xEF, 0
+    validation[28:30] = b"\0\0"
+    validation[28:30] = (-sum(struct.unpack("<16H", validation)) & 0xFFFF).to_bytes(2, "little")
+    m.put(iso, place, bytes(validation + uefi + section + bios))
+
+
 BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     # what firmware reads
     "byte of the ESP": (lambda iso: m.flip(iso, esp(iso) + 70000), {"esp"}, "differs from the base ISO's"),
@@ -220,6 +237,12 @@ BROKEN: dict[str, tuple[Callable[[Path], object], set[str], str]] = {
     ),
     "BIOS boot record that loads one sector": (
         lambda iso: m.put(iso, m.catalog(iso) + 38, b"\x01\0"), {"el-torito"}, "differs from the base ISO's",
+    ),
+    "boot record that a BIOS does not look for": (
+        lambda iso: swapped_blocks(iso, 17, 18), {"el-torito"}, "the boot record is in block 18",
+    ),
+    "boot catalog that begins with UEFI": (
+        uefi_first, {"el-torito"}, "the BIOS boot record is not the first entry of the boot catalog",
     ),
     "section for an unknown platform": (
         lambda iso: m.put(iso, m.catalog(iso) + 65, b"\xEE"),

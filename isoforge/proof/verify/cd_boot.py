@@ -39,6 +39,8 @@ def el_torito(case: Case) -> Answer:
     for image in catalog.images:
         faults += _in_entry(image, before.image(image.platform) if before else None)
     if bios := catalog.image("BIOS"):
+        if bios != catalog.default and not (before and before.default != before.image("BIOS")):
+            faults.append("the BIOS boot record is not the first entry of the boot catalog: a BIOS starts only that")
         faults += _in_bios_image(case, bios)
     platforms = ", ".join(image.platform for image in catalog.images)
     against = " and those of the base ISO" if case.base else ""
