@@ -50,6 +50,19 @@ def read_descriptors(image: Path, start: int = 0) -> tuple[Descriptor, ...]:
         return tuple(_descriptors(file, start))
 
 
+def has_udf(image: Path, start: int = 0) -> bool:
+    """Whether the view that begins at byte ``start`` is a UDF file system too, by its volume recognition sequence
+    (ECMA-167, 2/8.3.1): Linux then mounts that, and reads other directories."""
+    with open_image(image) as file:
+        for block in range(SYSTEM_AREA_BLOCKS, SYSTEM_AREA_BLOCKS + 2 * _MOST):
+            identifier = bytes_at(file, start + block * BLOCK, 6)[1:]
+            if identifier in (b"NSR02", b"NSR03"):
+                return True
+            if identifier not in (b"CD001", b"BEA01", b"BOOT2", b"CDW02", b"TEA01"):
+                return False
+    return False
+
+
 def _descriptors(file: BinaryIO, start: int) -> Iterator[Descriptor]:
     for block in range(SYSTEM_AREA_BLOCKS, SYSTEM_AREA_BLOCKS + _MOST):
         sector = bytes_at(file, start + block * BLOCK, BLOCK)

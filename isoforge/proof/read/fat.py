@@ -6,6 +6,7 @@ the long and the short name of a file count.
 
 from __future__ import annotations
 
+import itertools
 import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,9 @@ FILE_LIMIT = 1 << 16
 
 READ_LIMIT = 4 << 20
 """Bytes of folders and files that are read in all: the folders of an ESP have some hundred."""
+
+PROGRAM_LIMIT = 1 << 15
+"""Clusters of a boot program that are looked for: those of Ubuntu have some thousand."""
 
 SAME_NAME_LIMIT = 16
 """Files or folders of one path: more than one is a fault already."""
@@ -56,8 +60,8 @@ class Fat:
             raise FatError("the boot sector is not one of FAT")
         root_sectors = -(-root * _ENTRY // width)
         first = reserved + copies * table + root_sectors
-        self._clusters = ((small or large) - first) // cluster
-        self._bits = 12 if self._clusters < 4085 else 16 if self._clusters < 65525 else 32
+        self._count = ((small or large) - first) // cluster
+        self._bits = 12 if self._count < 4085 else 16 if self._count < 65525 else 32
         self._cluster_size = cluster * width
         self._table = reserved * width
         self._root = (reserved + copies * table) * width, root * _ENTRY
@@ -77,6 +81,25 @@ class Fat:
         """Whether there is a file at the absolute ``path``."""
         return bool(self._find(path))
 
+    def beginnings(self, path: str) -> list[tuple[bytes, bool]]:
+        """The first bytes of every file at ``path``, up to a cluster, and whether all its clusters exist."""
+        result = []
+        for entry in self._find(path):
+            needed = -(-entry.size // self._cluster_size)
+            clusters = (
+                list(itertools.islice(self._clusters(entry.cluster), min(needed, PROGRAM_LIMIT))) if needed else []
+            )
+            head = self._cluster(clusters[0])[: entry.size] if clusters else b""
+            result.append((head, len(clusters) == needed > 0))
+        return result
+
+    def labels(self) -> list[str]:
+        """The names of the file system: of its boot sector, and of its root folder."""
+        place = 71 if self._bits == 32 else 43
+        records = [record for record in _records(self._root_folder()) if record[11] & 0x3F == _LABEL]
+        fields = [self._read(place, 11), *(record[:11] for record in records if record[0] != _DELETED)]
+        return [field.decode("latin-1").rstrip(" ") for field in fields]
+
     def _find(self, path: str) -> list[_Entry]:
         clusters = [0]
         *folders, name = path.lower().strip("/").split("/")
@@ -93,17 +116,16 @@ class Fat:
     def _folder(self, cluster: int) -> dict[str, list[_Entry]]:
         """The entries of the folder at ``cluster``, 0 for the root, by their names."""
         if cluster not in self._folders:
-            start, size = self._root
-            if cluster or self._root_cluster:
-                content = b"".join(self._chain(cluster or self._root_cluster))
-            else:
-                content = self._bytes(start, size)
+            content = b"".join(self._chain(cluster)) if cluster else self._root_folder()
             names: dict[str, list[_Entry]] = {}
             for entry in _entries(content):
                 for name in entry.names:
                     names.setdefault(name, []).append(entry)
             self._folders[cluster] = names
         return self._folders[cluster]
+
+    def _root_folder(self) -> bytes:
+        return b"".join(self._chain(self._root_cluster)) if self._root_cluster else self._bytes(*self._root)
 
     def _content(self, cluster: int, size: int) -> bytes:
         if size > FILE_LIMIT:
@@ -120,14 +142,21 @@ class Fat:
 
     def _chain(self, cluster: int) -> Iterator[bytes]:
         """The content of each cluster of a chain."""
+        return map(self._cluster, self._clusters(cluster))
+
+    def _cluster(self, number: int) -> bytes:
+        return self._bytes(self._data + (number - 2) * self._cluster_size, self._cluster_size)
+
+    def _clusters(self, cluster: int) -> Iterator[int]:
+        """The numbers of the clusters of a chain, from its first on."""
         visited: set[int] = set()
         while True:
-            if not 2 <= cluster < self._clusters + 2:
+            if not 2 <= cluster < self._count + 2:
                 raise FatError(f"cluster {cluster} does not exist")
             if cluster in visited:
                 raise FatError(f"the chain of cluster {cluster} leads back to itself")
             visited.add(cluster)
-            yield self._bytes(self._data + (cluster - 2) * self._cluster_size, self._cluster_size)
+            yield cluster
             cluster = self._next(cluster)
             if cluster >= {12: 0xFF8, 16: 0xFFF8, 32: 0x0FFFFFF8}[self._bits]:
                 return
@@ -150,14 +179,20 @@ class Fat:
         return content
 
 
+def _records(content: bytes) -> Iterator[bytes]:
+    """The records of a folder with this ``content`` up to its last, deleted ones too."""
+    for offset in range(0, len(content) - _ENTRY + 1, _ENTRY):
+        record = content[offset : offset + _ENTRY]
+        if record[0] == _LAST:
+            return
+        yield record
+
+
 def _entries(content: bytes) -> Iterator[_Entry]:
     """The files and folders of a folder with this ``content``, without labels and deleted ones."""
     slots: dict[int, bytes] = {}
     checksum = -1
-    for offset in range(0, len(content) - _ENTRY + 1, _ENTRY):
-        entry = content[offset : offset + _ENTRY]
-        if entry[0] == _LAST:
-            return
+    for entry in _records(content):
         if entry[0] != _DELETED and entry[11] & 0x3F == _LONG_NAME:
             slots = {} if entry[0] & 0x40 or entry[13] != checksum else slots
             checksum = entry[13]

@@ -19,6 +19,7 @@ from isoforge.proof.read.boot_parts import (
     without_pointer,
 )
 from isoforge.proof.read.image import Image
+from isoforge.proof.verify.boot_programs import in_programs
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.cd_boot import in_grub_pointer, is_seed_iso
 from isoforge.proof.verify.check import Answer, SkipError, counted
@@ -133,9 +134,11 @@ def esp(case: Case) -> Answer:
     if partition is None:
         if before is not None:
             return Answer(detail="the base ISO's", faults=("the EFI system partition (ESP) is missing",))
-        return _efi_image_alone(case.iso)
-    faults = []
-    if not is_fat(case.iso, partition.start, partition.end):
+        return _efi_image_alone(case)
+    faults: list[str] = []
+    if is_fat(case.iso, partition.start, partition.end):
+        faults += in_programs(case.iso, partition.start, is_known=_is_known(case))
+    else:
         faults.append("the EFI system partition (ESP) is not a FAT file system")
     size = partition.end - partition.start
     digest = range_sha256(case.iso, partition.start, size)
@@ -154,13 +157,20 @@ def esp(case: Case) -> Answer:
     return Answer(detail=f"{against}, {counted(size, 'byte')}, SHA-256 {digest[:12]}…", faults=tuple(faults))
 
 
-def _efi_image_alone(iso: Image) -> Answer:
+def _is_known(case: Case) -> bool:
+    return case.manifest is not None or case.base is not None
+
+
+def _efi_image_alone(case: Case) -> Answer:
     """Where no partition is an ESP, a CD's boot record may still start an image for UEFI."""
+    iso = case.iso
     image = iso.boot_catalog.image("UEFI") if iso.boot_catalog else None
     if image is None:
         raise SkipError("the ISO has no EFI system partition")
-    faults = () if is_fat(iso, image.start, iso.size) else ("the UEFI boot record starts no FAT file system",)
-    return Answer(detail="the image of the UEFI boot record", faults=faults)
+    faults = ["the UEFI boot record starts no FAT file system"]
+    if is_fat(iso, image.start, iso.size):
+        faults = list(in_programs(iso, image.start, is_known=_is_known(case)))
+    return Answer(detail="the image of the UEFI boot record", faults=tuple(faults))
 
 
 def is_fat(iso: Image, start: int, end: int) -> bool:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 
 from isoforge.errors import BaseIsoError
-from isoforge.image.descriptors import Descriptor, read_descriptors
-from isoforge.image.sectors import BLOCK
+from isoforge.image.descriptors import Descriptor, has_udf, read_descriptors
+from isoforge.image.sectors import BLOCK, Partition
 from isoforge.image.tree import Node, View, read_joliet, view_start
 from isoforge.iso_layout import CIDATA
+from isoforge.proof.read.fat import Fat, FatError
+from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.cd_boot import is_seed_iso
 from isoforge.proof.verify.check import Answer, counted, shortened
@@ -30,6 +33,8 @@ def descriptors(case: Case) -> Answer:
             continue  # other checks report partitions and trees that cannot be read
         if view is View.PARTITION and start == 0:
             continue
+        if has_udf(case.iso.path, start):
+            (faults if case.manifest or case.base else remarks).append(f"the {name} is UDF too: Linux reads that")
         for descriptor in read_descriptors(case.iso.path, start):
             count += 1
             where = f"the {'Joliet' if descriptor.is_joliet else 'primary'} volume descriptor of the {name}"
@@ -43,7 +48,24 @@ def descriptors(case: Case) -> Answer:
                 f"{path} in Joliet's tree of the {name} is another file than the one that Linux reads"
                 for path in _differences(joliet, tree)
             ]
+    seeds = [f"partition {part.number} is called CIDATA: cloud-init takes it for a seed" for part in _seeds(case)]
+    (faults if case.manifest or case.base else remarks).extend(seeds)
     return Answer(detail=counted(count, "volume descriptor"), faults=shortened(faults), remarks=tuple(remarks))
+
+
+def _seeds(case: Case) -> Iterator[Partition]:
+    """The partitions but the first, which has the tree of the ISO, that cloud-init takes for a seed by their names."""
+    for part in case.iso.partitions:
+        if part.number != 1 and CIDATA in (name.upper() for name in _names(case.iso, part.start)):
+            yield part
+
+
+def _names(image: Image, start: int) -> Iterator[str]:
+    """What the file system at byte ``start`` is called, if it is one that cloud-init looks at: FAT or ISO 9660
+    (cloud-init, DataSourceNoCloud.py)."""
+    with contextlib.suppress(FatError):
+        yield from Fat(lambda offset, size: image.bytes_at(start + offset, size)).labels()
+    yield from (each.volume_id for each in read_descriptors(image.path, start))
 
 
 def _problems(case: Case, descriptor: Descriptor, start: int, tree: Mapping[PurePosixPath, Node]) -> Iterator[str]:

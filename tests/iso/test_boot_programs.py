@@ -1,0 +1,124 @@
+"""What UEFI starts, and what Linux reads beside the ISO's own tree, without a base ISO to compare it with."""
+
+from __future__ import annotations
+
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from isoforge.image.sectors import BLOCK, LBA
+from isoforge.proof.verify.verify import verify
+from isoforge.run import run
+from tests.iso import mutation as m
+from tests.iso.test_fault_corpus import esp, failed, told
+
+ENV = {"MTOOLS_SKIP_CHECK": "1"}
+
+
+def in_esp(program: str, *args: str) -> Callable[[Path], None]:
+    """Change the ESP by a program of mtools."""
+
+    def change(iso: Path) -> None:
+        run(program, "-i", f"{iso}@@{esp(iso)}", *args, env=ENV)
+
+    return change
+
+
+def replaced(name: str, content: Callable[[bytes], bytes]) -> Callable[[Path], None]:
+    """Replace a boot program by what ``content`` makes of it."""
+
+    def change(iso: Path) -> None:
+        file = iso.with_name("program")
+        in_esp("mcopy", "-n", f"::/EFI/boot/{name}", str(file))(iso)
+        file.write_bytes(content(file.read_bytes()))
+        in_esp("mcopy", "-o", str(file), f"::/EFI/boot/{name}")(iso)
+
+    return change
+
+
+def for_arm64(program: bytes) -> bytes:
+    (place,) = struct.unpack_from("<I", program, 60)
+    return program[: place + 4] + b"\x64\xaa" + program[place + 6 :]
+
+
+def cut_chain(iso: Path) -> None:
+    """The cluster after the first of every file in the FAT16's first copy is the last."""
+    start = esp(iso)
+    (reserved,) = struct.unpack("<H", m.get(iso, start + 14, 2))
+    m.put(iso, start + reserved * LBA + 4, b"\xff\xff" * 400)
+
+
+def seed_behind(iso: Path) -> None:
+    """A partition 4 behind the ISO, whose FAT file system is called CIDATA."""
+    fat = iso.with_name("seed.fat")
+    run("mformat", "-i", fat, "-C", "-T", "2880", "-h", "1", "-s", "4", "-v", "cidata", "::", env=ENV)
+    start = -(-iso.stat().st_size // BLOCK) * BLOCK
+    with iso.open("ab") as file:
+        file.truncate(start + fat.stat().st_size + 64 * LBA)
+    run("sfdisk", "--relocate", "gpt-bak-std", iso)
+    run("sfdisk", "--append", iso, stdin=f"start={start // LBA}, size={fat.stat().st_size // LBA}\n")
+    m.put(iso, start, fat.read_bytes())
+
+
+def with_udf(iso: Path) -> None:
+    for block, name in ((20, b"BEA01"), (21, b"NSR02"), (22, b"TEA01")):
+        m.put(iso, block * BLOCK, b"\0" + name + b"\1")
+
+
+BROKEN: dict[str, tuple[Callable[[Path], None], str, str]] = {
+    "no shim": (in_esp("mdel", "::/EFI/boot/bootx64.efi"), "esp", "has no /EFI/BOOT/BOOTX64.EFI"),
+    "shim for another machine": (
+        in_esp("mren", "::/EFI/boot/bootx64.efi", "bootia32.efi"), "esp", "has no /EFI/BOOT/BOOTX64.EFI",
+    ),
+    "no GRUB": (in_esp("mdel", "::/EFI/boot/grubx64.efi"), "esp", "has no /EFI/BOOT/grubx64.efi"),
+    "empty shim": (replaced("bootx64.efi", lambda _: b""), "esp", "(ESP) is incomplete"),
+    "text as shim": (replaced("bootx64.efi", lambda _: b"text" * 99), "esp", "is not a program for UEFI"),
+    "program for DOS": (replaced("bootx64.efi", lambda old: old[:64] + bytes(999)), "esp", "is not a program for UEFI"),
+    "GRUB for arm64": (replaced("grubx64.efi", for_arm64), "esp", "is for another architecture (0xAA64, expected"),
+    "programs that end too early": (cut_chain, "esp", "is incomplete"),
+    "ESP that is a seed": (in_esp("mlabel", "::cidata"), "descriptors", "partition 2 is called CIDATA"),
+    "seed behind the ISO": (seed_behind, "descriptors", "partition 4 is called CIDATA"),
+    "UDF": (with_udf, "descriptors", "the CD view is UDF too"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_it_is_found_without_the_base_iso(good: Path, tmp_path: Path, name: str) -> None:
+    change, check, words = BROKEN[name]
+    iso = Path(shutil.copyfile(good, tmp_path / "changed.iso"))
+    change(iso)
+    checks = verify(iso)
+    assert failed(checks) == {check}, told(checks)
+    assert words in told(checks)
+
+
+HARMLESS: dict[str, Callable[[Path], None]] = {
+    "another label": in_esp("mlabel", "::OTHER"),
+    "another file": in_esp("mmd", "::/EFI/other"),
+    "the key manager gone": in_esp("mdel", "::/EFI/boot/mmx64.efi"),
+    "the same shim again": replaced("bootx64.efi", lambda old: old),
+}
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_starts_all_the_same_is_accepted_from_others(noble: Path, tmp_path: Path, name: str) -> None:
+    iso = Path(shutil.copyfile(noble, tmp_path / "changed.iso"))
+    HARMLESS[name](iso)
+    checks = verify(iso)
+    assert failed(checks) == set(), told(checks)
+
+
+def test_on_an_iso_of_others_udf_and_seeds_are_remarks(noble: Path, tmp_path: Path) -> None:
+    iso = Path(shutil.copyfile(noble, tmp_path / "changed.iso"))
+    with_udf(iso)
+    seed_behind(iso)
+    checks = verify(iso)
+    remarks = next(check.remarks for check in checks if check.name == "descriptors")
+    assert failed(checks) == set(), told(checks)
+    assert remarks == (
+        "the CD view is UDF too: Linux reads that",
+        "partition 4 is called CIDATA: cloud-init takes it for a seed",
+    )
