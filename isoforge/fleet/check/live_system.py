@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from isoforge.base_contents import BaseContents
+from isoforge.fleet.check.findings import mapping
 from isoforge.fleet.check.host_view import HostView
 from isoforge.fleet.check.plan.sizes import GIB, parsed, readable
 
@@ -20,6 +21,7 @@ def check_live_system(view: HostView, base: BaseContents | None) -> None:
         view.error("kernel-not-on-iso", ("kernel",), message)
     _check_memory(view, base)
     _check_installed_kernel(view, base)
+    _check_ssh_server(view, base)
 
 
 def _check_memory(view: HostView, base: BaseContents) -> None:
@@ -49,3 +51,12 @@ def _check_installed_kernel(view: HostView, base: BaseContents) -> None:
         known = " and ".join(base.kernel_packages)
         message = f"{wanted} may have to be downloaded, but the host is offline: the base ISO names {known}"
         view.warning("kernel-needs-network", ("autoinstall", "kernel", "package" if package else "flavor"), message)
+
+
+def _check_ssh_server(view: HostView, base: BaseContents) -> None:
+    """The package pool of a desktop ISO has no SSH server, other than that of a live-server ISO."""
+    source = base.source(view.text("source", "id"))
+    is_wanted = mapping(view.host.values.get("ssh")).get("install_server") is True
+    if view.true("offline") and is_wanted and source is not None and source.variant == "desktop":
+        message = "needs a network: a desktop ISO has no SSH server, but the host has `offline: true`; write false"
+        view.error("needs-network", ("ssh", "install_server"), message)

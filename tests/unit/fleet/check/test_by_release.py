@@ -6,7 +6,10 @@ import pytest
 
 from isoforge.base_contents import BaseContents, Source
 from isoforge.fleet.check.engine import check_user_data
+from isoforge.fleet.check.review import review_inventory
+from isoforge.fleet.inventory.load import survey
 from isoforge.release import Release
+from tests.unit.fleet.conftest import ROOT, Write
 
 HEAD = """\
 #cloud-config
@@ -70,6 +73,25 @@ def test_the_layout_hybrid_needs_a_source_with_a_system_of_snapd(
     body: str, base: BaseContents | None, expected: list[str]
 ) -> None:
     assert ids(body, "26.04", base) == expected
+
+
+@pytest.mark.parametrize(
+    ("base", "more", "expected"),
+    [
+        (DESKTOP, "offline: true", ["needs-network"]),
+        (DESKTOP, "offline: true\nssh: {install_server: false}\nidentity: {username: ops, password_hash: '!'}", []),
+        (DESKTOP, "offline: false", []),
+        (SERVER, "offline: true", []),
+        (None, "offline: true", []),
+    ],
+)
+def test_a_desktop_iso_has_no_ssh_server_for_a_machine_without_network(
+    one_host: Write, base: BaseContents | None, more: str, expected: list[str]
+) -> None:
+    inventory = survey(one_host(more))
+    folders = [ROOT / "templates"]
+    found = review_inventory(inventory, list(inventory.hosts), templates=folders, release=None, base=base).problems
+    assert [one.id for one in found if one.id == "needs-network"] == expected
 
 
 def cards(*options: str) -> str:
