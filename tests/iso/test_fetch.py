@@ -215,6 +215,22 @@ def test_proxy_of_the_environment_is_used(
     check(tmp_path, fetch(url="http://mirror.example.org"))
 
 
+def test_no_proxy_is_used_for_the_servers_that_no_proxy_names(
+    fetch: Fetch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("http_proxy", "http://ops:geheim@127.0.0.1:1")
+    with pytest.raises(NetworkError, match="Connection refused") as failure:
+        fetch()
+    assert "geheim" not in failure.value.message + failure.value.hint
+    monkeypatch.setenv("no_proxy", "localhost,127.0.0.1")
+    check(tmp_path, fetch())
+
+
+def test_mirror_may_be_a_folder_of_its_server(fetch: Fetch, tmp_path: Path, mirror: Mirror) -> None:
+    mirror.files = {f"pub/ubuntu-releases/{path}": content for path, content in mirror.files.items()}
+    check(tmp_path, fetch(url=f"{mirror.url}/pub/ubuntu-releases"))
+
+
 def test_redirects_are_followed_but_not_to_files(fetch: Fetch, tmp_path: Path, mirror: Mirror) -> None:
     mirror.faults[ISO_PATH] = Fault(redirect=f"{mirror.url}/elsewhere.iso")
     mirror.files["elsewhere.iso"] = ISO
