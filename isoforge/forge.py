@@ -19,6 +19,7 @@ from isoforge.official.origin import description, warned_origin
 from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
 from isoforge.proof.manifest import BaseFacts, ImageFile, Manifest
+from isoforge.proof.read.boot_parts import boot_digests_of
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.release import Release
@@ -95,7 +96,7 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
             seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
-            plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version)
+            plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base_iso))
             refuse_difference(order.rebuild_of, plan.manifest)
             draft, manifest = write_and_prove(order, base, plan, staging, listen)
         refuse_difference(order.rebuild_of, manifest)

@@ -35,7 +35,7 @@ from isoforge.iso_layout import (
     build_marker,
 )
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, FileFacts, HostFacts, Manifest, sha256
+from isoforge.proof.manifest import BaseFacts, BootDigest, FileFacts, HostFacts, Manifest, sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,16 @@ class Plan:
 
 
 def make_plan(
-    order: Order, base: BaseIso, hosts: tuple[Host, ...], seeds: tuple[Seed, ...], xorriso_version: str
+    order: Order,
+    base: BaseIso,
+    hosts: tuple[Host, ...],
+    seeds: tuple[Seed, ...],
+    xorriso_version: str,
+    *,
+    boot: tuple[BootDigest, ...],
 ) -> Plan:
-    """Everything that will be on the ISO, from the order, the base and the seeds alone."""
+    """Everything that will be on the ISO, from the order, the base, whose boot records have the digests ``boot``, and
+    the seeds alone."""
     entries = in_menu_order([entry_of(host, base) for host in hosts])
     menu = Menu(
         name=order.name,
@@ -80,7 +87,7 @@ def make_plan(
         )
     menu = with_build_id(menu, build_id(menu, base, medium.every))
     manifest = replace(
-        describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}),
+        describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}, boot=boot),
         guard=order.guard,
         source_date_epoch=source_date_epoch(order),
     )
@@ -212,6 +219,7 @@ def describe(
     xorriso_version: str,
     *,
     guards: Mapping[str, tuple[str, ...] | None],
+    boot: tuple[BootDigest, ...],
 ) -> Manifest:
     """The manifest as it goes onto the ISO; ``guards`` are the match keys that each host's seed compares, None for one
     without a guard."""
@@ -231,6 +239,7 @@ def describe(
             arch=base.arch,
             volume_id=base.volume_id,
             modified=base.modified,
+            boot=boot,
         ),
         hosts=tuple(
             HostFacts(

@@ -29,11 +29,20 @@ class ImageFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BootDigest:
+    """The SHA-256 of a part that firmware starts, without the addresses that every writer of ISOs chooses anew."""
+
+    part: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BaseFacts:
     """The base ISO: its file, and how it identifies itself; ``modified`` is the date of its file system (16 digits).
 
     ``origin`` says whether it is official (`official.origin.Origin`), and ``official_name`` is what Ubuntu's list calls
     it. Both depend on the lists on the machine that built the ISO, so they are None in the copy on the ISO.
+    ``boot`` are digests of what firmware starts (`read.boot_parts.boot_digests`), by name.
     """
 
     title: str
@@ -46,6 +55,7 @@ class BaseFacts:
     sha256: str | None = None
     origin: str | None = None
     official_name: str | None = None
+    boot: tuple[BootDigest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import struct
 from collections.abc import Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from isoforge.image.sectors import BLOCK, LBA
+from isoforge.image.tree import read_file
 from isoforge.proof.verify.verify import verify
 from isoforge.run import run
 from tests.iso import mutation as m
@@ -91,8 +93,53 @@ def test_it_is_found_without_the_base_iso(good: Path, tmp_path: Path, name: str)
     iso = Path(shutil.copyfile(good, tmp_path / "changed.iso"))
     change(iso)
     checks = verify(iso)
+    in_esp = {"esp"} if m.get(iso, esp(iso), 1 << 20) != m.get(good, esp(good), 1 << 20) else set()
+    assert failed(checks) == {check} | in_esp, told(checks)
+    assert words in told(checks)
+
+
+IMAGE = "/boot/grub/i386-pc/eltorito.img"
+
+
+def other_code(iso: Path) -> None:
+    """Another byte in the BIOS boot image, whose checksum fits."""
+    content = bytearray(read_file(iso, m.node(iso, IMAGE)))
+    content[9000] ^= 1
+    words = struct.unpack(f"<{-(-len(content) // 4) - 16}I", bytes(content[64:]) + bytes(-len(content) % 4))
+    content[20:24] = (sum(words) & 0xFFFFFFFF).to_bytes(4, "little")
+    m.put(iso, m.node(iso, IMAGE).extent, bytes(content))
+
+
+CHANGED: dict[str, tuple[Callable[[Path], object], str, str]] = {
+    "MBR": (lambda iso: m.flip(iso, 100), "system-area", "the boot code of the MBR differs from the manifest's"),
+    "no MBR": (lambda iso: m.put(iso, 0, bytes(440)), "system-area", "has no boot code"),
+    "file system in the MBR": (lambda iso: m.put(iso, 3, b"mkfs.fat"), "system-area", "differs from the manifest's"),
+    "ESP": (lambda iso: m.flip(iso, esp(iso) + 70000), "esp", "differs from the manifest's"),
+    "BIOS boot image": (other_code, "el-torito", "the BIOS boot image differs from the manifest's"),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_the_manifest_on_the_iso_proves_what_firmware_starts(good: Path, tmp_path: Path, name: str) -> None:
+    change, check, words = CHANGED[name]
+    iso = Path(shutil.copyfile(good, tmp_path / "changed.iso"))
+    assert failed(verify(iso)) == set()
+    change(iso)
+    checks = verify(iso)
     assert failed(checks) == {check}, told(checks)
     assert words in told(checks)
+
+
+def test_a_manifest_without_such_digests_proves_that_there_is_an_mbr(good: Path, tmp_path: Path) -> None:
+    """As those of version 0.2.0."""
+    iso = m.with_manifest(good, tmp_path / "changed.iso")
+    file = iso.with_name("manifest.json")
+    manifest = json.loads(file.read_text())
+    del manifest["base_iso"]["boot"]
+    file.write_text(json.dumps(manifest))
+    assert failed(verify(iso)) == {"manifest"}
+    m.put(iso, 0, bytes(440))
+    assert failed(verify(iso)) == {"manifest", "digest", "system-area"}
 
 
 HARMLESS: dict[str, Callable[[Path], None]] = {

@@ -5,16 +5,20 @@ from __future__ import annotations
 import hashlib
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from isoforge.image.eltorito import BootImage
 from isoforge.image.layouts import LAYOUTS
 from isoforge.image.sectors import LBA, Partition
 from isoforge.iso_layout import BIOS_BOOT_IMAGE, ESP_TYPE
-from isoforge.proof.manifest import sha256
+from isoforge.proof.manifest import BootDigest, sha256
 from isoforge.proof.read.image import Image
 
 REWRITTEN = frozenset({BIOS_BOOT_IMAGE, *(layout.boot_catalog for layout in LAYOUTS)})
 """Files that contain addresses: every program that writes an ISO writes them anew."""
+
+MBR, BIOS_IMAGE, ESP = "mbr", "bios", "esp"
+"""The names of the parts in a manifest."""
 
 BOOT_INFO = (8, 64)
 GRUB_BOOT_INFO = (2548, 2556)
@@ -41,17 +45,34 @@ class BootParts:
 
 def boot_parts(iso: Image) -> BootParts:
     """What firmware starts on ``iso``; `UnreadableError` if its directories cannot be read."""
-    catalog, partition = iso.boot_catalog, esp_partition(iso)
-    image = catalog.image("BIOS") if catalog else None
-    content = bios_boot_image(iso, image) if image else None
+    catalog = iso.boot_catalog
     area = without_addresses(iso.system_area) + bytes(byte for row in mbr_rows(iso.system_area) for byte in row)
+    digests = {digest.part: _short(digest.sha256) for digest in boot_digests(iso)}
     return BootParts(
         mbr=_short(sha256(area)),
         partitions=", ".join(f"{part.number} {part.type_guid[:8]}" for part in iso.partitions),
         el_torito=", ".join(image.platform for image in catalog.images) if catalog else "",
-        bios_boot_image=_short(sha256(without_own_address(content))) if content else "",
-        esp=_short(range_sha256(iso, partition.start, partition.end - partition.start)) if partition else "",
+        bios_boot_image=digests.get(BIOS_IMAGE, ""),
+        esp=digests.get(ESP, ""),
     )
+
+
+def boot_digests_of(path: Path) -> tuple[BootDigest, ...]:
+    """The digests of what firmware starts on the ISO at ``path``; raises as `Image` does."""
+    with Image(path) as iso:
+        return boot_digests(iso)
+
+
+def boot_digests(iso: Image) -> tuple[BootDigest, ...]:
+    """The digests of what firmware starts on ``iso``, as a manifest has those of its base ISO."""
+    image = iso.boot_catalog.image("BIOS") if iso.boot_catalog else None
+    content, partition = bios_boot_image(iso, image) if image else None, esp_partition(iso)
+    digests = {MBR: sha256(without_addresses(iso.system_area))}
+    if content:
+        digests[BIOS_IMAGE] = sha256(without_own_address(content))
+    if partition:
+        digests[ESP] = range_sha256(iso, partition.start, partition.end - partition.start)
+    return tuple(BootDigest(part=part, sha256=digest) for part, digest in digests.items())
 
 
 def esp_partition(iso: Image) -> Partition | None:

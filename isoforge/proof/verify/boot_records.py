@@ -9,7 +9,10 @@ from collections.abc import Iterator
 from isoforge.image.layouts import PartitionTable
 from isoforge.image.sectors import BLOCK, LBA, Partition, overlaps
 from isoforge.iso_layout import CIDATA, ESP_TYPE
+from isoforge.proof.manifest import sha256
 from isoforge.proof.read.boot_parts import (
+    ESP,
+    MBR,
     bios_boot_image,
     esp_partition,
     mbr_rows,
@@ -115,9 +118,7 @@ def system_area(case: Case) -> Answer:
     area = case.iso.system_area
     faults = list(in_grub_pointer(case.iso)) if b"GRUB" in area[:446] else []
     if case.base is None:
-        if not any(area[:440]):
-            raise SkipError("the MBR has no boot code")
-        return Answer(detail="the MBR's pointer to the BIOS boot image", faults=tuple(faults))
+        return _system_area_alone(case, faults)
     before = case.base.system_area
     if without_addresses(area) != without_addresses(before):
         faults.append("the boot code of the MBR differs from the base ISO's")
@@ -125,6 +126,20 @@ def system_area(case: Case) -> Answer:
     if rows != mbr_rows(before):
         faults.append("the types or flags of the MBR's partitions differ from the base ISO's")
     return Answer(detail="equal to the base ISO's outside of the partition tables", faults=tuple(faults))
+
+
+def _system_area_alone(case: Case, faults: list[str]) -> Answer:
+    """The MBR without a base ISO; ``faults`` are those of its pointer."""
+    area, expected = case.iso.system_area, case.boot_digests.get(MBR)
+    if not any(area[:440]):
+        if case.manifest and "BIOS" in case.iso.layout.platforms:
+            faults.append("the MBR has no boot code: a BIOS does not start a USB stick")
+        elif not expected:
+            raise SkipError("the MBR has no boot code")
+    if expected and sha256(without_addresses(area)) != expected:
+        faults.append("the boot code of the MBR differs from the manifest's")
+    against = ", its code as in the manifest" if expected else ""
+    return Answer(detail=f"the MBR's pointer to the BIOS boot image{against}", faults=tuple(faults))
 
 
 def esp(case: Case) -> Answer:
@@ -153,6 +168,8 @@ def esp(case: Case) -> Answer:
         faults.append(f"the UEFI boot record has {image.size} bytes, the EFI system partition (ESP) {size}")
     if case.base and before and range_sha256(case.base, before.start, before.end - before.start) != digest:
         faults.append("the EFI system partition (ESP) differs from the base ISO's")
+    if case.boot_digests.get(ESP, digest) != digest:
+        faults.append("the EFI system partition (ESP) differs from the manifest's")
     against = "UEFI boot record and the base ISO's ESP" if before else "UEFI boot record"
     return Answer(detail=f"{against}, {counted(size, 'byte')}, SHA-256 {digest[:12]}…", faults=tuple(faults))
 

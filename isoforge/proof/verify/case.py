@@ -55,6 +55,15 @@ class Case:
             raise SkipError("no manifest lists what the ISO should contain")
         return self.manifest
 
+    @functools.cached_property
+    def boot_digests(self) -> Mapping[str, str]:
+        """The digests of what firmware starts, by part, as they must be: the manifest's, if no base ISO is given.
+
+        Manifests of version 0.2.0 and earlier have none.
+        """
+        facts = self.manifest.base_iso.boot if self.manifest and not self.base else ()
+        return {digest.part: digest.sha256 for digest in facts}
+
     @property
     def the_reading(self) -> Reading:
         """The result of reading the whole ISO; without one the check is skipped."""

@@ -10,7 +10,9 @@ from pathlib import PurePosixPath
 from isoforge.image.eltorito import BootCatalog, BootImage
 from isoforge.image.sectors import BLOCK, LBA
 from isoforge.iso_layout import CIDATA
+from isoforge.proof.manifest import sha256
 from isoforge.proof.read.boot_parts import (
+    BIOS_IMAGE,
     BOOT_INFO,
     GRUB_BOOT_INFO,
     GRUB_LOADER_SEGMENT,
@@ -86,6 +88,8 @@ def _in_bios_image(case: Case, image: BootImage) -> Iterator[str]:
     elif case.iso.bytes_at(volume * BLOCK, 6) != b"\x01CD001":
         yield f"the BIOS boot image looks for the volume descriptor in block {volume}, which has none"
     yield from _in_block_list(case.iso, image.start + BLOCK, content)
+    if case.boot_digests.get(BIOS_IMAGE, "") not in ("", sha256(without_own_address(content))):
+        yield "the BIOS boot image differs from the manifest's"
     before = case.base.boot_catalog.image("BIOS") if case.base and case.base.boot_catalog else None
     if case.base and before:
         old = bios_boot_image(case.base, before)
