@@ -1,8 +1,8 @@
 """The boot layouts of Ubuntu's ISOs: how to recognise one, how to write it again, and what the proof has to expect.
 
 Everything that depends on the architecture or the partition table of an ISO is said here, and nowhere else. To add a
-layout, add it to `LAYOUTS`, add a synthetic base ISO of it (`proof/boot/synthetic_iso.py`), and describe it in
-docs/bases.md.
+layout, add it to `LAYOUTS`, add a synthetic base ISO of it (`proof/boot/synthetic_kinds.py` and `synthetic_iso.py`),
+and describe it in docs/bases.md.
 """
 
 from __future__ import annotations

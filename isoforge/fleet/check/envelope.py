@@ -7,6 +7,7 @@ from typing import Any
 
 from isoforge.fleet.check import schema
 from isoforge.fleet.check.findings import Findings, mapping
+from isoforge.fleet.check.installers import CHECKS_TARGET_CONFIG
 from isoforge.problems import did_you_mean
 from isoforge.yaml_limits import MOST_BYTES
 
@@ -126,8 +127,10 @@ def check_target(findings: Findings, autoinstall: Mapping[str, Any]) -> None:
     path = ("autoinstall", "user-data")
     target = mapping(autoinstall.get("user-data"))
     known = schema.words("cloud-config-keys") - {"autoinstall"}
+    is_checked = findings.release is not None and CHECKS_TARGET_CONFIG.holds(findings.release)
+    late = f"; the installer of {findings.release} refuses it" if is_checked else ""
     for key in target:
         if key not in known:
-            message = f"cloud-init has no such key{did_you_mean(key, known)}"
+            message = f"cloud-init has no such key{late}{did_you_mean(key, known)}"
             findings.warning("cloud-config-key-unknown", (*path, key), message)
     schema.check(findings, target, path, schema.validator("cloud-config"))

@@ -154,6 +154,9 @@ GRUB_WITHOUT_LVM = Since(first="26.10", source="the proposal for GRUB in 26.10, 
 XFS_OF_300_MIB = Since(first="22.10", source="xfsprogs 5.19, mkfs.xfs(8)")
 """mkfs.xfs refuses file systems of less than 300 MiB."""
 
+CHECKS_TARGET_CONFIG = Since(first="23.04", in_refreshed=True, source="commit 1e0291e5")
+"""`user-data` is compared with cloud-init's schema: an unknown key stops the installer before the disks are touched."""
+
 SUDO_OF_RUST = Since(first="25.10", source="release notes of 25.10")
 """sudo is sudo-rs, which does not know every setting of `Defaults`, nor wildcards in arguments."""
 

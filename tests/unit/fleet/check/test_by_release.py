@@ -94,6 +94,14 @@ def test_a_desktop_iso_has_no_ssh_server_for_a_machine_without_network(
     assert [one.id for one in found if one.id == "needs-network"] == expected
 
 
+@pytest.mark.parametrize(("release", "refuses"), [("22.04", False), ("24.04.4", True), ("26.04", True)])
+def test_newer_installers_refuse_a_key_that_cloud_init_does_not_know(release: str, refuses: bool) -> None:
+    body = (HEAD + "  user-data: {runcmds: [touch /x]}\n").replace("  user-data: {}\n", "").encode()
+    (found,) = check_user_data(body, file="user-data", release=Release.of(release))
+    assert found.id == "cloud-config-key-unknown"
+    assert (f"the installer of {release} refuses it" in found.message) is refuses
+
+
 def cards(*options: str) -> str:
     lines = [f"      eno{number}: {{{words}}}\n" for number, words in enumerate(options, 1)]
     return "  network:\n    version: 2\n    ethernets:\n" + "".join(lines)
