@@ -63,7 +63,7 @@ class ToolError(ForgeError):
     exit_code = 6
 
 
-class OutputError(ForgeError):
+class OutputError(_ProblemsError):
     """The output or the log file cannot be written."""
 
     exit_code = 7

@@ -1,4 +1,4 @@
-"""Completion by the shell: hosts, groups and profiles of the inventory. Errors are silent."""
+"""Completion by the shell: hosts, groups and profiles of the inventory, disks. Errors are silent."""
 
 from __future__ import annotations
 
@@ -27,6 +27,17 @@ def group_names(ctx: typer.Context, incomplete: str) -> list[str]:
 def profile_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The hardware profiles that begin with what was typed."""
     return _offered(ctx, incomplete, _profiles)
+
+
+def device_paths(incomplete: str) -> list[str]:
+    """The disks that an ISO can be written to."""
+    try:
+        from isoforge.write import candidates
+
+        paths = [str(disk.path) for disk, reasons in candidates() if not reasons]
+    except Exception:  # noqa: BLE001 - a message would appear in the middle of the command line
+        return []
+    return [path for path in paths if path.startswith(incomplete)]
 
 
 def _offered(ctx: typer.Context, incomplete: str, names: Callable[[list[Tree]], Iterable[str]]) -> list[str]:

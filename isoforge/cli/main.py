@@ -17,7 +17,7 @@ import typer
 from typer.core import TyperGroup
 
 from isoforge import __version__
-from isoforge.cli import boot, build, fetch, fleet, importing, inspect, logs, setup
+from isoforge.cli import boot, build, fetch, fleet, importing, inspect, logs, setup, write
 from isoforge.errors import ForgeError, OutputError, ToolError
 from isoforge.ownership import replace_file
 
@@ -44,7 +44,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verbs in (build, boot, fleet, setup, importing, inspect, fetch):
+for _verbs in (build, boot, fleet, setup, importing, inspect, fetch, write):
     app.add_typer(_verbs.app)
 
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]
@@ -120,7 +120,7 @@ def main() -> None:
         _fail_usage(fault)
     except ForgeError as error:
         message = getattr(error, "summary", error.message)
-        _fail(message, error.exit_code, hint=error.hint, problems=getattr(error, "problems", ()))
+        _fail(message, error.exit_code, hint=_hints(error, error.hint), problems=getattr(error, "problems", ()))
     except (OSError, MemoryError) as error:
         _fail_system(error)
     except typer.Abort:  # no answer to a question
@@ -144,7 +144,12 @@ def _report_end(end: SystemExit) -> None:
     if isinstance(end.__context__, BrokenPipeError):  # for which typer ends with 1
         end.code = OutputError.exit_code
     elif end.code in ENDED:
-        logs.report_failure(ENDED[end.code], int(str(end.code)))
+        logs.report_failure(ENDED[end.code], int(str(end.code)), hint=_hints(end))
+
+
+def _hints(end: BaseException, hint: str = "") -> str:
+    """``hint`` and the notes that ``end`` got on its way here: what is left behind."""
+    return "; ".join(filter(None, (hint, *getattr(end, "__notes__", ()))))
 
 
 def _fill_streams() -> None:

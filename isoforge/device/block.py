@@ -54,6 +54,10 @@ class BlockDevice:
         self._handle = handle
         self._buffer = mmap.mmap(-1, CHUNK)  # direct I/O needs aligned memory: this begins at a page (open(2))
 
+    def whole_sectors(self, size: int) -> int:
+        """``size`` rounded up to whole sectors."""
+        return -(-size // self.sector) * self.sector
+
     def read(self, start: int, size: int) -> bytes:
         """``size`` bytes from ``start`` on, as the disk itself has them."""
         content = bytearray()
@@ -172,6 +176,16 @@ def open_exclusively(disk: Disk) -> Iterator[BlockDevice]:
         device.close()
 
 
+def refuse_occupied(disk: Disk) -> None:
+    """Raise ``OutputError`` if `open_exclusively` would fail now: before a person is asked, without a change of it."""
+    if not os.access(disk.path, os.R_OK | os.W_OK):
+        raise _refused(disk, PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
+    try:
+        os.close(os.open(disk.path, os.O_RDONLY | os.O_EXCL | os.O_CLOEXEC))
+    except OSError as failure:
+        raise _refused(disk, failure) from failure
+
+
 def _lock(disk: Disk, handle: int) -> None:
     """Keep udev from reading a half-written disk (systemd, Locking Block Device Access)."""
     try:
@@ -217,6 +231,8 @@ def _refused(disk: Disk, failure: OSError) -> OutputError:
 
 def permission_hint(path: Path) -> str:
     """What gives a user permission to write to the device ``path``: sudo, or the group that it belongs to."""
+    if os.geteuid() == 0:
+        return f"even root may not: does a container have it (docker run --device {path} --user 0)?"
     with contextlib.suppress(OSError, KeyError):
         state = path.stat()
         name = grp.getgrgid(state.st_gid).gr_name
