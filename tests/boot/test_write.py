@@ -44,4 +44,5 @@ def test_a_machine_boots_from_a_written_stick(iso: Path, stick: Path, firmware: 
     promised = seed_files(manifest_of(iso))
     assert set(result.report.views) == {"device", "partition"}
     for view in result.report.views.values():
+        assert view
         assert promised.items() <= view.items()

@@ -45,6 +45,10 @@ KEYS = {
     "diff BASE ISO --json": """
         one two differences differences.part differences.subject differences.change differences.diff
     """,
+    "write --list --json": """
+        devices devices.device devices.link devices.size devices.bus devices.model devices.serial devices.removable
+        devices.contents devices.refusals
+    """,
     "doctor --json": "name purpose verdict detail fix",
     "discover --json": """
         vendor product firmware memory_bytes gateway match warnings smbios smbios.key smbios.value smbios.problem
