@@ -61,6 +61,7 @@ def _programs() -> Iterator[Finding]:
         ("sops", sops(), "decrypts secrets"),
         ("age-keygen", "age-keygen", "creates the key that secrets are encrypted for"),
         ("gpgv", "gpgv", "checks the signature of Ubuntu's list of ISOs"),
+        ("lsblk", "lsblk", "lists the sticks that can be written to"),
         ("git", "git", "records the commit that an ISO was built from"),
         ("qemu", QEMU, "boots an ISO to test it"),
         ("qemu-arm64", QEMU_ARM64, "boots an ISO for arm64 to test it"),

@@ -23,34 +23,38 @@ if TYPE_CHECKING:
 
 app = typer.Typer()
 
+Iso = Annotated[
+    Path | None, typer.Argument(metavar="ISO", help="ISO to write, built by isoforge or by any other tool.")
+]
+Devices = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[DEVICE]...",
+        autocompletion=device_paths,
+        help="Whole disk to overwrite, such as /dev/sdb or a link in /dev/disk/by-id; give several to write them"
+        " at once (default: list the disks).",
+    ),
+]
+Force = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--force",
+        metavar="DEVICE",
+        autocompletion=device_paths,
+        help="Name a device again that is not removable, is larger than 2 TB or is part of a RAID or LVM volume,"
+        " to overwrite it all the same. A disk in use is never overwritten.",
+    ),
+]
+
 
 @app.command()
 def write(
-    iso: Annotated[
-        Path | None, typer.Argument(metavar="ISO", help="ISO to write, built by isoforge or by any other tool.")
-    ] = None,
-    device: Annotated[
-        list[Path] | None,
-        typer.Argument(
-            metavar="[DEVICE]...",
-            autocompletion=device_paths,
-            help="Whole disk to overwrite, such as /dev/sdb or a link in /dev/disk/by-id; give several to write them"
-            " at once (default: list the disks).",
-        ),
-    ] = None,
+    iso: Iso = None,
+    device: Devices = None,
     list_disks: Annotated[
         bool, typer.Option("--list", help="List the disks that can be written to, and why others cannot.")
     ] = False,
-    force: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--force",
-            metavar="DEVICE",
-            autocompletion=device_paths,
-            help="Name a device again that is not removable, is larger than 2 TB or is part of a RAID or LVM volume,"
-            " to overwrite it all the same. A disk in use is never overwritten.",
-        ),
-    ] = None,
+    force: Force = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for the serial of each device.")] = False,
     json: Json = False,
     json_events: JsonEvents = False,  # noqa: ARG001 - it acts in its callback

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from isoforge.errors import OutputError, ToolError
-from isoforge.run import ExitError, run
+from isoforge.run import run
 
 BY_ID = Path("/dev/disk/by-id")
 """Where udev keeps a link for each disk whose name contains its model and serial."""
@@ -189,12 +190,17 @@ def _add_signatures(tree: list[Mapping[str, Any]]) -> None:
     for node, _ in _nodes(tree):
         unknown = not (node.get("fstype") or node.get("pttype")) and node["type"] in (*_DISKS, "part")
         if unknown and _number(node["size"]) and os.access(node["path"], os.R_OK):
-            with contextlib.suppress(ExitError, ToolError):  # 2: it found nothing
-                lines = run("blkid", "--probe", "--output", "export", node["path"]).splitlines()
-                facts = dict(line.split("=", 1) for line in lines if "=" in line)
+            with contextlib.suppress(ToolError):  # it exits with 2 if it finds nothing
+                facts = facts_of(run("blkid", "--probe", "--output", "export", node["path"]))
                 node.update(  # type: ignore[attr-defined]
                     fstype=facts.get("TYPE"), label=facts.get("LABEL"), pttype=facts.get("PTTYPE")
                 )
+
+
+def facts_of(export: str) -> dict[str, str]:
+    """The values in the output of ``blkid --output export``, which has a backslash before blanks."""
+    pairs = (line.partition("=") for line in export.splitlines())
+    return {key: re.sub(r"\\(.)", r"\1", value) for key, _, value in pairs}
 
 
 def _number_at(path: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from isoforge.device import disks as module
-from isoforge.device.disks import Disk, Use, disk_at, disk_of, is_disk
+from isoforge.device.disks import Disk, Use, disk_at, disk_of, facts_of, is_disk
 from isoforge.errors import OutputError
 
 RECORD = Path(__file__).with_name("lsblk-2.38.json")
@@ -84,6 +84,16 @@ def test_a_soldered_emmc_is_not_removable() -> None:
 def test_a_person_confirms_with_the_serial_or_without_one_with_the_name() -> None:
     assert disk("sdc").answer == "STICK0001"
     assert disk("sdc", serial=None).answer == "sdc"
+
+
+def test_labels_from_blkid_are_as_they_were_given() -> None:
+    export = "DEVNAME=/dev/sdb\nLABEL=Ubuntu-Server\\ 24.04\\ LTS\nTYPE=iso9660\nEMPTY=\n"
+    assert facts_of(export) == {
+        "DEVNAME": "/dev/sdb",
+        "LABEL": "Ubuntu-Server 24.04 LTS",
+        "TYPE": "iso9660",
+        "EMPTY": "",
+    }
 
 
 def test_md_arrays_partitions_and_empty_readers_are_not_disks() -> None:
