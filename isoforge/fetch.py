@@ -12,7 +12,7 @@ from isoforge.image.base import instead_of_a_file, reading
 from isoforge.image.sectors import read_volume
 from isoforge.official.download import Listener, download
 from isoforge.official.images import Wanted, recognized
-from isoforge.official.origin import Origin, OriginFacts, cache_list, judged, keep_list, origin_of, own_list
+from isoforge.official.origin import Origin, OriginFacts, cache_list, judged, keep_list, lists_for, origin_of, own_list
 from isoforge.official.sums import SIGNATURE, SIZE_LIMIT, SUMS, SigningKey, SumsList, shipped_key
 from isoforge.official.web import NetworkError, NotFoundError, Web
 from isoforge.ownership import refuse_foreign_link
@@ -44,10 +44,13 @@ def fetch(
 ) -> OfficialIso:  # fmt: skip
     """The wanted ISO in ``folder``, downloaded from ``mirror`` (default: Ubuntu's servers) unless it is there.
 
-    One that exists is read and compared with the signed list, and never replaced. Raises `NetworkError`,
+    One that exists is read and compared with the signed list, and never replaced; for a point release with its list
+    beside it or in the cache, no network is needed. Raises `NetworkError`,
     ``BaseIsoError`` if the list is not signed by Ubuntu, does not name the ISO, or the ISO differs from it, and
     ``OutputError`` if it cannot be written.
     """
+    if here := _at_hand(wanted, folder, key, listen):
+        return here
     web = web or Web()
     sums, name = _find(wanted, web, mirror, key, listen)
     sha256 = sums.digests[name]
@@ -62,6 +65,18 @@ def fetch(
     if not is_present(own_list(goal)):
         keep_list(sums, own_list(goal))
     return _official(goal, name, sha256, sums.source, key, downloaded=not exists)
+
+
+def _at_hand(wanted: Wanted, folder: Path, key: SigningKey | None, listen: Listener) -> OfficialIso | None:
+    """The wanted point release, if it is in ``folder`` and a signed list at hand has its digest."""
+    goal = folder / wanted.exact_name if wanted.exact_name else None
+    if goal is None or not goal.is_file() or not any(lists_for(goal)):
+        return None
+    refuse_foreign_link(goal)
+    sha256 = _digest(goal, listen)
+    local = origin_of(goal, sha256, key=key)
+    is_it = local.origin is Origin.OFFICIAL and local.name == goal.name
+    return _official(goal, goal.name, sha256, local.source, key) if is_it else None
 
 
 def verify(

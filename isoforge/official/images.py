@@ -38,6 +38,12 @@ class Wanted:
         """The ISO in words: ``Ubuntu 24.04 live-server for amd64``."""
         return f"Ubuntu {self.release} {_product(self.desktop)} for {self.arch}"
 
+    @property
+    def exact_name(self) -> str | None:
+        """The name of the ISO, if a point release is wanted: then no list has to say which is the newest."""
+        is_exact = self.release.point is not None
+        return f"ubuntu-{self.release}-{_product(self.desktop)}-{self.arch}.iso" if is_exact else None
+
     def newest(self, names: Collection[str]) -> str | None:
         """The name among ``names`` that is wanted, that of the newest point release; None if there is none."""
         matches = [

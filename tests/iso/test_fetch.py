@@ -186,6 +186,17 @@ def test_second_call_reads_the_iso_and_downloads_nothing(fetch: Fetch, tmp_path:
     assert len(mirror.asked(NAME)) == 1
 
 
+def test_second_call_for_a_point_release_needs_no_network(fetch: Fetch, tmp_path: Path, mirror: Mirror) -> None:
+    first = fetch("24.04.4")
+    mirror.requests.clear()
+    result = fetch("24.04.4")
+    check(tmp_path, result)
+    assert (mirror.requests, result.downloaded) == ([], False)
+    first.iso.write_bytes(ISO[:-1])
+    with pytest.raises(BaseIsoError, match="already exists and is not the official ISO"):
+        fetch("24.04.4")
+
+
 def test_existing_file_with_another_content_is_not_replaced(fetch: Fetch, tmp_path: Path) -> None:
     (tmp_path / "files").mkdir()
     (tmp_path / "files" / NAME).write_bytes(ISO[:-1])
