@@ -109,7 +109,8 @@ def write_and_prove(
 ) -> tuple[Path, Manifest]:
     """Write the ISO of ``plan`` in the ``staging`` directory and verify it; returns the draft and its manifest."""
     size = base.path.stat().st_size
-    refuse_without_room(staging, size * (2 if order.unpack else 1))
+    added = sum(len(graft.content) for graft in plan.grafts)
+    refuse_without_room(staging, size * (2 if order.unpack else 1) + added)
     draft, tree = staging / order.output_iso.name, subfolder(staging, "tree")
     with digesting(base.path, draft, enabled=not order.fast, paced=not order.unpack) as digests:
         if order.unpack:
@@ -164,7 +165,8 @@ def seed_iso(order: Order) -> Path:
         (seed,) = collect_seeds(order, fleet, release=None)
         refuse_unwanted_guards(order, (seed,))
         draft = staging / goal.name
-        write_cidata(draft, {"user-data": seed.user_data, "meta-data": seed.meta_data}, subfolder(staging, "tree"))
+        files = {name: content for name, content in seed.files.items() if name != "vendor-data"}
+        write_cidata(draft, files, subfolder(staging, "tree"))
         publish({draft: goal})
     return goal
 

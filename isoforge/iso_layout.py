@@ -94,6 +94,9 @@ SEEDS_FOLDER = PurePosixPath("/nocloud")
 SEED_FILES = ("user-data", "meta-data", "vendor-data")
 """The files of a seed."""
 
+FILES_TABLE = "files/table"
+"""In a host's folder, the list of files for its installed system; they are beside it."""
+
 AUTOINSTALL = "autoinstall.yaml"
 EARLY_COMMANDS = "early-commands"
 """What "Detect this machine" reads from a host's folder if the user-data there is not enough (`fleet.seed.medium`)."""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.base import instead_of_a_file, reading
+from isoforge.image.colors import MenuColors
 from isoforge.image.sectors import read_volume
 from isoforge.iso_layout import BUILD_NAME, MAX_NAME_LENGTH
 from isoforge.proof.manifest import Manifest
@@ -29,7 +30,8 @@ class Order:
     ``unpack`` unpacks the whole base ISO instead of copying it in one pass; ``fast`` does not compute the SHA-256 of
     the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
     errors. ``sign`` is the key that signs the manifest (`signature.sign`). ``password_hash`` (GRUB's PBKDF2) protects
-    all menu entries but the local disk. ``rebuild_of`` is the manifest of the build to repeat (`rebuild_order`): unless
+    all menu entries but the local disk; it has ``menu_colors``, and a ``hidden_menu`` shows up only when Esc is pressed
+    before the timeout. ``rebuild_of`` is the manifest of the build to repeat (`rebuild_order`): unless
     the same bytes result, nothing is kept.
     """
 
@@ -48,6 +50,8 @@ class Order:
     forbid_secrets: bool = False
     sign: Path | None = None
     password_hash: str = field(default="", repr=False)
+    menu_colors: MenuColors = MenuColors.DEFAULT
+    hidden_menu: bool = False
     rebuild_of: Manifest | None = None
 
     @property
@@ -76,6 +80,9 @@ def refuse_order(order: Order) -> None:
             hint="an unattended machine has nobody who types the password",
         )
     _refuse_timeout(order.timeout_s)
+    if order.hidden_menu and not order.timeout_s:
+        hint = "nobody could press Esc in time; use --grub-timeout"
+        raise UsageError("--hidden-menu needs a timeout of 1 s or more", hint=hint)
     if not (order.selection.groups or order.selection.all_hosts):
         refuse_default(order, order.selection.hosts)
 
@@ -124,6 +131,8 @@ def rebuild_order(
         default_host=manifest.default_host,
         timeout_s=manifest.timeout_s,
         auto=manifest.auto,
+        menu_colors=MenuColors(manifest.menu_colors),
+        hidden_menu=manifest.hidden_menu,
         render=render,
         guard=manifest.guard,
         unpack=bool(manifest.unpacked),

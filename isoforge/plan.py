@@ -4,38 +4,38 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import PurePosixPath
+from typing import Any
 
 from isoforge import __version__
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.fleet import smbios
-from isoforge.fleet.inventory.host import Host, MatchKeys
+from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.medium import MediumFiles, medium_files
 from isoforge.fleet.seed.render import Seed
 from isoforge.image.base import BaseIso
 from isoforge.image.checksums import refreshed
-from isoforge.image.entry import MenuEntry
-from isoforge.image.match import Match
 from isoforge.image.menu import Menu, menu_files, positions
 from isoforge.image.repack import Graft, volume_date
+from isoforge.image.serial_ports import shared_console
 from isoforge.image.submenus import in_menu_order
 from isoforge.iso_layout import (
     BUILD_ID,
-    DETECT,
+    FILES_TABLE,
     GRUB_CFG,
     LOOPBACK_CFG,
     MANIFEST,
-    MATCH_KEY_LIMIT,
     MD5SUM_TXT,
     SEEDS_FOLDER,
     build_marker,
 )
+from isoforge.menu_entries import detect_entry, entry_of
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, BootDigest, FileFacts, HostFacts, Manifest, sha256
+from isoforge.proof.manifest import BaseFacts, BootDigest, FileFacts, HostFacts, Manifest, TargetFileFacts, sha256
+from isoforge.seed_format import rows_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,32 +63,15 @@ def make_plan(
 ) -> Plan:
     """Everything that will be on the ISO, from the order, the base, whose boot records have the digests ``boot``, and
     the seeds alone."""
-    entries = in_menu_order([entry_of(host, base) for host in hosts])
-    menu = Menu(
-        name=order.name,
-        build_id="0" * 12,
-        entries=entries,
-        default_host=order.default_host,
-        timeout_s=order.timeout_s,
-        auto=order.auto,
-        password_hash=order.password_hash,
-        about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
-        placeholders=smbios.PLACEHOLDERS,
-        placeholder_patterns=smbios.PLACEHOLDER_PATTERNS,
-    )
     refuse_unwanted_guards(order, seeds)
     medium = medium_files(hosts, seeds, order.workspace.templates)
-    if medium.detection:
-        menu = replace(menu, detect=detect_entry(base, entries))
-    elif order.auto:
-        raise UsageError(
-            "--auto needs match keys, and none of the selected hosts has any",
-            hint="add `match:` to the host_vars of each host",
-        )
+    menu = menu_of(order, base, hosts, detects=bool(medium.detection))
     menu = with_build_id(menu, build_id(menu, base, medium.every))
     manifest = replace(
         describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}, boot=boot),
         guard=order.guard,
+        menu_colors=menu.colors.value,
+        hidden_menu=menu.hidden,
         source_date_epoch=source_date_epoch(order),
     )
     files = {
@@ -111,38 +94,34 @@ def make_plan(
     )
 
 
-def entry_of(host: Host, base: BaseIso) -> MenuEntry:
-    """The menu's entry of ``host``."""
-    kernel = base.kernel(host.kernel)
-    return MenuEntry(
-        host=host.name,
-        description=host.description,
-        kernel=kernel,
-        kept=base.kept_words(kernel),
-        variables=base.variables(kernel),
-        group=host.group,
-        args=host.kernel_args,
-        match=match_of(host.match),
-    )
+def menu_of(order: Order, base: BaseIso, hosts: tuple[Host, ...], *, detects: bool) -> Menu:
+    """The menu for ``hosts``, which can detect the machine if it ``detects``; it has no build id yet.
 
-
-def match_of(keys: MatchKeys) -> Match | None:
-    """How the menu recognises the machine with these match keys; None if SMBIOS cannot identify it.
-
-    GRUB cannot read MAC addresses. Together with a value that only one machine has they add nothing; together with a
-    product name, or alone, they are what distinguishes machines, and only "Detect this machine" can read them.
+    Raises ``UsageError`` for an order with ``auto`` whose menu cannot detect a machine.
     """
-    texts = {
-        "serial": (smbios.normalised(keys.serial),),
-        "uuid": smbios.both_orders(keys.uuid),
-        "product": (smbios.normalised(keys.product),),
-        "asset_tag": (smbios.normalised(keys.asset_tag),),
-        "baseboard_serial": (smbios.normalised(keys.baseboard_serial),),
-    }
-    keys_set = tuple((name, values) for name, values in texts.items() if values[0])
-    if not keys_set or any(smbios.is_placeholder(text) or len(text) > MATCH_KEY_LIMIT for _, (text, *_) in keys_set):
-        return None
-    return Match(texts=keys_set, decides=not keys.mac or any(name != "product" for name, _ in keys_set))
+    if order.auto and not detects:
+        raise UsageError(
+            "--auto needs match keys, and none of the selected hosts has any",
+            hint="add `match:` to the host_vars of each host",
+        )
+    entries = in_menu_order([entry_of(host, base) for host in sorted(hosts, key=lambda host: host.menu_order)])
+    detect = replace(detect_entry(base, entries), serial_console=shared_console(entries)) if detects else None
+    return Menu(
+        name=order.name,
+        build_id="0" * 12,
+        entries=entries,
+        default_host=order.default_host,
+        timeout_s=order.timeout_s,
+        auto=order.auto,
+        colors=order.menu_colors,
+        hidden=order.hidden_menu,
+        signed_serial=base.has_signed_serial,
+        password_hash=order.password_hash,
+        about=(f"{base.title}", f"{len(hosts)} hosts, installed by isoforge {__version__}"),
+        detect=detect,
+        placeholders=smbios.PLACEHOLDERS,
+        placeholder_patterns=smbios.PLACEHOLDER_PATTERNS,
+    )
 
 
 def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
@@ -153,20 +132,6 @@ def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
             f"--no-guard: the rendered seed of {guarded[0]} contains a guard",
             hint="add --render, or render it again with `isoforge gen --no-guard`",
         )
-
-
-def detect_entry(base: BaseIso, entries: tuple[MenuEntry, ...]) -> MenuEntry:
-    """The entry that detects on the machine which host it is; its kernel is the one that most hosts use."""
-    kernels = Counter(entry.kernel.flavour for entry in entries)
-    kernel = base.kernel(kernels.most_common(1)[0][0])
-    return MenuEntry(
-        host=DETECT,
-        description="",
-        fixed_title="Detect this machine and install its host",
-        kernel=kernel,
-        kept=base.kept_words(kernel),
-        variables=base.variables(kernel),
-    )
 
 
 def with_build_id(menu: Menu, new_id: str) -> Menu:
@@ -254,6 +219,7 @@ def describe(
                 vendor_data_sha256=digest(entry.host, "vendor-data"),
                 guarded=guards.get(entry.host) is not None,
                 match=guards.get(entry.host) or (),
+                **_files_of(SEEDS_FOLDER / entry.host, medium.seeds),
                 submenu=tuple(submenu.title for submenu in by_host[entry.host].submenus),
             )
             for entry in menu.entries
@@ -270,6 +236,24 @@ def describe(
         auto=menu.auto,
         menu_password=bool(menu.password_hash),
     )
+
+
+def _files_of(folder: PurePosixPath, seeds: Mapping[PurePosixPath, bytes]) -> dict[str, Any]:
+    """The manifest's record of the files in a host's ``folder`` that its installed system gets."""
+    table = seeds.get(folder / FILES_TABLE)
+    if table is None:
+        return {}
+    facts = [
+        TargetFileFacts(
+            path=str((folder / FILES_TABLE).with_name(row.name)),
+            sha256=row.sha256,
+            target=row.target,
+            owner=row.owner,
+            mode=row.mode,
+        )
+        for row in rows_of(table)
+    ]
+    return {"files": tuple(facts), "files_table_sha256": sha256(table)}
 
 
 def file_facts(files: Mapping[PurePosixPath, bytes]) -> tuple[FileFacts, ...]:

@@ -6,8 +6,9 @@ seed on an ISO of `multi` it is a short text that runs the script from the mediu
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,9 +19,10 @@ from isoforge.yaml_limits import FastLoader
 
 GUARD = "isoforge-guard"
 STAMP = "isoforge-stamp"
+FILES = "isoforge-files"
 """The names under which a seed's scripts run: the word after the script in ``sh -c SCRIPT NAME …``."""
 
-SCRIPTS = {GUARD: True, DETECT: True, STAMP: False}
+SCRIPTS = {GUARD: True, DETECT: True, STAMP: False, FILES: True}
 """The scripts by name, and whether an installation must stop if one cannot be run from the medium."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -42,6 +44,12 @@ consoles as the guard's. Tests set ISOFORGE_ROOT, a prefix of every path."""
 _OPTIONAL = f'sh $ISOFORGE_ROOT{CDROM}{SCRIPTS_FOLDER}/$0 "$@"||:'
 """Never fails: a script that reports or records must not stop an installation that is complete."""
 
+_LATE = (
+    f"f=$ISOFORGE_ROOT{CDROM}{SCRIPTS_FOLDER}/$0;"
+    't=$(cat $f)&&[ "$(printf "%s\\n" "$t"|sha256sum)" = "{sha256}  -" ]&&sh -c "$t" "$0" "$@"'
+)
+"""The same for a late-command: its failure is that of the installation, which the installer shows."""
+
 
 def call_text(name: str, sha256: str) -> str:
     """What runs the script called ``name`` from the medium in place of its text, on one line (POSIX sh).
@@ -49,6 +57,8 @@ def call_text(name: str, sha256: str) -> str:
     The live system mounts the medium at /cdrom however it was started: casper does so with a CD, a stick, and an ISO
     file (iso-scan). A script without which an installation must stop has to have the digest ``sha256`` (hex digits).
     """
+    if name == FILES:
+        return _LATE.format(sha256=sha256)
     return _REQUIRED.format(sha256=sha256) if SCRIPTS[name] else _OPTIONAL
 
 
@@ -59,6 +69,40 @@ class Guard:
 
     keys: tuple[str, ...]
     script_sha256: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileRow:
+    """A line of a host's table of files: the file's ``name`` beside the table, its SHA-256 (hex digits), and the mode
+    (octal), owner and absolute path that it gets on the installed system."""
+
+    name: str
+    sha256: str
+    mode: str
+    owner: str
+    target: str
+
+
+def table_of(rows: Iterable[FileRow]) -> bytes:
+    """The table with ``rows``: fields separated by tabs, lines ended by newlines."""
+    lines = ["\t".join((row.name, row.sha256, row.mode, row.owner, row.target)) for row in rows]
+    return "".join(f"{line}\n" for line in lines).encode()
+
+
+def rows_of(table: bytes) -> tuple[FileRow, ...]:
+    """The rows of a ``table``; ``ValueError`` if it is not one."""
+    rows = []
+    for line in table.decode("utf-8").splitlines():
+        name, digest, mode, owner, target = line.split("\t")
+        if not re.fullmatch("[0-9]{4,9}", name) or not _SHA256.fullmatch(digest) or not target.startswith("/"):
+            raise ValueError(f"not a line of a table of files: {line[:60]!r}")
+        rows.append(FileRow(name=name, sha256=digest, mode=mode, owner=owner, target=target))
+    return tuple(rows)
+
+
+def sha256_of(content: bytes) -> str:
+    """The SHA-256 of ``content`` as hex digits."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def find_guard(user_data: bytes, host: str) -> Guard | None:

@@ -14,10 +14,12 @@ from isoforge.cli.options import (
     AllHosts,
     Auto,
     Baremetal,
+    Colors,
     DefaultHost,
     Fast,
     ForbidSecrets,
     Groups,
+    HiddenMenu,
     Hosts,
     Json,
     JsonEvents,
@@ -36,6 +38,7 @@ from isoforge.cli.options import (
 from isoforge.cli.progress import progress_bar
 from isoforge.cli.tables import print_result
 from isoforge.errors import UsageError
+from isoforge.image.colors import MenuColors
 
 if TYPE_CHECKING:
     from isoforge.forge import BuildResult
@@ -46,6 +49,7 @@ app = typer.Typer()
 
 SET_BY_MANIFEST = frozenset(
     {"name", "host", "group", "all_hosts", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
+    | {"menu_colors", "hidden_menu"}
 )
 """Parameters of multi that --from takes from the manifest."""
 
@@ -68,6 +72,8 @@ def multi(
     no_guard: NoGuard = False,
     forbid_secrets: ForbidSecrets = False,
     password_file: MenuPassword = None,
+    menu_colors: Colors = MenuColors.DEFAULT,
+    hidden_menu: HiddenMenu = False,
     sign: Sign = None,
     manifest: RebuildFrom = None,
     baremetal: Baremetal = BAREMETAL,
@@ -96,7 +102,7 @@ def multi(
             workspace=workspace, selection=selection, name=_required(name), base_iso=ubuntu_iso,
             default_host=default_host or None, timeout_s=grub_timeout, auto=auto, password_hash=password_hash,
             render=render, guard=not no_guard, strict=strict, forbid_secrets=forbid_secrets,
-            unpack=unpack, fast=fast, sign=sign,
+            unpack=unpack, fast=fast, sign=sign, menu_colors=menu_colors, hidden_menu=hidden_menu,
         )  # fmt: skip
     _build(order, json=json)
 

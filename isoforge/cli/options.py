@@ -9,6 +9,7 @@ import typer
 
 from isoforge.cli import logs
 from isoforge.cli.completion import group_names, host_names
+from isoforge.image.colors import MenuColors
 
 
 def _use_json_events(enabled: bool) -> None:
@@ -73,6 +74,10 @@ MenuPassword = Annotated[
         metavar="FILE",
         help="File with a password hash (see menu-password) that protects every entry but the local disk.",
     ),
+]
+Colors = Annotated[MenuColors, typer.Option("--menu-colors", help="Colours of the menu.")]
+HiddenMenu = Annotated[
+    bool, typer.Option("--hidden-menu", help="Show the menu only when Esc or F4 is pressed before the timeout.")
 ]
 Sign = Annotated[
     Path | None,

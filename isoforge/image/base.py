@@ -38,6 +38,9 @@ log = logging.getLogger(__name__)
 _PLAIN_WORD = re.compile(r"[A-Za-z0-9_.,:/=@+-]+")
 """A kernel argument without anything that GRUB would read otherwise."""
 
+_SERIAL_COMMAND = b"Configure serial port."
+"""What GRUB's command serial says of itself (grub-core/term/serial.c), in every GRUB that has it."""
+
 _SHADOWING = {
     ROOT_AUTOINSTALL: "every entry would use it to install without confirmation",
 }
@@ -89,6 +92,12 @@ class BaseIso:
         words = lines[0].split() if lines else []
         after = words[words.index("---") + 1 :] if "---" in words else []
         return tuple(word for word in after if _PLAIN_WORD.fullmatch(word))
+
+    @property
+    def has_signed_serial(self) -> bool:
+        """Whether the GRUB for UEFI can drive serial ports by itself, as from 24.04 on: with Secure Boot, none loads a
+        module for it."""
+        return any(_SERIAL_COMMAND in file.read_bytes() for file in self.boot_records.iterdir())
 
     @property
     def setting(self) -> Setting:

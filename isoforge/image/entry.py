@@ -18,6 +18,7 @@ class MenuEntry:
     one in the initrd. ``match`` identifies the host's machine. ``fixed_title`` is the title of an entry that does not
     belong to a host. ``kept`` are the words of the base's own entry after the ``---``: the installed system gets them.
     ``variables`` are those of GRUB that the base's own entry has before it: empty on all machines but a few.
+    ``serial_console`` is the machine's serial port, as in ``ttyS1,115200``: the kernel's last ``console=`` names it.
     """
 
     host: str
@@ -30,12 +31,13 @@ class MenuEntry:
     fixed_title: str = ""
     kept: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
+    serial_console: str = ""
 
     @property
     def title(self) -> str:
         """The title in the menu: one line of limited length for any description."""
         about = one_line(self.description)
-        title = self.fixed_title or f"Install {self.host}" + (f" - {about}" if about else "")
+        title = one_line(self.fixed_title) or f"Install {self.host}" + (f" - {about}" if about else "")
         return title if len(title) <= TITLE_LIMIT else title[: TITLE_LIMIT - 3] + "..."
 
     @property
@@ -51,7 +53,16 @@ class MenuEntry:
         23.1 needs), ``nopersistent`` keeps the stick unchanged, ``fsck.mode=skip`` skips reading the whole medium,
         ``uuid=`` names the one medium that casper may mount. What `variables` add on some machines is not in it.
         """
-        return " ".join([*self._words, "---", *self.kept])
+        return " ".join([*self._words, "---", *self.words_behind])
+
+    @property
+    def words_behind(self) -> tuple[str, ...]:
+        """The words after the ``---``: for the installed system too, as the installer copies them (curtin,
+        commands/install_grub.py, get_carryover_params). The last console is the one that the system talks to."""
+        if not self.serial_console:
+            return self.kept
+        screen = () if "console=tty0" in self.kept else ("console=tty0",)
+        return (*self.kept, *screen, f"console={self.serial_console}")
 
     @property
     def _words(self) -> tuple[str, ...]:

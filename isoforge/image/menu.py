@@ -11,10 +11,12 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from isoforge.image.base import BaseIso
+from isoforge.image.colors import MenuColors
 from isoforge.image.entry import MenuEntry
 from isoforge.image.kernel_variables import Setting
 from isoforge.image.layouts import LOADS_MENU
 from isoforge.image.match import sorted_by_file
+from isoforge.image.serial_ports import serial_ports
 from isoforge.image.submenus import Submenu, submenus_of
 from isoforge.iso_layout import (
     BY_ITSELF,
@@ -45,7 +47,8 @@ class Menu:
     and ``build_id`` distinguish this medium from others. ``detect`` is the entry that detects the machine and installs
     the matching host, with ``auto`` the default. Where no value was set, firmware has one of the ``placeholders`` or a
     text that matches one of ``placeholder_patterns`` (POSIX extended regular expressions for a whole text). With
-    ``password_hash`` (GRUB's PBKDF2) all entries but the local disk require the password.
+    ``password_hash`` (GRUB's PBKDF2) all entries but the local disk require the password. A ``hidden`` menu shows up
+    only when Esc is pressed before the timeout. ``signed_serial``: the GRUB for UEFI can drive serial ports.
     """
 
     name: str
@@ -59,6 +62,9 @@ class Menu:
     placeholders: tuple[str, ...] = ()
     placeholder_patterns: tuple[str, ...] = ()
     password_hash: str = ""
+    colors: MenuColors = MenuColors.DEFAULT
+    hidden: bool = False
+    signed_serial: bool = False
 
     @property
     def medium(self) -> str:
@@ -157,6 +163,7 @@ def _whole(template: str, menu: Menu, base: BaseIso, base_menu: str, setting: Se
         submenus=submenus_of(menu.entries),
         default=default,
         default_id=default.default if default else LOCAL_DISK,
+        ports=list(serial_ports(menu.entries)),
         stamp=_stamp(menu),
         build_marker=build_marker(menu.build_id),
         machines=MACHINES_FOLDER,

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, get_args, get_origin, get_type_hints
 
+from isoforge.iso_layout import FILES_TABLE
 from isoforge.regular_file import naming, read_regular
 
 SIZE_LIMIT = 64 << 20
@@ -66,6 +67,17 @@ class FileFacts:
     sha256: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TargetFileFacts:
+    """A file for a host's installed system: its path on the ISO and SHA-256, and the path, owner and mode it gets."""
+
+    path: str
+    sha256: str
+    target: str
+    owner: str
+    mode: str
+
+
 SEED_DIGESTS = {"user-data": "user_data_sha256", "meta-data": "meta_data_sha256", "vendor-data": "vendor_data_sha256"}
 """The files of a seed, and a host's key for the digest of each."""
 
@@ -75,7 +87,8 @@ class HostFacts:
     """One host on the ISO: its entry's title, its kernel line as in /proc/cmdline, the digests of its seed.
 
     ``guarded``: its seed refuses a machine that does not have the keys of ``match`` (KEY=VALUE). ``submenu`` are the
-    titles of the submenus around its entry, outermost first.
+    titles of the submenus around its entry, outermost first. ``files`` are for its installed system, as the table with
+    the digest ``files_table_sha256`` lists them (None: there are none).
     """
 
     name: str
@@ -90,6 +103,14 @@ class HostFacts:
     guarded: bool = False
     match: tuple[str, ...] = ()
     submenu: tuple[str, ...] = ()
+    files: tuple[TargetFileFacts, ...] = ()
+    files_table_sha256: str | None = None
+
+    @property
+    def file_digests(self) -> dict[str, str]:
+        """The SHA-256 of each file for the installed system, and of their table, by the path on the ISO."""
+        table = {f"{self.seed}{FILES_TABLE}": self.files_table_sha256} if self.files_table_sha256 else {}
+        return table | {file.path: file.sha256 for file in self.files}
 
     @property
     def seed_digests(self) -> dict[str, str]:
@@ -104,7 +125,8 @@ class Manifest:
     ``hosts`` are in menu order. ``default_host`` is what the timeout starts on a machine that the menu does not
     recognize (None: the local disk, or with ``auto`` "Detect this machine"); ``detect``: the menu has that entry;
     ``detect_files`` are the files that it reads; ``scripts`` are those that the seeds call. ``guard`` is False for
-    seeds built with --no-guard; ``menu_password``: the menu asks for one; ``medium`` is the casper UUID of the ISO.
+    seeds built with --no-guard; ``menu_password``: the menu asks for one; ``menu_colors`` are its
+    colours, and a ``hidden_menu`` shows up for Esc; ``medium`` is the casper UUID of the ISO.
     ``replaced`` are the paths of the base ISO's files that the build has replaced; ``source_date_epoch`` is the
     environment variable of that name, None if it was not set; ``unpacked``: the base ISO was unpacked, which orders
     files in another way. What depends on whole files and on where the build ran (``iso``, the base ISO's file,
@@ -130,6 +152,8 @@ class Manifest:
     scripts: tuple[FileFacts, ...] = ()
     auto: bool = False
     menu_password: bool = False
+    menu_colors: str = "default"
+    hidden_menu: bool = False
     source_date_epoch: int | None = None
     unpacked: bool | None = None
 

@@ -15,13 +15,14 @@ from tests.unit.proof.boot.test_evidence import EVIDENCE
 
 MANIFEST = """
     schema_version name build_id medium default_host timeout_s auto guard detect menu_password unpacked replaced
-    isoforge_version xorriso_version source_commit source_date_epoch
+    isoforge_version xorriso_version source_commit source_date_epoch menu_colors hidden_menu
     iso iso.file iso.size iso.sha256
     base_iso base_iso.title base_iso.release base_iso.arch base_iso.volume_id base_iso.modified base_iso.file
     base_iso.size base_iso.sha256 base_iso.origin base_iso.official_name
     base_iso.boot base_iso.boot.part base_iso.boot.sha256
     hosts hosts.name hosts.title hosts.submenu hosts.kernel hosts.initrd hosts.kernel_line hosts.seed hosts.guarded
-    hosts.match hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
+    hosts.match hosts.files hosts.files_table_sha256
+    hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
     detect_files detect_files.path detect_files.sha256 scripts scripts.path scripts.sha256
 """
 

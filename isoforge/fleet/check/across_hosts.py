@@ -29,13 +29,15 @@ class FleetEntry:
     """What of a host must not be like another host's.
 
     ``name`` is the host's name in the inventory, ``user_data`` and ``meta_data`` the documents of its seed, ``match``
-    its match keys (kind → value: serial, uuid, mac …, MAC addresses with commas between; all must fit the machine).
+    its match keys (kind → value: serial, uuid, mac …, MAC addresses with commas between; all must fit the machine),
+    ``title`` that of its entry in the menu, "" for the usual one.
     """
 
     name: str
     user_data: Mapping[str, Any]
     meta_data: Mapping[str, Any]
     match: Mapping[str, str]
+    title: str = ""
 
     @property
     def autoinstall(self) -> Mapping[str, Any]:
@@ -49,11 +51,19 @@ def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
         key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
     }
     match = {key: value for key, value in keys.items() if value}
-    return FleetEntry(name=host.name, user_data=mapping(user_data), meta_data=mapping(meta_data), match=match)
+    return FleetEntry(
+        name=host.name,
+        user_data=mapping(user_data),
+        meta_data=mapping(meta_data),
+        match=match,
+        title=host.menu_title,
+    )
 
 
 MATCH: KeyPath = ("match",)
-"""Where a finding about match keys lies: in the inventory, for a seed does not have them."""
+TITLE: KeyPath = ("menu", "title")
+IN_INVENTORY = (MATCH, TITLE)
+"""Where findings about match keys and titles lie: in the inventory, for a seed does not have them."""
 
 
 def check_fleet(entries: Iterable[FleetEntry]) -> Iterator[tuple[FleetEntry, Finding]]:
@@ -155,7 +165,14 @@ def _disks(host: FleetEntry) -> Iterator[OwnValue]:
                 yield OwnValue(value=bare, text=repr(bare), path=within)
 
 
+def _titles(host: FleetEntry) -> Iterator[OwnValue]:
+    title = " ".join(host.title.split())
+    if title:
+        yield OwnValue(value=title.casefold(), text=repr(title), path=TITLE)
+
+
 _ONE_EACH = (
+    ("menu-title-shared", "title", _titles),
     ("host-name-shared", "host name", _host_names),
     ("instance-id-shared", "instance-id", _instance_ids),
     ("mac-shared", "MAC address", _macs),

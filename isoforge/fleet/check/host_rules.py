@@ -10,6 +10,7 @@ from isoforge.fleet.check.findings import Finding
 from isoforge.fleet.check.host_view import HostView
 from isoforge.fleet.check.live_system import check_live_system
 from isoforge.fleet.check.sources import asks_for_user
+from isoforge.fleet.check.target_files import check_target_files
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.smbios import is_placeholder
 from isoforge.iso_layout import DETECT, TABLE_KEYS
@@ -55,6 +56,7 @@ def check_host(host: Host, *, release: Release | None = None, base: BaseContents
     _check_offline(view)
     _check_kernel_args(view)
     _check_ignored(view)
+    check_target_files(view, release)
     return view.findings
 
 
@@ -184,8 +186,10 @@ def _check_offline(view: HostView) -> None:
 
 
 def _check_kernel_args(view: HostView) -> None:
-    for path, word in view.texts("kernel_args"):
-        if not any(re.fullmatch(form, word) for form in _KERNEL_ARGS):
+    for path, word in (*view.texts("kernel_args"), *view.texts("target_kernel_args")):
+        if path[0] == "target_kernel_args" and word == "toram":
+            view.error("kernel-arg-refused", path, "'toram' is of the live system: write `toram: true`")
+        elif not any(re.fullmatch(form, word) for form in _KERNEL_ARGS):
             message = f"{word!r} is not allowed: only words that the kernel itself reads may be on the kernel line"
             view.error("kernel-arg-refused", path, message)
 

@@ -6,13 +6,15 @@ from isoforge.base_contents import BaseContents
 from isoforge.fleet.check.findings import mapping
 from isoforge.fleet.check.host_view import HostView
 from isoforge.fleet.check.plan.sizes import GIB, parsed, readable
+from isoforge.yaml_limits import KeyPath
 
 _LIVE_SYSTEM = GIB
 """What the live system and the installer need beside a copy of the medium."""
 
 
 def check_live_system(view: HostView, base: BaseContents | None) -> None:
-    """Report a kernel that the ISO does not have, and too little memory for a copy of it; nothing if none is known."""
+    """Report a kernel that the ISO does not have, and too little memory for a copy of it, if ``base`` is known."""
+    _check_stick(view)
     if base is None:
         return
     kernel = view.text("kernel")
@@ -24,9 +26,28 @@ def check_live_system(view: HostView, base: BaseContents | None) -> None:
     _check_ssh_server(view, base)
 
 
+def _toram(view: HostView) -> KeyPath | None:
+    """Where the host asks for a copy of the medium in memory; None if it does not."""
+    if view.true("toram"):
+        return ("toram",)
+    return next((path for path, word in view.texts("kernel_args") if word == "toram"), None)
+
+
+def _check_stick(view: HostView) -> None:
+    """With a copy in memory, the installer no longer knows its medium from other disks (casper, toram; subiquity,
+    models/storage.py: only a disk that is in use is left out)."""
+    path = _toram(view)
+    members: list[KeyPath] = [("storage", "disks", number) for number in range(len(view.items("storage", "disks")))]
+    keys = ("serial", "model", "path", "id_path", "devpath")
+    for disk in (("storage", "disk"), *members):
+        if path and view.entries(*disk) and not any(view.has(*disk, key) for key in keys):
+            message = "the installer could wipe its own stick: select the disk by serial, model or path"
+            view.error("toram-any-disk", path, message)
+
+
 def _check_memory(view: HostView, base: BaseContents) -> None:
     """casper(7), toram: without enough memory it leaves the medium where it is, and goes on from there."""
-    path = next((path for path, word in view.texts("kernel_args") if word == "toram"), None)
+    path = _toram(view)
     if path is None or not base.size_bytes:
         return
     needed = base.size_bytes + _LIVE_SYSTEM

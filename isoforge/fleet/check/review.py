@@ -10,7 +10,7 @@ from typing import Any
 from isoforge.base_contents import BaseContents
 from isoforge.errors import TemplateError
 from isoforge.fleet.check import metadata
-from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, entry_of
+from isoforge.fleet.check.across_hosts import IN_INVENTORY, FleetEntry, check_fleet, entry_of
 from isoforge.fleet.check.engine import check_meta_data, check_user_data, examine
 from isoforge.fleet.check.findings import Finding, Findings
 from isoforge.fleet.check.host_rules import check_host
@@ -128,7 +128,7 @@ class _Reviewer:
             nonlocal origins
             if in_meta_data or one.path == ("instance-id",):
                 return _at(host, replace(one, path=(_META_DATA.get(str(one.path[0]), "hostname"),)))
-            if one.path == ("match",):
+            if one.path in IN_INVENTORY:
                 return _at(host, one)
             if path := same_key(host, seed, one.path):
                 return _at(host, replace(one, path=path))
@@ -206,7 +206,7 @@ def review_seeds(
         places[host.name] = (host, file, user_data)
     for entry, finding in check_fleet(entries):
         host, file, document = places[entry.name]
-        if finding.path == ("match",):
+        if finding.path in IN_INVENTORY:
             problems.append(_at(host, finding))
         else:
             file = file.with_name("meta-data") if finding.path == ("instance-id",) else file

@@ -23,7 +23,7 @@ SECRETS_NAMES = ("secrets.sops.yaml", "secrets.sops.yml")
 KINDS = ("group_vars", "host_vars", "profiles", "profiles/hardware")
 """The folders of an inventory, by their paths in it."""
 
-FOLDERS = {".": ("group_vars", "host_vars", "profiles"), "profiles": ("hardware",)}
+FOLDERS = {".": ("group_vars", "host_vars", "profiles", "files"), "profiles": ("hardware",)}
 """The folders that are read in an inventory, and in a folder of it."""
 
 

@@ -33,6 +33,7 @@ class Host:
     ``groups`` are all its groups but ``all``, a parent before its children; ``group`` is the innermost ("" without
     one). ``address`` is the first static address without its prefix length, "dhcp", or "" if nothing was written.
     ``values`` is what templates see: every key of the reference, defaults filled in, None where there is none.
+    ``kernel_args`` are the words before the ``---`` of the kernel line, ``target_kernel_args`` those behind it.
     Encrypted values are not in it before `revealed` has put them there. Neither they nor any other secret is part
     of the repr. ``node`` is the same with the place of each value, without defaults.
     """
@@ -47,6 +48,10 @@ class Host:
     kernel: str
     kernel_args: tuple[str, ...]
     origin: Origin
+    target_kernel_args: tuple[str, ...] = ()
+    serial_console: str = ""
+    menu_title: str = ""
+    menu_order: int = 0
     secret_files: tuple[Path, ...] = ()
     is_revealed: bool = False
     values: Mapping[str, Any] = field(repr=False)
@@ -75,7 +80,10 @@ def assembled(host: Host) -> Host:
     texts = {key: value for key, value in match.items() if key != "mac" and isinstance(value, str)}
     mac = match.get("mac")
     macs = [mac] if isinstance(mac, str) else mac if isinstance(mac, list) else []
-    args = values["kernel_args"]
+    console = _text(values["serial_console"])
+    menu = values["menu"] if isinstance(values["menu"], dict) else {}
+    order = menu.get("order")
+    flags = [word for key, word in _FLAGS.items() if values[key] is True]
     return replace(
         host,
         description=_text(values["description"]),
@@ -83,9 +91,21 @@ def assembled(host: Host) -> Host:
         address=_address(values["network"]),
         match=MatchKeys(**texts, mac=tuple(one for one in macs if isinstance(one, str))),
         kernel=_text(values["kernel"]),
-        kernel_args=tuple(arg for arg in args if isinstance(arg, str)) if isinstance(args, list) else (),
+        kernel_args=tuple(dict.fromkeys([*_texts(values["kernel_args"]), *flags])),
+        target_kernel_args=tuple(_texts(values["target_kernel_args"])),
+        serial_console=console,
+        menu_title=_text(menu.get("title")),
+        menu_order=order if isinstance(order, int) else 0,
         values=MappingProxyType(values),
     )
+
+
+_FLAGS = {"safe_graphics": "nomodeset", "toram": "toram"}
+"""Keys that stand for a word of the live system's kernel line."""
+
+
+def _texts(value: Any) -> list[str]:
+    return [one for one in value if isinstance(one, str)] if isinstance(value, list) else []
 
 
 def _text(value: Any) -> str:

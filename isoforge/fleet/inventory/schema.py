@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
+from isoforge.fleet.inventory.schema_live import LIVE
 from isoforge.fleet.inventory.schema_netplan import NETPLAN
 from isoforge.yaml_limits import KeyPath
 
@@ -110,17 +111,8 @@ REFERENCE: tuple[Key, ...] = (
     _text("match.asset_tag", "chassis asset tag"),
     _text("match.baseboard_serial", "serial number of the main board"),
     _keys(Kind.TEXT_OR_TEXTS, "match.mac", "MAC address, or several", pattern=_MAC, form="a MAC address"),
-    _text("kernel", "the kernel that the live system boots: ga or hwe", default="ga", choices=("ga", "hwe")),
-    _keys(Kind.TEXTS, "kernel_args", "additional words on the live system's kernel line", default=[]),
-    _keys(Kind.BOOLEAN, "offline", "the machine has no network during the installation", default=False),
-    # The machine: only for checks
-    _keys(Kind.MAPPING, "hardware", "what the machine has, as far as it is known; only checks use it"),
-    _keys(Kind.SIZE, "hardware.memory", "its memory"),
-    _keys(Kind.LIST, "hardware.disks", "its disks; storage plans are compared with their sizes"),
-    _text("hardware.disks[].serial", "the disk's serial number: udev's ID_SERIAL, or a part of it"),
-    _text("hardware.disks[].model", "its model (udev's ID_MODEL)"),
-    _text("hardware.disks[].path", "its kernel path, for example /dev/nvme0n1"),
-    _keys(Kind.SIZE, "hardware.disks[].size", "its size; units are binary"),
+    # The live system and the machine
+    *(Key(name=name, kind=Kind[kind], meaning=meaning, **more) for name, kind, meaning, more in LIVE),
     # Who, and in which language
     _keys(Kind.MAPPING, "identity", "the first user"),
     _text(

@@ -33,17 +33,18 @@ def stamp_command(host: Host, templates: Sequence[Path]) -> list[str]:
     return command(STAMP, host.name, templates, host.name)
 
 
-def guarded(section: Mapping[str, Any], guard: list[str], stamp: list[str]) -> dict[str, Any]:
-    """The autoinstall ``section`` with ``guard`` (if any) as its first early- and ``stamp`` as its first late-command.
+def guarded(section: Mapping[str, Any], guard: list[str], late: Sequence[list[str]]) -> dict[str, Any]:
+    """The autoinstall ``section`` with ``guard`` (if any) as its first early-command and ``late`` as its first
+    late-commands.
 
     It is done to the finished section, so that neither a template nor a raw ``autoinstall:`` can leave them out. A list
     that is invalid is kept unchanged: the check of seeds refuses it.
     """
-    early, late = section.get("early-commands") or [], section.get("late-commands") or []
+    early, own = section.get("early-commands") or [], section.get("late-commands") or []
     result = {key: section[key] for key in ("version", "interactive-sections") if key in section}
     if isinstance(early, list) and (guard or early):
         result["early-commands"] = [*([guard] if guard else []), *early]
     result |= {key: value for key, value in section.items() if key not in result}
-    if isinstance(late, list):
-        result["late-commands"] = [stamp, *late]
+    if isinstance(own, list):
+        result["late-commands"] = [*late, *own]
     return result

@@ -17,10 +17,12 @@ from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
+from isoforge.fleet.seed.target_files import FOLDER, files_beside_seed, files_command
+from isoforge.iso_layout import FILES_TABLE
 from isoforge.ownership import foreign_part, refuse_foreign
 from isoforge.regular_file import is_present, read_regular
 from isoforge.release import Release
-from isoforge.seed_format import guard_keys
+from isoforge.seed_format import guard_keys, rows_of, sha256_of
 from isoforge.templates import dump, render
 from isoforge.yaml_limits import MOST_BYTES, load
 
@@ -34,6 +36,8 @@ __all__ = ["Seed", "is_stale", "read_seed", "render_seed", "write_seed"]
 class Seed:
     """The three files that a host's installation is seeded with. They may hold secrets: the repr shows none.
 
+    ``beside`` are the files for the installed system, by their path in the seed's folder (`target_files`).
+
     ``match`` are the match keys that its guard compares (``KEY=VALUE``), None without a guard. ``source`` says what it
     was rendered from and ``document`` what its user-data holds; None for a seed that was read back.
     """
@@ -42,6 +46,7 @@ class Seed:
     user_data: bytes = field(repr=False)
     meta_data: bytes = field(repr=False)
     vendor_data: bytes = field(repr=False)
+    beside: Mapping[str, bytes] = field(default_factory=dict, repr=False)
     match: tuple[str, ...] | None = field(default=None, repr=False)
     source: Source | None = field(default=None, repr=False, compare=False)
     document: Mapping[str, Any] | None = field(default=None, repr=False, compare=False)
@@ -54,7 +59,8 @@ class Seed:
     @property
     def files(self) -> dict[str, bytes]:
         """The content of each file, by its name."""
-        return {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
+        own = {"user-data": self.user_data, "meta-data": self.meta_data, "vendor-data": self.vendor_data}
+        return {**own, **self.beside}
 
 
 def render_seed(
@@ -83,6 +89,7 @@ def render_seed(
         user_data=user_data,
         meta_data=dump(_mapping(meta, "meta-data.j2", host)).encode(),
         vendor_data=vendor.encode(),
+        beside=files_beside_seed(host),
         match=guard_keys(user_data, host.name),
         source=source_of(host, templates_sha256 or templates_digest(templates), release),
         document=document,
@@ -97,7 +104,8 @@ def render_document(
     document = _parsed(text, "user-data.j2", host)
     document = {**document, "autoinstall": _over(document.get("autoinstall") or {}, values["autoinstall"])}
     first = guard_command(host, templates) if guard else []
-    document["autoinstall"] = guarded(document["autoinstall"], first, stamp_command(host, templates))
+    late = [stamp_command(host, templates), files_command(host, files_beside_seed(host), templates)]
+    document["autoinstall"] = guarded(document["autoinstall"], first, [one for one in late if one])
     return text, document
 
 
@@ -185,6 +193,9 @@ def write_seed(seed: Seed, generated: Path) -> Path:
         generated.mkdir(parents=True, exist_ok=True, mode=0o700)
         with locked(generated, wait=True):
             replace_together(contents, private=True, durable=False)
+            for former in (folder / FOLDER).glob("*"):
+                if former not in contents:
+                    former.unlink()
     except OSError as failure:
         raise unwritable(failure, folder) from None
     return folder
@@ -208,8 +219,25 @@ def read_seed(generated: Path, host: str) -> Seed:
         user_data=user_data,
         meta_data=meta_data,
         vendor_data=vendor_data,
+        beside=_read_beside(generated / host, host),
         match=guard_keys(user_data, host),
     )
+
+
+def _read_beside(folder: Path, host: str) -> dict[str, bytes]:
+    """The files beside the seed in ``folder``, as its table lists them."""
+    table = folder / FILES_TABLE
+    if not is_present(table):
+        return {}
+    content = _read(table, host)
+    try:
+        rows = rows_of(content)
+    except ValueError:
+        raise _unusable(table, host, "is damaged") from None
+    files = {f"{FOLDER}/{row.name}": _read(table.with_name(row.name), host) for row in rows}
+    if any(sha256_of(files[f"{FOLDER}/{row.name}"]) != row.sha256 for row in rows):
+        raise _unusable(table.parent, host, "was changed")
+    return {FILES_TABLE: content, **files}
 
 
 def _refuse_foreign(path: Path, host: str) -> None:

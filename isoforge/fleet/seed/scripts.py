@@ -20,10 +20,9 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from isoforge.fleet.seed.staleness import digest
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
 from isoforge.iso_layout import DETECT
-from isoforge.seed_format import GUARD, SCRIPTS, call_text
+from isoforge.seed_format import GUARD, SCRIPTS, call_text, sha256_of
 from isoforge.templates import dump, render
 
 
@@ -56,7 +55,7 @@ def call_scripts(user_data: bytes, scripts: Mapping[str, str]) -> tuple[bytes, f
     called = set()
     for name, text in scripts.items():
         before = _lines(["sh", "-c", text, name])
-        after = user_data.replace(before, _lines(["sh", "-c", call_text(name, digest(text.encode())), name]))
+        after = user_data.replace(before, _lines(["sh", "-c", call_text(name, sha256_of(text.encode())), name]))
         if after != user_data:
             called.add(name)
         user_data = after

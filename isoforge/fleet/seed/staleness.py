@@ -16,6 +16,7 @@ from pathlib import Path
 from isoforge import __version__
 from isoforge.errors import TemplateError
 from isoforge.fleet.inventory.host import Host
+from isoforge.fleet.seed.target_files import source_digests
 from isoforge.regular_file import is_present, read_regular, require_regular
 from isoforge.release import Release
 from isoforge.yaml_limits import MOST_BYTES
@@ -37,6 +38,7 @@ class Source:
 def source_of(host: Host, templates_sha256: str, release: Release | None) -> Source:
     """What a seed of ``host`` would be rendered from now; ``templates_sha256`` is `templates_digest`."""
     written = [[dotted(path), "" if leaf.secret else repr(leaf.value)] for path, leaf in host.node.leaves()]
+    written += source_digests(host)
     secrets = [digest(read_regular(path, MOST_BYTES)) for path in host.secret_files if path.is_file()]
     return Source(
         values=digest(json.dumps([host.name, host.groups, sorted(written)]).encode()),

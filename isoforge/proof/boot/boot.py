@@ -24,6 +24,9 @@ NO_BOOT_DEVICE = (
 )
 """How SeaBIOS and OVMF report that no other device can be started: OVMF ends in its own setup."""
 
+F4_S = 1.0
+"""How often F4 is pressed until a hidden menu shows up, in seconds."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BootSpec:
@@ -33,7 +36,7 @@ class BootSpec:
     but the last is a submenu; empty: the menu's own countdown decides. ``timeout_s`` is for the whole boot, in seconds.
     ``local_disk_text`` is what a disk among ``extra_qemu_args`` writes on the screen when it is started; without one
     the firmware reports that it found none. ``disk_format`` is QEMU's name for the format of ``iso``, if that is not a
-    plain ISO.
+    plain ISO. A ``hidden`` menu shows up for a key, which stops its countdown: Enter then starts the default.
     """
 
     iso: Path
@@ -44,6 +47,7 @@ class BootSpec:
     timeout_s: float = 300
     accelerator: str = "tcg"
     disk_format: str = "raw"
+    hidden: bool = False
     extra_qemu_args: tuple[str, ...] = ()
     local_disk_text: str = ""
 
@@ -140,7 +144,7 @@ async def _operate(console: Console, spec: BootSpec, screenshot: Path | None) ->
 
     Returns the menu as it came up, and the fallback message (empty if the probe reported).
     """
-    first = menu = await console.menu()
+    first = menu = await (_unhidden(console) if spec.hidden else console.menu())
     for title in spec.menu_path[:-1]:
         menu = await highlight(console, menu, title)
         await console.press("ret")
@@ -150,9 +154,23 @@ async def _operate(console: Console, spec: BootSpec, screenshot: Path | None) ->
     if screenshot is not None:
         await console.screenshot(screenshot)
     before = len(console.serial)
-    if spec.menu_path:
+    if spec.menu_path or spec.hidden:
         await console.press("ret")
     return first, await console.until(lambda: find_end(console.serial, before, spec.local_disk_text))
+
+
+async def _unhidden(console: Console) -> Menu:
+    """The menu, as soon as F4 has brought it up: nothing shows when GRUB begins to look for a key.
+
+    Esc does the same in GRUB, but would open the setup of OVMF before (grub-core/normal/menu.c, run_menu).
+    """
+    while True:
+        await console.press("f4")
+        try:
+            async with asyncio.timeout(F4_S):
+                return await console.menu()
+        except TimeoutError:
+            continue
 
 
 def find_end(serial: str, before: int, local_disk_text: str) -> str | None:

@@ -138,15 +138,15 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
         digest = other_core.submit(image_file, request.iso)
         with reading(request.iso):
             disk = boot_image(request.iso, tree, scratch, layout.arch)
-        accelerator_name = accelerator(layout.arch)
         anywhere = BootSpec(
             iso=disk.image,
             disk_format=disk.disk_format,
             firmware=firmwares[0],
             medium=request.media[0],
             arch=layout.arch,
+            hidden=manifest.hidden_menu,
             timeout_s=request.timeout_s,
-            accelerator=accelerator_name,
+            accelerator=accelerator(layout.arch),
         )
         specs = list(_specs(replace(request, firmwares=firmwares), hosts, anywhere))
         listen(0, len(specs), None)
@@ -159,7 +159,7 @@ def boot_test(request: BootRequest, listen: Listener = lambda _done, _count, _la
         hosts=tuple(host.name for host in hosts),
         selection=selection,
         boot_image=str(disk),
-        accelerator=accelerator_name,
+        accelerator=anywhere.accelerator,
         versions=versions,
         started_at=started_at,
         faults=tuple(_in_file(iso, beside)),

@@ -145,16 +145,20 @@ def _added(case: Case) -> frozenset[PurePosixPath]:
 def _seed_paths(manifest: Manifest) -> frozenset[PurePosixPath]:
     """The files that the hosts of ``manifest`` may have."""
     names = (*SEED_FILES, AUTOINSTALL, EARLY_COMMANDS)
-    return frozenset(PurePosixPath(host.seed) / name for host in manifest.hosts for name in names)
+    others = {PurePosixPath(path) for host in manifest.hosts for path in host.file_digests}
+    return frozenset(others | {PurePosixPath(host.seed) / name for host in manifest.hosts for name in names})
 
 
 def seeds(case: Case) -> Answer:
-    """Every seed, every file for detecting machines and every script has the manifest's digest; there are no others."""
+    """Every seed, every file for an installed system or for detecting machines, and every script has the manifest's
+    digest; there are no others."""
     digests = {
         PurePosixPath(host.seed) / name: digest
         for host in case.the_manifest.hosts
         for name, digest in host.seed_digests.items()
     }
+    for host in case.the_manifest.hosts:
+        digests |= {PurePosixPath(path): digest for path, digest in host.file_digests.items()}
     others = (*case.the_manifest.detect_files, *case.the_manifest.scripts)
     digests |= {PurePosixPath(file.path): file.sha256 for file in others}
     faults = []

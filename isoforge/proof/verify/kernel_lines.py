@@ -179,6 +179,9 @@ def menu(case: Case) -> Answer:
     default = entry_id(case.manifest.default_host) if case.manifest.default_host else LOCAL_DISK
     if default not in {value.split(">")[-1] for value in grub_menu.variables.get("default", ())}:
         faults.append(f"the default entry is not {default} (manifest)")
+    style = "hidden" if case.manifest.hidden_menu else "menu"
+    if style not in grub_menu.variables.get("timeout_style", ()):
+        faults.append(f"timeout_style is not {style} (manifest)")
     if str(case.manifest.timeout_s) not in grub_menu.variables.get("timeout", ()):
         faults.append(f"the timeout is not {case.manifest.timeout_s} s (manifest)")
     return Answer(detail=f"entries of {counted(len(hosts), 'host')}, default, timeout", faults=shortened(faults))

@@ -153,9 +153,9 @@ class _Proof:
         state = first_state(machine, self.medium, budget=self.budget)
         evaluation = evaluate(state, self.image.layout.first_menu(platform, self.image.tree), cache=self.cache)
         self._evaluated(where, evaluation)
-        style = evaluation.state.value("timeout_style")
-        if style not in (None, "menu"):
-            self._fault(where, f"timeout_style is {style!r}: nobody sees the menu")
+        style = evaluation.state.value("timeout_style") or "menu"
+        if style != ("hidden" if self.manifest.hidden_menu else "menu"):
+            self._fault(where, f"timeout_style is {style!r}, so that nobody sees the menu or everybody does (manifest)")
         if evaluation.start is not None:
             self._start(where, evaluation.start, situation)
         elif not evaluation.stopped:
