@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -94,13 +95,16 @@ def load(text: str) -> Any:
         loader.dispose()
 
 
-def yaml_fault(content: bytes) -> str:
-    """Why ``content`` is not a YAML document within the limits; empty if it is one. Nothing is built from it."""
+def yaml_fault(content: bytes, listen: Callable[[Any], object] = bool) -> str:
+    """Why ``content`` is not a YAML document within the limits; empty if it is one. Nothing is built from it.
+
+    ``listen`` is called with each of PyYAML's events.
+    """
     try:
         text = content.decode("utf-8")
         refuse_beyond_limits(text)
-        for _ in yaml.parse(text, Loader=FastLoader):
-            pass
+        for event in yaml.parse(text, Loader=FastLoader):
+            listen(event)
     except UnicodeDecodeError as failure:
         return f"byte {failure.start} is not UTF-8"
     except yaml.YAMLError as failure:

@@ -7,7 +7,17 @@ from collections.abc import Mapping
 
 from isoforge.proof.read.grub_lexer import GrubSyntaxError
 from isoforge.proof.read.grub_lookup import regexp, search, smbios
-from isoforge.proof.read.grub_options import BAD_ARGUMENT, FALSE, NO_KERNEL, NOT_FOUND, OK, Handler, fail, options
+from isoforge.proof.read.grub_options import (
+    BAD_ARGUMENT,
+    FALSE,
+    NEEDS_KERNEL,
+    NO_KERNEL,
+    NOT_FOUND,
+    OK,
+    Handler,
+    fail,
+    options,
+)
 from isoforge.proof.read.grub_records import LeaveError, MenuEntry
 from isoforge.proof.read.grub_state import State
 from isoforge.proof.read.grub_syntax import Command, parse
@@ -102,7 +112,7 @@ def _initrd(state: State, args: list[str], _command: Command) -> int:
     if not args:
         return fail(state, "filename expected")
     if state.loader != "linux":
-        return fail(state, "you need to load the kernel first")
+        return fail(state, NEEDS_KERNEL)
     for file in args:
         if file_kind(state, file) != "file":
             return fail(state, f"file `{file}' not found", NOT_FOUND)
@@ -124,7 +134,7 @@ def _chainloader(state: State, args: list[str], _command: Command) -> int:
 
 def _boot(state: State, _args: list[str], _command: Command) -> int:
     if not state.loader:
-        return fail(state, "you need to load the kernel first", NO_KERNEL)
+        return fail(state, NEEDS_KERNEL, NO_KERNEL)
     raise LeaveError("boot")
 
 

@@ -10,6 +10,8 @@ from isoforge.proof.read.grub_syntax import Command
 OK, FALSE, NOT_FOUND, UNKNOWN_COMMAND, BAD_ARGUMENT, NO_KERNEL, MENU, IO = 0, 1, 5, 16, 18, 22, 27, 29
 """GRUB's numbers of errors (include/grub/err.h), of which scripts see only whether they are 0 and 1."""
 
+NEEDS_KERNEL = "you need to load the kernel first"
+
 Handler = Callable[[State, list[str], Command], int]
 
 

@@ -11,6 +11,7 @@ from isoforge.image.sectors import read_volume
 from isoforge.image.tree import Node, read_tree
 from isoforge.iso_layout import (
     AUTOINSTALL,
+    CASPER,
     EARLY_COMMANDS,
     GRUB_CFG,
     ISOFORGE_FOLDER,
@@ -33,6 +34,9 @@ from isoforge.seed_format import GUARD, find_guard
 _TEXTS = re.compile(r"/md5sum\.txt|/boot/grub/.*\.cfg|/isolinux/.*|/\.disk/casper-uuid-.*|/boot/boot\.cat")
 """What remasters of other makers change with good reason."""
 
+_SQUASHFS = b"hsqs"
+"""How a squashfs file system begins (Linux, fs/squashfs/squashfs_fs.h)."""
+
 _LOADS_MENU = re.compile(r"^\s*(source|configfile)\s.*grub\.cfg", re.MULTILINE)
 
 VIEW_LIMIT = 6
@@ -53,6 +57,12 @@ def directories(case: Case) -> Answer:
     ]
     faults += [f"{path} {node.problem}" for path, node in tree.items() if node.problem]
     faults += [f"{path} is incomplete: its last record says that more follows" for path in tree if tree[path].continues]
+    faults += [
+        f"{path} is not a squashfs file system: the live system does not start"
+        for path, node in tree.items()
+        if path.suffix == ".squashfs" and path.parent == CASPER
+        if node.kind == "file" and case.iso.bytes_at(node.extent, len(_SQUASHFS)) != _SQUASHFS
+    ]
     return Answer(detail=f"{counted(len(tree), 'file')}, directories and links", faults=shortened(faults))
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from isoforge.iso_layout import (
     CASPER,
+    CDROM,
     GRUB_CFG,
     ISO_SCAN,
     KERNEL_LINE_LIMIT,
@@ -19,20 +20,24 @@ from isoforge.iso_layout import (
 from isoforge.proof.manifest import HostFacts
 from isoforge.proof.read.grub import BootMenu, Entry
 from isoforge.proof.read.image import Image
-from isoforge.proof.read.kernel_args import seed_address, seed_folder
+from isoforge.proof.read.kernel_args import seed_folder
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.cd_boot import is_seed_iso
 from isoforge.proof.verify.check import Answer, SkipError, counted, shortened
-from isoforge.yaml_limits import yaml_fault
+from isoforge.proof.verify.seed_folder import in_seed
 
 _DEVICE = re.compile(r"^\([^)]*\)")
 _FLAVOUR = re.compile(r"(vmlinuz|initrd)|\.(efi|signed|gz|lz|lz4|xz|zst)$|\.(efi)\.signed$")
 _QUOTES = re.compile(r"[\\'\"]")
-_HEADERS = (
-    *(b"#cloud-config", b"#cloud-boothook", b"#include", b"#!", b"#part-handler", b"## template"),
-    *(b"content-type", b"mime-version", b"\x1f\x8b"),
+_PREVENTS = re.compile(
+    r"(init|rdinit|systemd\.unit|break|rescue|cloud-init)=.*|break|single|rescue|emergency|cloud-init\.disabled"
 )
-"""How user-data begins that cloud-init does not ignore (cloud-init, handlers, INCLUSION_TYPES_MAP)."""
+"""Kernel arguments that keep cloud-init or the installer from being started (bootparam(7), systemd(1), cloud-init)."""
+
+_AUTOINSTALL_PATH = "subiquity.autoinstallpath="
+
+
+_Seeds = dict[tuple[str, bool], tuple[str, ...]]
 
 
 def kernel_lines(case: Case) -> Answer:
@@ -42,7 +47,7 @@ def kernel_lines(case: Case) -> Answer:
     if GRUB_CFG not in case.iso.tree and not case.iso.menus:
         return Answer(detail="no menu", faults=(f"{GRUB_CFG} is missing: GRUB has no menu to show",))
     faults, count = [], 0
-    seeds: dict[str, tuple[str, ...]] = {}
+    seeds: _Seeds = {}
     for path, menu in case.iso.menus.items():
         faults += [f"{path}: {problem}" for problem in menu.problems]
         for entry in menu.entries:
@@ -54,11 +59,11 @@ def kernel_lines(case: Case) -> Answer:
     return Answer(detail=f"{counted(count, 'kernel line')} in {names}", faults=shortened(faults))
 
 
-def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry, seeds: dict[str, tuple[str, ...]]) -> Iterator[str]:
+def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry, seeds: _Seeds) -> Iterator[str]:
     """``seeds`` keeps what is wrong with the seed of each word: several menus name the same."""
     kernel = _file(entry.linux[0])
-    if kernel is not None and iso.find(kernel, grub=True) is None:
-        yield f"the kernel {kernel} is not on the ISO"
+    if kernel is not None:
+        yield from _in_file(iso, kernel, "kernel")
     if not is_live(entry):
         return
     yield from _in_initrd(iso, entry, kernel)
@@ -72,15 +77,32 @@ def _in_entry(iso: Image, menu_file: PurePosixPath, entry: Entry, seeds: dict[st
     if length > KERNEL_LINE_LIMIT:
         yield f"the kernel line has {length} bytes, the limit is {KERNEL_LINE_LIMIT}"
     before = words[: words.index("---")] if dashes else words
+    yield from _in_installing(iso, before)
     if menu_file == LOOPBACK_CFG and not any(word.startswith(ISO_SCAN) for word in before):
         yield f"{ISO_SCAN} is missing: started from a file, casper finds no medium"
     yield from _in_uuid(iso, before)
     yield from _in_words(before, words[len(before) :], literal=menu_file.parent.name == "isolinux")
     for word in words:
         if word.startswith("ds=nocloud") and not (menu_file.parent.name == "isolinux" and _QUOTES.search(word)):
-            if word not in seeds:
-                seeds[word] = tuple(_in_seed(iso, word))
-            yield from seeds[word]
+            key = word, "autoinstall" in before
+            if key not in seeds:
+                seeds[key] = tuple(in_seed(iso, word, installs=key[1]))
+            yield from seeds[key]
+
+
+def _in_installing(iso: Image, words: tuple[str, ...]) -> Iterator[str]:
+    """What keeps a kernel line from installing, if it has ``autoinstall``."""
+    if "autoinstall" not in words:
+        return
+    for word in words:
+        if _PREVENTS.fullmatch(word) and word != "cloud-init=enabled":
+            yield f"with {word} the installer is not started"
+    sources = [word for word in words if word.startswith("ds=")]
+    if len(sources) > 1:
+        yield f"the kernel line names {len(sources)} data sources: {' '.join(sources)}"
+    for path in (word.removeprefix(_AUTOINSTALL_PATH) for word in words if word.startswith(_AUTOINSTALL_PATH)):
+        if path.startswith(f"{CDROM}/") and iso.find(PurePosixPath(path.removeprefix(str(CDROM)))) is None:
+            yield f"the autoinstall file {path} is not on the ISO"
 
 
 def is_live(entry: Entry) -> bool:
@@ -98,10 +120,24 @@ def _in_initrd(iso: Image, entry: Entry, kernel: PurePosixPath | None) -> Iterat
         file = _file(word)
         if file is None:
             continue
-        if iso.find(file, grub=True) is None:
-            yield f"the initrd {file} is not on the ISO"
-        elif kernel and file.parent == kernel.parent and "initrd" in file.name and _flavour(file) != _flavour(kernel):
+        faults = list(_in_file(iso, file, "initrd"))
+        yield from faults
+        if (
+            not faults
+            and kernel
+            and file.parent == kernel.parent
+            and "initrd" in file.name
+            and _flavour(file) != _flavour(kernel)
+        ):
             yield f"{kernel} and {file} do not belong together: they are of different flavours"
+
+
+def _in_file(iso: Image, path: PurePosixPath, what: str) -> Iterator[str]:
+    node = iso.find(path, grub=True)
+    if node is None:
+        yield f"the {what} {path} is not on the ISO"
+    elif node.kind == "file" and not node.size:
+        yield f"the {what} {path} is empty"
 
 
 def _in_uuid(iso: Image, words: Iterable[str]) -> Iterator[str]:
@@ -133,35 +169,6 @@ def _in_words(before: tuple[str, ...], after: tuple[str, ...], *, literal: bool)
             yield f"{word} must be autoinstall without a value: the installer asks before it installs"
         if literal and _QUOTES.search(word):
             yield f"isolinux passes on {word} with its quotes or backslashes, which cloud-init does not accept"
-
-
-def _in_seed(iso: Image, word: str) -> Iterator[str]:
-    """What is wrong with the seed that ``word`` names."""
-    address, folder = seed_address(word), seed_folder(word)
-    if re.match(r"file://[^/]", address):
-        yield f"{address} names a host instead of a folder: write file:/// with three slashes"
-    if folder is None:
-        return
-    if not address.endswith("/"):
-        yield f"the seed {address} has no slash at its end: cloud-init before 23.1 looks for {address}user-data"
-    if iso.find(folder) is None:
-        yield f"the seed folder {folder} is not on the ISO"
-        return
-    for name in ("user-data", "meta-data"):
-        node = iso.find(folder / name)
-        if node is None or node.kind != "file":
-            yield f"the seed has no {folder / name}: the installer would ask for everything"
-        elif name == "user-data":
-            yield from _in_user_data(iso, folder / name)
-
-
-def _in_user_data(iso: Image, path: PurePosixPath) -> Iterator[str]:
-    content = iso.content(path)
-    head = content[:64].lstrip().lower()
-    if not head.startswith(_HEADERS):
-        yield f"{path} does not begin with #cloud-config: cloud-init ignores it"
-    elif head.startswith(b"#cloud-config") and (reason := yaml_fault(content)):
-        yield f"{path} is not valid YAML, so cloud-init ignores it: {reason}"
 
 
 def menu(case: Case) -> Answer:
