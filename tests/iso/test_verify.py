@@ -32,6 +32,8 @@ NAMES = [
 ]  # fmt: skip
 NEED_A_MANIFEST = {"machines", "seeds", "manifest", "digest", "anchor"}
 
+SEED = "#cloud-config\nautoinstall: {version: 1}\n"
+
 
 def faults(iso: Path, base: Path | None = None) -> list[str]:
     return [f"{check.name}: {fault}" for check in verify(iso, base=base) for fault in check.faults]
@@ -98,7 +100,7 @@ def test_seed_found_by_other_means_is_no_fault(noble: Path, tmp_path: Path) -> N
             r"$cmdline autoinstall ds=nocloud\;s=/cdrom/$host/",
         ])
     )  # fmt: skip
-    files = {m.MENU: lines, "/nocloud/user-data": "#cloud-config\nautoinstall: {version: 1}\n", "/nocloud/meta-data": ""}
+    files = {m.MENU: lines, "/nocloud/user-data": SEED, "/nocloud/meta-data": ""}
     md5sums = read_file(noble, read_tree(noble)[PurePosixPath("/md5sum.txt")]).decode().splitlines(keepends=True)
     files["/md5sum.txt"] = "".join(line for line in md5sums if "grub.cfg" not in line)
     assert faults(m.remaster(noble, tmp_path / "other.iso", files), noble) == []
@@ -108,7 +110,7 @@ def test_isolinux_takes_the_seed_as_it_is(noble: Path, tmp_path: Path) -> None:
     """The layout of 20.04: no quotes, no backslashes."""
     text = "label a\n menu label ^Install\n kernel /casper/vmlinuz\n append initrd=/casper/initrd autoinstall @ ---\n"
     files = {"/isolinux/txt.cfg": text.replace("@", "ds=nocloud;s=/cdrom/")}
-    files |= {"/user-data": "#cloud-config\nautoinstall: {version: 1}\n", "/meta-data": ""}
+    files |= {"/user-data": SEED, "/meta-data": ""}
     assert faults(m.remaster(noble, tmp_path / "other.iso", files)) == []
 
 
