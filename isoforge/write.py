@@ -195,12 +195,7 @@ class _Job:
 
     def read_back(self, stick: Stick, device: BlockDevice) -> None:
         """Compare the stick with the ISO, byte by byte from the stick itself, and its structure in both views."""
-        digest = hashlib.sha256()
-        for start in range(0, self.iso.size, CHUNK):
-            size = min(CHUNK, self.iso.size - start)
-            digest.update(device.chunk(start, device.whole_sectors(size))[:size])
-            self._step("reading back", stick, size)
-        if digest.hexdigest() != self.sha256:
+        if self._digest(stick, device) != self.sha256:
             text = f"{stick.disk.name} differs from the ISO from byte {self._first_difference(device)} on"
             _spoil(stick, device)
             raise ProofError(text, hint="it is broken, or smaller than it claims: use another one")
@@ -214,6 +209,19 @@ class _Job:
             raise ProofError(f"{stick.disk.name} does not read as the ISO does: {'; '.join(faults)}")
         device.reread_partitions()
         stick.proven = True
+
+    def _digest(self, stick: Stick, device: BlockDevice) -> str:
+        """The SHA-256 of what is on the stick, computed on another core while the next bytes are read."""
+        digest = hashlib.sha256()
+        with ThreadPoolExecutor(max_workers=1) as other_core:
+            busy = other_core.submit(digest.update, b"")
+            for start in range(0, self.iso.size, CHUNK):
+                size = min(CHUNK, self.iso.size - start)
+                content = bytes(device.chunk(start, device.whole_sectors(size))[:size])
+                busy.result()
+                busy = other_core.submit(digest.update, content)
+                self._step("reading back", stick, size)
+        return digest.hexdigest()
 
     def _copy(self, stick: Stick, device: BlockDevice, start: int, size: int) -> None:
         device.write_from(self.source, start, size)

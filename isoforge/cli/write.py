@@ -30,6 +30,7 @@ Devices = Annotated[
     list[Path] | None,
     typer.Argument(
         metavar="[DEVICE]...",
+        readable=False,  # without permission, the recipe says which group or command helps
         autocompletion=device_paths,
         help="Whole disk to overwrite, such as /dev/sdb or a link in /dev/disk/by-id; give several to write them"
         " at once (default: list the disks).",
@@ -40,6 +41,7 @@ Force = Annotated[
     typer.Option(
         "--force",
         metavar="DEVICE",
+        readable=False,
         autocompletion=device_paths,
         help="Name a device again that is not removable, is larger than 2 TB or is part of a RAID or LVM volume,"
         " to overwrite it all the same. A disk in use is never overwritten.",

@@ -15,8 +15,9 @@ from typing import Any
 
 import pytest
 import sh
+import typer
 
-from isoforge.cli.main import _hints
+from isoforge.cli.main import _hints, app
 from isoforge.device.block import refuse_occupied
 from isoforge.device.disks import disk_at
 from isoforge.errors import BaseIsoError, OutputError, ProofError
@@ -221,6 +222,16 @@ def test_without_permission_the_hint_names_root_and_the_group(stick: Path) -> No
     assert f"no permission to write to {stick}" in text
     assert "sudo" in text
     assert "the group disk" in text
+
+
+def test_the_command_line_leaves_permissions_to_the_recipe(
+    good: Path, stick: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.access
+    monkeypatch.setattr(os, "access", lambda path, *mode, **more: path != stick and real(path, *mode, **more))
+    command: Any = typer.main.get_command(app)
+    with pytest.raises(OutputError, match=f"no permission to write to {stick}"):
+        command.main(["write", str(good), str(stick), "--force", str(stick), "--yes"], standalone_mode=False)
 
 
 def incomplete(stick: Path) -> str:
