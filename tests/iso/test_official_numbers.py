@@ -17,6 +17,7 @@ import pytest
 from isoforge.image.eltorito import read_boot_catalog
 from isoforge.image.layouts import AMD64, recognised
 from isoforge.image.sectors import BLOCK, LBA, missing_bytes, read_gpt
+from isoforge.proof.boot.synthetic_iso import Kind, md5_lines, mkisofs, write_esp, write_tree
 from isoforge.proof.read.image import Image
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Outcome, check
@@ -24,6 +25,8 @@ from isoforge.proof.verify.verify import STRUCTURE
 from isoforge.run import run
 from tests.iso.mutation import catalog, get, put
 from tests.unit.image.test_official_isos import GAP_SECTORS, REPORTS, TAIL_SECTORS, Row, rows
+
+KIND = Kind(hwe=True)
 
 FIRST, MBR_ROWS = 64, 446
 """The sector at which partition 1 begins; where the partitions in the MBR are."""
@@ -33,11 +36,26 @@ NOT_OF_A_BASE = {"shadowing", "machines", "seeds", "base-files"}
 
 
 @pytest.fixture(scope="session")
-def stretchable(noble: Path) -> bytes:
-    """The synthetic base ISO up to the end of partition 1."""
-    gpt = read_gpt(noble)
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a tree that has the boot programs, cut so that they fit into the smallest ESP of 22.04."""
+    tree = tmp_path_factory.mktemp("numbers") / "tree"
+    write_tree(tree, kind=KIND, guest=None, initrd=None, filler_bytes=0, cache=Path(".cache"))
+    for program in (tree / "EFI/boot").iterdir():
+        program.write_bytes(program.read_bytes()[: 1 << 17])
+    (tree / "md5sum.txt").write_text("".join(md5_lines(tree, unlisted=KIND.release.unlisted)))
+    return tree / "EFI/boot"
+
+
+@pytest.fixture(scope="session")
+def stretchable(programs: Path) -> bytes:
+    """A synthetic base ISO with these programs, up to the end of partition 1."""
+    tree = programs.parents[1]
+    iso, image = tree.with_name("small.iso"), tree.with_name("esp.img")
+    write_esp(programs, image, kind=KIND)
+    run("xorriso", *mkisofs(tree=tree, esp=image, draft=iso, kind=KIND))
+    gpt = read_gpt(iso)
     assert gpt
-    return noble.read_bytes()[: gpt.partitions[0].end]
+    return iso.read_bytes()[: gpt.partitions[0].end]
 
 
 @pytest.fixture(params=rows(), ids=lambda row: row.name)
@@ -47,7 +65,7 @@ def row(request: pytest.FixtureRequest) -> Row:
 
 
 @pytest.fixture
-def iso(row: Row, stretchable: bytes, tmp_path: Path) -> Path:
+def iso(row: Row, stretchable: bytes, programs: Path, tmp_path: Path) -> Path:
     """An ISO with the numbers of ``row``."""
     path = tmp_path / "base.iso"
     sectors = row.last + 1 + GAP_SECTORS + TAIL_SECTORS
@@ -55,7 +73,7 @@ def iso(row: Row, stretchable: bytes, tmp_path: Path) -> Path:
     with path.open("wb") as file:
         file.write(stretchable)
         file.seek(row.first * LBA)
-        file.write(esp(tmp_path / "esp.img", row.size))
+        file.write(esp(tmp_path / "esp.img", row.size, programs))
         file.truncate(sectors * LBA)
     for start, blocks in ((0, sectors * LBA // BLOCK), (FIRST * LBA, (row.first - FIRST) * LBA // BLOCK)):
         describe(path, start, row, blocks)
@@ -66,9 +84,11 @@ def iso(row: Row, stretchable: bytes, tmp_path: Path) -> Path:
     return path
 
 
-def esp(image: Path, sectors: int) -> bytes:
-    """A FAT file system of that size, the one of an official ISO without its files."""
+def esp(image: Path, sectors: int, programs: Path) -> bytes:
+    """A FAT file system of that size with the boot programs."""
     run("mformat", "-i", image, "-C", "-T", str(sectors), "-c", "4", "-h", "1", "-s", "4", "-v", "ESP", "::")
+    run("mmd", "-i", image, "::/EFI", "::/EFI/boot")
+    run("mcopy", "-i", image, *sorted(programs.iterdir()), "::/EFI/boot/")
     return image.read_bytes().ljust(sectors * LBA, b"\0")
 
 
