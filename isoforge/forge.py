@@ -8,12 +8,13 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.atomic import refuse_irregular, refuse_same_file, refuse_without_room
-from isoforge.collect import base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
+from isoforge.collect import Fleet, base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
-from isoforge.image.base import BaseIso, read_base, reading, unchanged
+from isoforge.image.base import BaseIso, read_base, reading
 from isoforge.image.cidata import write_cidata
-from isoforge.image.digests import digesting
-from isoforge.image.repack import repack, stage, unpack
+from isoforge.image.digests import digests_of, fill
+from isoforge.image.repack import Method, repack, stage, unpack
+from isoforge.image.unchanged import unchanged
 from isoforge.image.xorriso import require_xorriso
 from isoforge.official.origin import description, warned_origin
 from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
@@ -95,43 +96,57 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
         with reading(base_iso), unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
-            seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
-            plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base_iso))
-            refuse_difference(order.rebuild_of, plan.manifest)
-            draft, manifest = write_and_prove(order, base, plan, staging, listen)
+            plan = plan_build(order, base, fleet, xorriso_version)
+            draft, manifest = write_and_prove(order, base, plan, staging / order.output_iso.name, listen)
         refuse_difference(order.rebuild_of, manifest)
         listen(Step(phase="saving the ISO"))
         return save(order.output_iso, draft, manifest, key=order.sign)
 
 
+def plan_build(order: Order, base: BaseIso, fleet: Fleet, xorriso_version: str) -> Plan:
+    """The plan of ``order``: the seeds of ``fleet`` rendered or read, and checked for the ``base`` ISO."""
+    seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
+    plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base.path))
+    refuse_difference(order.rebuild_of, plan.manifest)
+    return plan
+
+
 def write_and_prove(
-    order: Order, base: BaseIso, plan: Plan, staging: Path, listen: Listener = ignore
+    order: Order, base: BaseIso, plan: Plan, draft: Path, listen: Listener = ignore
 ) -> tuple[Path, Manifest]:
-    """Write the ISO of ``plan`` in the ``staging`` directory and verify it; returns the draft and its manifest."""
-    size = base.path.stat().st_size
+    """Write the ISO of ``plan`` to ``draft`` in a staging directory and verify it; returns it and its manifest."""
+    size, method = base.size, plan.method
     added = sum(len(graft.content) for graft in plan.grafts)
-    refuse_without_room(staging, size * (2 if order.unpack else 1) + added)
-    draft, tree = staging / order.output_iso.name, subfolder(staging, "tree")
-    with digesting(base.path, draft, enabled=not order.fast, paced=not order.unpack) as digests:
-        if order.unpack:
-            listen(Step(phase="unpacking the base ISO"))
-            unpack(base, tree)
-        stage(plan.grafts, tree, when=plan.when)
-        listen(Step(phase="writing the ISO", total=size))
-        repack(
-            base,
-            tree,
+    refuse_without_room(draft.parent, size * (2 if method is Method.UNPACK else 1) + added)
+    tree = subfolder(draft.parent, "tree")
+    if method is Method.UNPACK:
+        listen(Step(phase="unpacking the base ISO"))
+        unpack(base, tree)
+    stage(plan.grafts, tree, when=plan.when)
+
+    def writing(done: int, total: int = size) -> None:
+        listen(Step(phase="writing the ISO", done=done, total=total))
+
+    writing(0)
+    repack(
+        base,
+        tree,
+        draft,
+        modified=plan.modified,
+        method=method,
+        on_line=lambda line: writing(bytes_written(line, size if method is not Method.GRAFT else 0)),
+    )
+    base_sha256 = sha256 = None
+    if method is Method.GRAFT:
+        base_sha256, sha256 = fill(draft, base.source, base.inside, listen=writing, digests=not order.fast)
+    draft.chmod(0o600)
+    listen(Step(phase="verifying the ISO"))
+    prove(draft, base, plan)
+    if method is not Method.GRAFT and not order.fast:
+        base_sha256, sha256 = digests_of(
+            base.source,
             draft,
-            modified=plan.modified,
-            unpacked=order.unpack,
-            on_line=lambda line: listen(Step(phase="writing the ISO", done=bytes_written(line, size), total=size)),
-        )
-        digests.draft_is_complete()
-        draft.chmod(0o600)
-        listen(Step(phase="verifying the ISO"))
-        prove(draft, base, plan)
-        base_sha256, sha256 = digests.wait(
-            lambda done, total: listen(Step(phase="computing digests", done=done, total=total))
+            listen=lambda done, total: listen(Step(phase="computing digests", done=done, total=total)),
         )
     origin = warned_origin(base.path, base_sha256)
     manifest = replace(
@@ -146,7 +161,7 @@ def write_and_prove(
             official_name=origin.name or None,
         ),
         source_commit=source_commit(order.workspace.baremetal),
-        unpacked=order.unpack,
+        method=method.value,
     )
     return draft, manifest
 

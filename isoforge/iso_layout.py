@@ -66,6 +66,9 @@ BUILD_ID = ISOFORGE_FOLDER / "build"
 SCRIPTS_FOLDER = ISOFORGE_FOLDER / "scripts"
 """The scripts that the seeds on the ISO call, one copy for all of them, each by its name (`seed_format.SCRIPTS`)."""
 
+BASE_HEAD = ISOFORGE_FOLDER / "base-head"
+"""The first 96 KiB of the base ISO, on an ISO that has all its other bytes where they were (`image.inside`)."""
+
 MENU_FOLDER = ISOFORGE_FOLDER / "menu"
 LOOPBACK_FOLDER = ISOFORGE_FOLDER / "loopback"
 """The entries of submenus, one file for each submenu, for the two menus."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.base import instead_of_a_file, reading
 from isoforge.image.colors import MenuColors
+from isoforge.image.repack import Method
 from isoforge.image.sectors import read_volume
 from isoforge.iso_layout import BUILD_NAME, MAX_NAME_LENGTH
 from isoforge.proof.manifest import Manifest
@@ -27,7 +28,7 @@ class Order:
     is the host that is installed when the menu's timeout (seconds) ends, None boots the local disk; ``auto`` detects
     the machine then, and installs the matching host. ``render`` renders the seeds first, otherwise the rendered ones
     are used; ``guard`` adds to each seed with match keys a first command that refuses other machines.
-    ``unpack`` unpacks the whole base ISO instead of copying it in one pass; ``fast`` does not compute the SHA-256 of
+    ``unpack`` unpacks the whole base ISO instead of copying it; ``fast`` does not compute the SHA-256 of
     the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
     errors. ``sign`` is the key that signs the manifest (`signature.sign`). ``password_hash`` (GRUB's PBKDF2) protects
     all menu entries but the local disk; it has ``menu_colors``, and a ``hidden_menu`` shows up only when Esc is pressed
@@ -135,7 +136,7 @@ def rebuild_order(
         hidden_menu=manifest.hidden_menu,
         render=render,
         guard=manifest.guard,
-        unpack=bool(manifest.unpacked),
+        unpack=manifest.method == Method.UNPACK,
         strict=strict,
         forbid_secrets=forbid_secrets,
         password_hash=password_hash,

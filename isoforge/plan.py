@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
 from isoforge import __version__
-from isoforge.errors import BaseIsoError, UsageError
+from isoforge.dates import build_time, source_date_epoch
+from isoforge.errors import UsageError
 from isoforge.fleet import smbios
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.medium import MediumFiles, medium_files
@@ -19,10 +20,11 @@ from isoforge.fleet.seed.render import Seed
 from isoforge.image.base import BaseIso
 from isoforge.image.checksums import refreshed
 from isoforge.image.menu import Menu, menu_files, positions
-from isoforge.image.repack import Graft, volume_date
+from isoforge.image.repack import Graft, Method, volume_date
 from isoforge.image.serial_ports import shared_console
 from isoforge.image.submenus import in_menu_order
 from isoforge.iso_layout import (
+    BASE_HEAD,
     BUILD_ID,
     FILES_TABLE,
     GRUB_CFG,
@@ -37,6 +39,8 @@ from isoforge.order import Order
 from isoforge.proof.manifest import BaseFacts, BootDigest, FileFacts, HostFacts, Manifest, TargetFileFacts, sha256
 from isoforge.seed_format import rows_of
 
+log = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
@@ -45,6 +49,7 @@ class Plan:
     ``modified`` is the volume's modification date as ISO 9660 writes it, ``when`` the time of every new file.
     """
 
+    method: Method
     menu: Menu
     grafts: tuple[Graft, ...]
     manifest: Manifest
@@ -67,12 +72,15 @@ def make_plan(
     medium = medium_files(hosts, seeds, order.workspace.templates)
     menu = menu_of(order, base, hosts, detects=bool(medium.detection))
     menu = with_build_id(menu, build_id(menu, base, medium.every))
+    method = method_for(order, base)
+    head = {BASE_HEAD: base.inside.head} if method is Method.GRAFT else {}
     manifest = replace(
         describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}, boot=boot),
         guard=order.guard,
         menu_colors=menu.colors.value,
         hidden_menu=menu.hidden,
-        source_date_epoch=source_date_epoch(order),
+        source_date_epoch=source_date_epoch(order.rebuild_of),
+        base_head=next((FileFacts(path=str(path), sha256=sha256(content)) for path, content in head.items()), None),
     )
     files = {
         **{file: text.encode() for file, text in menu_files(menu, base).items()},
@@ -81,11 +89,13 @@ def make_plan(
         build_marker(menu.build_id): b"",
         **{file: f"{menu.medium}\n".encode() for file in base.casper_uuids},
         **medium.every,
+        **head,
     }
     if base.md5sums:
         files[MD5SUM_TXT] = refreshed(base.md5sums, files).encode("utf-8", errors="surrogateescape")
     when = build_time(base, manifest.source_date_epoch)
     return Plan(
+        method=method,
         menu=menu,
         grafts=tuple(Graft(target=target, content=content) for target, content in files.items()),
         manifest=manifest,
@@ -124,6 +134,16 @@ def menu_of(order: Order, base: BaseIso, hosts: tuple[Host, ...], *, detects: bo
     )
 
 
+def method_for(order: Order, base: BaseIso) -> Method:
+    """How the ISO is written: as a graft, unless the order or the base ISO does not allow it."""
+    if order.unpack:
+        return Method.UNPACK
+    if base.obstacle:
+        log.info("%s: nothing can be added behind it (%s); its files are copied in one pass", base.path, base.obstacle)
+        return Method.REPACK
+    return Method.GRAFT
+
+
 def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
     """Raise ``UsageError`` if the order is for seeds without guards, but a rendered seed has one."""
     guarded = [] if order.guard else [seed.host for seed in seeds if seed.guarded]
@@ -152,29 +172,6 @@ def build_id(menu: Menu, base: BaseIso, seed_files: Mapping[PurePosixPath, bytes
     for target, content in seed_files.items():
         digest.update(hashlib.sha256(str(target).encode()).digest() + hashlib.sha256(content).digest())
     return digest.hexdigest()[:12]
-
-
-def source_date_epoch(order: Order) -> int | None:
-    """SOURCE_DATE_EPOCH in seconds since 1970, or that of the build to reproduce; None if it is not set."""
-    if order.rebuild_of is not None:
-        return order.rebuild_of.source_date_epoch
-    text = os.environ.get("SOURCE_DATE_EPOCH", "")
-    try:
-        return int(text) if text else None
-    except ValueError as failure:
-        raise UsageError(f"SOURCE_DATE_EPOCH must be a number of seconds since 1970, got {text!r}") from failure
-
-
-def build_time(base: BaseIso, epoch: int | None) -> datetime:
-    """The time of new files: ``epoch`` in seconds since 1970, or the date of the base's file system without it."""
-    try:
-        if epoch is not None:
-            return datetime.fromtimestamp(epoch, UTC)
-        return datetime.strptime(base.modified[:14], "%Y%m%d%H%M%S").replace(tzinfo=UTC)
-    except (ValueError, OverflowError, OSError) as failure:
-        if epoch is not None:
-            raise UsageError(f"SOURCE_DATE_EPOCH {epoch} is out of range") from failure
-        raise BaseIsoError(f"{base.path}: invalid date of its file system: {base.modified!r}") from failure
 
 
 def describe(

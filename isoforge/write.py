@@ -16,7 +16,8 @@ from isoforge.device.block import CHUNK, BlockDevice, open_exclusively, refuse_o
 from isoforge.device.disks import Disk, disk_at, read_disks
 from isoforge.device.guards import Refusal, refusals, refuse_unsafe
 from isoforge.errors import ForgeError, OutputError, ProofError, UsageError
-from isoforge.image.base import reading, unchanged
+from isoforge.image.base import reading
+from isoforge.image.unchanged import unchanged
 from isoforge.proof.verify.written import faults_of_copy
 from isoforge.regular_file import naming
 from isoforge.source_iso import SourceIso, look_at, prove

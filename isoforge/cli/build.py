@@ -235,6 +235,11 @@ def _build(order: Order, *, json: bool) -> None:
 
     with progress_bar() as progress:
         result = forge_multi(order, progress)
+    print_build(result, order, json=json)
+
+
+def print_build(result: BuildResult, order: Order, *, json: bool) -> None:
+    """Report the ISO that was built for ``order``: for people on stderr, its path or manifest on stdout."""
     manifest = result.manifest
     logs.report(
         _summary(result, order),

@@ -194,6 +194,9 @@ def _print_differences(differences: Iterable[Difference]) -> None:
             _echo(f"    {line}")
 
 
+_INSIDE = "the base ISO, which isoforge verify proves and isoforge restore writes"
+
+
 def _print_contents(contents: Contents) -> None:
     manifest = contents.manifest
     facts = [
@@ -207,6 +210,7 @@ def _print_contents(contents: Contents) -> None:
         ),
         *([("base ISO", f"{manifest.base_iso.title} ({manifest.base_iso.volume_id})")] if manifest else []),
         *([("base origin", contents.base_origin)] if contents.base_origin else []),
+        *([("inside", f"{_INSIDE}, {contents.inside_size} bytes")] if contents.inside_size else []),
         *([("timeout", f"{manifest.timeout_s} s, then {manifest.on_timeout}")] if manifest else []),
         *(("kernel", f"{kernel.vmlinuz} with {kernel.initrd or 'no initrd'}") for kernel in contents.kernels),
         *(

@@ -14,9 +14,10 @@ from isoforge.base_contents import BaseContents
 from isoforge.errors import BaseIsoError, ToolError
 from isoforge.image.disk_info import DiskInfo, read_disk_info
 from isoforge.image.eltorito import read_boot_catalog
+from isoforge.image.inside import NOTHING, Inside, head_of, obstacle
 from isoforge.image.kernel_variables import Setting, setting_of, variables_before_dashes
 from isoforge.image.layouts import ARCHITECTURES, Layout, PartitionTable, architecture, loads_menu_only, recognised
-from isoforge.image.sectors import missing_bytes, read_gpt, read_volume, unreadable
+from isoforge.image.sectors import missing_bytes, read_gpt, read_volume, size_of, unreadable
 from isoforge.image.sources import read_contents
 from isoforge.image.tree import read_file, read_tree
 from isoforge.image.xorriso import xorriso
@@ -65,7 +66,9 @@ class BaseIso:
     files, the last two possibly empty. ``casper_uuids`` are the files, one per kernel flavour, by which casper
     recognises its medium, ``shadowing`` is a menu that UEFI machines would show instead and that a build replaces,
     ``contents`` is what seeds are checked against. ``boot_records`` is the folder into which
-    xorriso has extracted them, for the proof.
+    xorriso has extracted them, for the proof. ``inside`` are its size and its head, ``source`` is the file that has all
+    its other bytes: the base ISO itself, or a graft that contains it. ``obstacle`` is why nothing can be added behind
+    it, empty if it can (`inside.obstacle`).
     """
 
     path: Path
@@ -84,6 +87,14 @@ class BaseIso:
     casper_uuids: tuple[PurePosixPath, ...] = ()
     shadowing: PurePosixPath | None = None
     contents: BaseContents = field(default_factory=BaseContents)
+    inside: Inside = NOTHING
+    source: Path = Path()
+    obstacle: str = ""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes."""
+        return self.inside.size
 
     def kept_words(self, kernel: Kernel) -> tuple[str, ...]:
         """The words after the ``---`` in the menu's own entry of ``kernel``, such as ``console=tty0`` for arm64."""
@@ -159,6 +170,9 @@ def read_base(path: Path, scratch: Path) -> BaseIso:
         shadowing=None if is_harmless else layout.shadowing_menu,
         contents=contents,
         casper_uuids=tuple(sorted(file for file in paths if str(file).startswith(CASPER_UUID))),
+        inside=Inside(size=size_of(path), head=head_of(path)),
+        source=path,
+        obstacle=obstacle(path, tree),
     )
 
 
@@ -172,32 +186,6 @@ def reading(*isos: Path) -> Iterator[None]:
             if failure.filename is not None and failure.filename in (str(iso), os.path.realpath(iso)):
                 raise unreadable(iso, failure.strerror) from failure
         raise
-
-
-@contextlib.contextmanager
-def unchanged(path: Path) -> Iterator[None]:
-    """Raise ``BaseIsoError`` if the file at ``path`` has changed when the block is left.
-
-    It then takes the place of an error in the block, which the change has probably caused.
-    """
-    before = _state(path)
-    try:
-        yield
-    except Exception as failure:
-        if _state(path) != before:
-            raise BaseIsoError(f"{path} changed while it was read", hint="is it still being downloaded?") from failure
-        raise
-    if _state(path) != before:
-        raise BaseIsoError(f"{path} changed while it was read", hint="is it still being downloaded?")
-
-
-def _state(path: Path) -> tuple[int, ...] | None:
-    """What changes with a file's contents: device, inode, size, times; None if there is no file."""
-    try:
-        now = path.stat()
-    except OSError:
-        return None
-    return (now.st_dev, now.st_ino, now.st_size, now.st_mtime_ns, now.st_ctime_ns)
 
 
 def refuse_unless_whole(path: Path) -> None:

@@ -1,7 +1,8 @@
-"""The draft: the base ISO with a staging tree over it, written by xorriso in one pass."""
+"""The draft: the base ISO with a staging tree over it, which xorriso adds behind the base or writes in one pass."""
 
 from __future__ import annotations
 
+import enum
 import os
 import stat
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from isoforge.atomic import refuse_without_room
 from isoforge.errors import OutputError, ToolError
 from isoforge.image.base import BaseIso
+from isoforge.image.inside import write_skeleton
 from isoforge.image.tree import read_tree
 from isoforge.image.xorriso import xorriso
 from isoforge.iso_layout import SEEDS_FOLDER, build_marker
@@ -23,6 +25,17 @@ NOT_IN_JOLIET = ("-hide-joliet", f".{SEEDS_FOLDER}", "-hide-joliet", f".{build_m
 """The seeds are not in Joliet's tree, which Linux and GRUB do not read: two folders less for each host. So that a copy
 of the files made by Windows does not offer installations without seeds, it lacks the file by which the menu recognises
 its medium, too: such a copy says that nothing can be installed. Patterns are paths below the staging tree."""
+
+
+class Method(enum.StrEnum):
+    """How a draft is written; its files are the same, but that a graft has the base's head as one more."""
+
+    GRAFT = "graft"
+    """The base is copied as it is, and everything new is added behind it."""
+    REPACK = "repack"
+    """A new image, whose unchanged files xorriso copies from the base."""
+    UNPACK = "unpack"
+    """A new image from a staging tree into which the whole base was unpacked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,20 +82,23 @@ def unpack(base: BaseIso, staging: Path) -> None:
             copy.chmod(stat.S_IMODE(copy.stat().st_mode) | stat.S_IRUSR | stat.S_IWUSR)
 
 
-def repack_command(base: BaseIso, draft: Path, *, modified: str, unpacked: bool) -> list[str]:
+def repack_command(base: BaseIso, draft: Path, *, modified: str, method: Method) -> list[str]:
     """xorriso's arguments that write ``draft`` with the staging tree as working directory.
 
-    Unchanged files are copied from the base to the draft directly, unless the staging tree contains all of them
-    (``unpacked``). ``modified`` (16 digits) becomes the file system's date and thereby its UUID; the GPT's GUID
-    follows from it. ``stdio_sync off``: the draft is synced once, before it gets its final name. xorriso checks once
-    per interval of its pacifier whether it has finished.
+    For a graft the draft exists already, and both directory trees and all volume descriptors are written anew behind
+    the base. In one pass, unchanged files are copied from the base. ``modified`` (16 digits) becomes the file system's
+    date and thereby its UUID; the GPT's GUID follows from it. ``stdio_sync off``: the draft is synced once, before it
+    gets its final name. xorriso checks once per interval of its pacifier whether it has finished.
     """
-    source = [] if unpacked else ["-indev", os.fspath(base.path)]
+    drives = {
+        Method.GRAFT: ["-dev", f"stdio:{draft}"],
+        Method.REPACK: ["-indev", os.fspath(base.path), "-outdev", f"stdio:{draft}"],
+        Method.UNPACK: ["-outdev", f"stdio:{draft}"],
+    }
     return [
         "-stdio_sync", "off",
         "-pacifier", "interval=0.1",
-        *source,
-        "-outdev", f"stdio:{draft}",
+        *drives[method],
         "-as", "mkisofs",
         *TREE_OPTIONS,
         *NOT_IN_JOLIET,
@@ -101,21 +117,24 @@ def repack(
     draft: Path,
     *,
     modified: str,
-    unpacked: bool = False,
+    method: Method,
     on_line: Callable[[str], object] | None = None,
 ) -> None:
     """Write ``draft`` from the base ISO and the staging tree; ``on_line`` is called with xorriso's output.
 
-    Raises ``ToolError`` if xorriso fails or writes nothing; ``OutputError`` if the disk is full.
+    A graft is then complete but for the large files of the base: `digests.fill` copies them. Raises ``ToolError`` if
+    xorriso fails or writes nothing; ``OutputError`` if the disk is full.
     """
-    command = repack_command(base, draft, modified=modified, unpacked=unpacked)
+    command = repack_command(base, draft, modified=modified, method=method)
     try:
+        if method is Method.GRAFT:
+            write_skeleton(base.source, base.inside, draft)
         xorriso(*command, cwd=staging, on_line=on_line, growing=draft)
     except OutputError:
-        written = draft.stat().st_size if draft.exists() else 0
-        refuse_without_room(draft.parent, base.path.stat().st_size - written)
+        written = draft.stat().st_blocks * 512 if draft.exists() else 0
+        refuse_without_room(draft.parent, base.size - written)
         raise
-    if not draft.is_file() or draft.stat().st_size == 0:
+    if not draft.is_file() or draft.stat().st_size <= (base.size if method is Method.GRAFT else 0):
         raise ToolError("xorriso exited with status 0 but wrote no image")
 
 

@@ -69,7 +69,11 @@ class Volume:
 def read_volume(image: Path, start: int = 0) -> Volume | None:
     """The primary volume descriptor of ``image``, or None if it is not an ISO 9660 image."""
     with open_image(image) as file:
-        sector = bytes_at(file, start + SYSTEM_AREA_BLOCKS * BLOCK, BLOCK)
+        return volume_of(bytes_at(file, start + SYSTEM_AREA_BLOCKS * BLOCK, BLOCK))
+
+
+def volume_of(sector: bytes) -> Volume | None:
+    """The primary volume descriptor that ``sector`` is, or None if it is another sector."""
     if len(sector) < BLOCK or sector[:6] != b"\x01CD001":
         return None
     return Volume(

@@ -103,6 +103,17 @@ def recognized(name: str, volume_id: str) -> Wanted | None:
     return Wanted(release=parsed, arch=arch, desktop=desktop) if parsed else None
 
 
+def name_of(volume_id: str) -> str | None:
+    """The name under which Ubuntu publishes the ISO with this volume id; None if it is not one of Ubuntu's.
+
+    Daily and beta ISOs have the volume id of the release that they precede.
+    """
+    match = _VOLUME_ID.fullmatch(volume_id)
+    if match is None:
+        return None
+    return f"ubuntu-{match['release']}-{_product(match['server'] is None)}-{match['arch']}.iso"
+
+
 def checked_mirror(url: str) -> str:
     """The address of a mirror without a slash at its end; ``UsageError`` if it is not valid.
 

@@ -128,10 +128,11 @@ class Manifest:
     seeds built with --no-guard; ``menu_password``: the menu asks for one; ``menu_colors`` are its
     colours, and a ``hidden_menu`` shows up for Esc; ``medium`` is the casper UUID of the ISO.
     ``replaced`` are the paths of the base ISO's files that the build has replaced; ``source_date_epoch`` is the
-    environment variable of that name, None if it was not set; ``unpacked``: the base ISO was unpacked, which orders
-    files in another way. What depends on whole files and on where the build ran (``iso``, the base ISO's file,
-    ``source_commit``, ``unpacked``) is None in the copy on the ISO itself, so that it is the same wherever it is
-    built.
+    environment variable of that name, None if it was not set. ``base_head`` is the file with the first bytes of the
+    base ISO, on an ISO that contains all its other bytes as well (None: it does not). ``method`` is how the ISO was
+    written (`image.repack.Method`): a graft contains the base ISO, and the others order files in two ways. What depends
+    on whole files and on where and how the build ran (``iso``, the base ISO's file, ``source_commit``, ``method``) is
+    None in the copy on the ISO itself, so that it is the same wherever it is built.
     """
 
     name: str
@@ -155,7 +156,8 @@ class Manifest:
     menu_colors: str = "default"
     hidden_menu: bool = False
     source_date_epoch: int | None = None
-    unpacked: bool | None = None
+    base_head: FileFacts | None = None
+    method: str | None = None
 
     @property
     def on_timeout(self) -> str:
@@ -182,6 +184,8 @@ class Manifest:
             raise ValueError("not a manifest: nested too deeply") from None
         if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
             raise ValueError(f"not a manifest of schema version {SCHEMA_VERSION}")
+        if "unpacked" in document:  # in version 0.2.0
+            document["method"] = {True: "unpack", False: "repack"}.get(document.pop("unpacked"))
         manifest: Manifest = _record(Manifest, document, "the manifest")
         return manifest
 

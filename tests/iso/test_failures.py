@@ -15,7 +15,7 @@ import sh
 from isoforge.proof.boot.synthetic_iso import Release, make_base
 from isoforge.run import run
 from tests.iso.conftest import Cli, Outcome
-from tests.iso.faults import hidden_in, program, real_xorriso_but, said, small_file_system, wait_for
+from tests.iso.faults import DRAFT, hidden_in, program, real_xorriso_but, said, small_file_system, wait_for
 
 Q1, Q2 = "site-a-m710q1", "site-a-m710q2"
 GENERATED = Path("baremetal/autoinstall/generated")
@@ -215,8 +215,7 @@ def test_last_good_iso_stays_when_xorriso_fails(
 
 
 def test_draft_that_is_not_what_was_meant_is_never_named(multi: Cli, fleet: Path, tmp_path: Path) -> None:
-    draft = '$(echo "$*" | sed "s/.*-outdev stdio:\\([^ ]*\\).*/\\1/")'
-    spoil = f'/usr/bin/xorriso "$@"; printf X | dd of="{draft}" bs=1 seek=600 conv=notrunc 2>/dev/null; exit 0'
+    spoil = f'/usr/bin/xorriso "$@"; printf X | dd of="{DRAFT}" bs=1 seek=600 conv=notrunc 2>/dev/null; exit 0'
     outcome = multi("--render", PATH=real_xorriso_but(tmp_path / "bin", spoil))
     assert outcome.code == 8
     assert "GPT" in outcome.err

@@ -14,7 +14,7 @@ from tests.iso.conftest import ROOT, Cli
 from tests.unit.proof.boot.test_evidence import EVIDENCE
 
 MANIFEST = """
-    schema_version name build_id medium default_host timeout_s auto guard detect menu_password unpacked replaced
+    schema_version name build_id medium default_host timeout_s auto guard detect menu_password method replaced
     isoforge_version xorriso_version source_commit source_date_epoch menu_colors hidden_menu
     iso iso.file iso.size iso.sha256
     base_iso base_iso.title base_iso.release base_iso.arch base_iso.volume_id base_iso.modified base_iso.file
@@ -24,6 +24,7 @@ MANIFEST = """
     hosts.match hosts.files hosts.files_table_sha256
     hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
     detect_files detect_files.path detect_files.sha256 scripts scripts.path scripts.sha256
+    base_head base_head.path base_head.sha256
 """
 
 KEYS = {
@@ -36,7 +37,7 @@ KEYS = {
     "full --host site-a-m710q1 --render --ubuntu-iso BASE --json": MANIFEST,
     "verify ISO --json": "iso ok checks checks.name checks.outcome checks.detail checks.faults checks.remarks",
     "inspect ISO --json": """
-        file size volume_id modified title release arch manifest base_origin
+        file size volume_id modified title release arch manifest base_origin inside_size
         kernels kernels.vmlinuz kernels.initrd
         partitions partitions.number partitions.type partitions.start partitions.size
         boot_records boot_records.platform boot_records.start boot_records.size boot_records.media boot_records.segment

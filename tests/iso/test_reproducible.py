@@ -17,7 +17,7 @@ import pytest
 
 from isoforge.errors import ToolError
 from isoforge.image.sectors import read_volume
-from isoforge.run import run
+from isoforge.run import ExitError, run
 from tests.conftest import ROOT
 
 HOSTS = ("--host", "site-a-m710q1", "--host", "site-b-dhcp-mac")
@@ -156,11 +156,13 @@ def test_unpacked_build_has_the_same_tree_and_seeds_in_another_order(
     files = build(place / "unpacked", "--unpack")
     name = "ubuntu-autoinstall-n.iso"
     isos = [place / folder / OUTPUT / name for folder in ("first", "unpacked")]
-    assert run(sys.executable, "-m", "isoforge", "diff", *isos, env={"PYTHONPATH": str(ROOT)}) == ""
+    with pytest.raises(ExitError) as difference:
+        run(sys.executable, "-m", "isoforge", "diff", *isos, env={"PYTHONPATH": str(ROOT)})
+    assert difference.value.status == 8
     assert files[name] != first[name]
     manifests = [json.loads(iso.with_name("manifest.json").read_text("utf-8")) for iso in isos]
     differing = {key for key in manifests[0] if manifests[0][key] != manifests[1][key]}
-    assert differing == {"iso", "unpacked"}
+    assert differing == {"iso", "method", "base_head"}
 
 
 def test_source_date_epoch_is_the_latest_date_on_the_iso(place: Path, noble: Path, first: dict[str, str]) -> None:

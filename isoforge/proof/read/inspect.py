@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from isoforge.errors import BaseIsoError, OutputError, UsageError
 from isoforge.image.base import reading
 from isoforge.image.eltorito import BootImage
+from isoforge.image.inside import inside_of
 from isoforge.iso_layout import (
     BASIC_DATA_TYPE,
     CASPER,
@@ -87,6 +88,7 @@ class Contents:
     """The contents of an ISO; empty strings for what it lacks, ``manifest`` None if isoforge did not make it.
 
     ``base_origin`` is the origin of its base ISO, as the manifest.json beside it states; empty without one.
+    ``inside_size`` is the size in bytes of the base ISO that it contains; None if it is not a graft.
     """
 
     file: str
@@ -103,6 +105,7 @@ class Contents:
     hosts: tuple[HostSeed, ...]
     manifest: Manifest | None
     base_origin: str = ""
+    inside_size: int | None = None
 
 
 def inspect(iso: Path) -> Contents:
@@ -113,7 +116,10 @@ def inspect(iso: Path) -> Contents:
     with reading(iso), Image(iso) as image:
         try:
             found = contents(image)
-            return replace(found, base_origin=_base_origin(iso, found.manifest))
+            inside = inside_of(iso, image.tree)
+            return replace(
+                found, base_origin=_base_origin(iso, found.manifest), inside_size=inside.size if inside else None
+            )
         except UnreadableError as reason:
             raise BaseIsoError(f"{iso}: {reason}", hint="run `isoforge verify` for the details") from reason
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from isoforge.image.inside import Inside
 from isoforge.image.sectors import size_of
 from isoforge.image.tree import Node
 from isoforge.regular_file import naming
@@ -20,10 +21,12 @@ CHUNK = 4 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """The result of one reading: the SHA-256 of the whole image, the MD5 of each file, and the files whose content
-    differs from another image's (among those that both have in the same size)."""
+    """The result of one reading: the SHA-256 of the whole image and of the base ISO inside it (None: there is none),
+    the MD5 of each file, and the files whose content differs from another image's (among those that both have in the
+    same size)."""
 
     sha256: str
+    base_sha256: str | None
     md5s: Mapping[PurePosixPath, str]
     differing: frozenset[PurePosixPath]
 
@@ -52,6 +55,7 @@ def read_once(
     files: Mapping[PurePosixPath, Node],
     *,
     other: Other | None = None,
+    inside: Inside | None = None,
     without_md5: Collection[PurePosixPath] = (),
     size: int | None = None,
     restored: Callable[[bytes, int], bytes] = lambda chunk, _offset: chunk,
@@ -59,13 +63,13 @@ def read_once(
 ) -> Reading:
     """Read ``image`` from its first byte to its last (or ``size`` bytes of it), and ``files`` of it on the way.
 
-    The digests of the image and of its files are computed on two cores while the next chunk is read. ``without_md5``
-    are files whose MD5 is not computed. ``restored`` returns the bytes that count for the digest of the image instead
-    of those read, and gets the offset of the latter. ``listen`` is called with the share that is done (0 to 1). A file
-    that extends beyond the end of the image gets no MD5.
+    The digests of the image and of its files are computed on two cores while the next chunk is read, and that of the
+    base ISO ``inside`` it. ``without_md5`` are files whose MD5 is not computed. ``restored`` returns the bytes that
+    count for the digests of the images instead of those read, and gets the offset of the latter. ``listen`` is called
+    with the share that is done (0 to 1). A file that extends beyond the end of the image gets no MD5.
     """
     spans = _spans(size_of(image), files, other, frozenset(without_md5))
-    whole = hashlib.sha256()
+    whole, base = hashlib.sha256(), hashlib.sha256() if inside else None
     handle = os.open(other.path, os.O_RDONLY | os.O_CLOEXEC) if other else -1
 
     def twin_at(start: int, length: int) -> bytes:
@@ -82,8 +86,10 @@ def read_once(
             while chunk := stream.read(min(CHUNK, size - offset)):
                 for work in busy:
                     work.result()
+                original = restored(chunk, offset)
                 busy = (
-                    cores.submit(whole.update, restored(chunk, offset)),
+                    cores.submit(whole.update, original),
+                    *([cores.submit(base.update, inside.part(original, offset))] if base and inside else []),
                     cores.submit(_digest_chunk, chunk, offset, waiting, open_spans, twin_at),
                 )
                 offset += len(chunk)
@@ -93,7 +99,7 @@ def read_once(
     finally:
         if other:
             os.close(handle)
-    return _reading(whole.hexdigest(), files, spans)
+    return _reading(whole.hexdigest(), base.hexdigest() if base else None, files, spans)
 
 
 def _spans(
@@ -141,7 +147,9 @@ def _digest_chunk(
     open_spans[:] = [span for span in open_spans if span.end > end]
 
 
-def _reading(sha256: str, files: Mapping[PurePosixPath, Node], spans: Mapping[tuple[int, int], _Span]) -> Reading:
+def _reading(
+    sha256: str, base_sha256: str | None, files: Mapping[PurePosixPath, Node], spans: Mapping[tuple[int, int], _Span]
+) -> Reading:
     md5s = {}
     differing = set()
     for path, node in files.items():
@@ -155,4 +163,4 @@ def _reading(sha256: str, files: Mapping[PurePosixPath, Node], spans: Mapping[tu
                 md5s[path] = span.md5.hexdigest()
             if span.differs:
                 differing.add(path)
-    return Reading(sha256=sha256, md5s=md5s, differing=frozenset(differing))
+    return Reading(sha256=sha256, base_sha256=base_sha256, md5s=md5s, differing=frozenset(differing))

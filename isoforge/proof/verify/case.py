@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
+from isoforge.image.inside import Inside, inside_of
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image
 from isoforge.proof.read.read_once import Reading
@@ -40,6 +41,11 @@ class Case:
         """What was changed by starting the stick that the ISO was written to; None if it is an ISO as it was built."""
         facts = self.beside.iso if self.beside else None
         return booted_stick(self.iso, facts.size) if facts else None
+
+    @functools.cached_property
+    def base_inside(self) -> Inside | None:
+        """The base ISO inside a graft; None if it is something else, ``BaseIsoError`` if its head is damaged."""
+        return inside_of(self.iso.path, self.iso.tree)
 
     @property
     def the_base(self) -> Image:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -15,7 +15,16 @@ from isoforge.iso_layout import MANIFEST
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.image import Image, UnreadableError
 from isoforge.proof.read.read_once import Other, Reading, read_once
-from isoforge.proof.verify import boot_records, cd_boot, descriptors, files, kernel_lines, machine_lookup, menu_start
+from isoforge.proof.verify import (
+    base_inside,
+    boot_records,
+    cd_boot,
+    descriptors,
+    files,
+    kernel_lines,
+    machine_lookup,
+    menu_start,
+)
 from isoforge.proof.verify.case import Case
 from isoforge.proof.verify.check import Answer, Check, Outcome, SkipError, check
 from isoforge.regular_file import is_present
@@ -70,7 +79,7 @@ def verify(
         old = stack.enter_context(Image(base)) if base else None
         case = _with_manifest(Case(iso=image, base=old), manifest)
         case = replace(case, reading=_read(case, listen))
-        questions = {**STRUCTURE, "manifest": manifests, "digest": digest, "anchor": lambda case: anchor(case, signers)}
+        questions = {**STRUCTURE, **OF_ALL_BYTES, "anchor": lambda case: anchor(case, signers)}
         return tuple(_ask(questions, case))
 
 
@@ -134,15 +143,18 @@ def _with_manifest(case: Case, path: Path | None) -> Case:
 
 def _read(case: Case, listen: Callable[[float], object]) -> Reading:
     """Read the whole ISO: all its files for md5sum.txt, those that the base ISO has too for the comparison with it."""
+    inside = None
     try:
         files: Mapping[PurePosixPath, Node] = case.iso.tree
         other = Other(path=case.base.path, files=case.base.tree) if case.base else None
+        with suppress(BaseIsoError):  # the check of that name raises it again
+            inside = case.base_inside
     except UnreadableError:
         files, other = {}, None
     expected = case.beside.iso.size if case.beside and case.beside.iso else case.iso.size
     size = min(expected, case.iso.size)
     restored = case.booted.restored if case.booted else lambda chunk, _offset: chunk
-    return read_once(case.iso.path, files, other=other, size=size, restored=restored, listen=listen)
+    return read_once(case.iso.path, files, other=other, inside=inside, size=size, restored=restored, listen=listen)
 
 
 def manifests(case: Case) -> Answer:
@@ -172,7 +184,7 @@ def manifests(case: Case) -> Answer:
 def _as_inside(manifest: Manifest) -> Manifest:
     """A manifest as it is written onto the ISO: without what depends on where and how the build ran."""
     facts = replace(manifest.base_iso, file=None, size=None, sha256=None, origin=None, official_name=None)
-    return replace(manifest, iso=None, source_commit=None, unpacked=None, base_iso=facts)
+    return replace(manifest, iso=None, source_commit=None, method=None, base_iso=facts)
 
 
 def _in_both(inside: Manifest, beside: Manifest) -> Iterator[str]:
@@ -212,6 +224,14 @@ def _ends_at(iso: Image, size: int) -> bool:
     if iso.gpt is not None:
         return iso.gpt.end == size
     return iso.layout.table is PartitionTable.DOS and 0 < max((part.end for part in iso.partitions), default=0) <= size
+
+
+OF_ALL_BYTES: Mapping[str, Callable[[Case], Answer]] = {
+    "inside": base_inside.inside,
+    "manifest": manifests,
+    "digest": digest,
+}
+"""The checks that need the whole ISO to be read, or what lies beside it."""
 
 
 def anchor(case: Case, signers: str | None) -> Answer:

@@ -1,155 +1,99 @@
-"""Digests that are worked out while a file still grows: right, or none."""
+"""Digests that are computed while a graft is filled, or of two files at once: right, or an error."""
 
 from __future__ import annotations
 
 import hashlib
+import os
 import random
 import threading
-import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from isoforge.errors import BaseIsoError, OutputError
-from isoforge.image.base import unchanged
-from isoforge.image.digests import AHEAD, CHUNK, HEAD, UNREAD_TAIL, Digests, digesting
+from isoforge.errors import BaseIsoError
+from isoforge.image.digests import STEP, digests_of, fill
+from isoforge.image.inside import HEAD, Inside
+from isoforge.image.ranges import CHUNK
 
-WHOLE = HEAD + UNREAD_TAIL + 6 * CHUNK + 12345
+SIZE = CHUNK + 3 * 2048
 
 
 @pytest.fixture
 def content() -> bytes:
-    return random.Random(6).randbytes(WHOLE)  # noqa: S311 - the same in every run
+    return random.Random(6).randbytes(SIZE)  # noqa: S311 - the same in every run
 
 
 @pytest.fixture
-def base(tmp_path: Path) -> Path:
+def base(tmp_path: Path, content: bytes) -> Path:
     path = tmp_path / "base.iso"
-    path.write_bytes(b"base" * CHUNK)
+    path.write_bytes(content)
     return path
 
 
 @pytest.fixture
 def draft(tmp_path: Path) -> Path:
-    return tmp_path / "draft.iso"
-
-
-@pytest.fixture
-def readers(base: Path, draft: Path) -> Iterator[Digests]:
-    with digesting(base, draft, enabled=True, paced=True) as readers:
-        yield readers
+    """A graft as xorriso leaves it: head and tail, a hole in between."""
+    path = tmp_path / "draft.iso"
+    path.write_bytes(b"new head".ljust(HEAD, b"\0"))
+    with path.open("r+b") as file:
+        file.seek(SIZE)
+        file.write(b"tail" * 1000)
+    return path
 
 
 def sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def read_so_far(readers: Digests, path: Path, enough: int) -> None:
-    """Wait until ``enough`` bytes of ``path`` are read."""
-    deadline = time.monotonic() + 20
-    while readers.done[path] < enough:
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+def grafted(content: bytes) -> bytes:
+    return b"new head".ljust(HEAD, b"\0") + content[HEAD:] + b"tail" * 1000
 
 
-def test_a_file_that_grows_is_digested_as_it_turns_out(
-    readers: Digests, base: Path, draft: Path, content: bytes
+def test_a_graft_gets_the_bytes_of_its_base_and_both_digests(base: Path, draft: Path, content: bytes) -> None:
+    done: list[tuple[int, int]] = []
+    inside = Inside(size=SIZE, head=content[:HEAD])
+    digests = fill(draft, base, inside, listen=lambda *progress: done.append(progress))
+    assert draft.read_bytes() == grafted(content)
+    assert digests == (sha256(content), sha256(grafted(content)))
+    assert done == [(HEAD + CHUNK, SIZE), (SIZE, SIZE)] or done == [(SIZE, SIZE)]
+
+
+def test_the_base_may_be_read_from_a_graft_that_contains_it(base: Path, draft: Path, content: bytes) -> None:
+    base.write_bytes(grafted(content))
+    assert fill(draft, base, Inside(size=SIZE, head=content[:HEAD])) == (sha256(content), sha256(grafted(content)))
+
+
+def test_without_digests_the_bytes_are_the_same(base: Path, draft: Path, content: bytes) -> None:
+    assert fill(draft, base, Inside(size=SIZE, head=content[:HEAD]), digests=False) == (None, None)
+    assert draft.read_bytes() == grafted(content)
+
+
+@pytest.mark.parametrize("digests", [True, False])
+def test_where_the_kernel_cannot_copy_the_bytes_are_read_and_written(
+    base: Path, draft: Path, content: bytes, digests: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with draft.open("wb") as file:
-        for place in range(0, WHOLE, 300_000):
-            file.write(content[place : place + 300_000])
-            file.flush()
-    assert readers.wait() == (sha256(base.read_bytes()), sha256(content))
+    def refuse(*_: object) -> int:
+        raise OSError(18, "Invalid cross-device link")
+
+    monkeypatch.setattr(os, "copy_file_range", refuse)
+    fill(draft, base, Inside(size=SIZE, head=content[:HEAD]), digests=digests)
+    assert draft.read_bytes() == grafted(content)
 
 
-@pytest.mark.parametrize("place", [0, 32768, HEAD - 1, HEAD + 5 * CHUNK], ids=["mbr", "volume", "head", "a chunk"])
-def test_a_byte_rewritten_behind_the_reader_is_digested_as_it_is_in_the_end(
-    readers: Digests, draft: Path, content: bytes, place: int
-) -> None:
-    draft.write_bytes(content)
-    read_so_far(readers, draft, HEAD + 6 * CHUNK)
-    with draft.open("r+b") as file:
-        file.seek(place)
-        file.write(bytes([content[place] ^ 1]))
-    assert readers.wait()[1] == sha256(draft.read_bytes()) != sha256(content)
-
-
-def test_room_taken_first_and_filled_later_is_digested_as_it_is_in_the_end(
-    readers: Digests, draft: Path, content: bytes
-) -> None:
-    draft.write_bytes(bytes(WHOLE))
-    read_so_far(readers, draft, HEAD + 6 * CHUNK)
-    draft.write_bytes(content)
-    assert readers.wait()[1] == sha256(content)
-
-
-def test_another_file_of_the_drafts_name_is_digested_in_its_place(
-    readers: Digests, draft: Path, content: bytes
-) -> None:
-    draft.write_bytes(content)
-    read_so_far(readers, draft, HEAD + 6 * CHUNK)
-    other = draft.with_name("other")
-    other.write_bytes(content[::-1])
-    other.rename(draft)
-    assert readers.wait()[1] == sha256(content[::-1])
-
-
-def test_the_end_of_a_draft_is_not_read_before_it_is_complete(readers: Digests, draft: Path, content: bytes) -> None:
-    draft.write_bytes(content)
-    read_so_far(readers, draft, HEAD + 6 * CHUNK)
-    with draft.open("r+b") as file:
-        file.seek(WHOLE - UNREAD_TAIL)
-        file.write(bytes(UNREAD_TAIL))
-    assert readers.wait()[1] == sha256(draft.read_bytes())
-
-
-def test_a_draft_that_is_cut_behind_the_reader_is_digested_as_it_is_in_the_end(
-    readers: Digests, draft: Path, content: bytes
-) -> None:
-    draft.write_bytes(content)
-    read_so_far(readers, draft, HEAD + 6 * CHUNK)
-    draft.write_bytes(content[: HEAD + CHUNK])
-    assert readers.wait()[1] == sha256(content[: HEAD + CHUNK])
-
-
-def test_a_base_that_becomes_shorter_is_told_even_while_the_draft_is_waited_for(tmp_path: Path, draft: Path) -> None:
-    base = tmp_path / "base.iso"
-    base.write_bytes(bytes(AHEAD + 8 * CHUNK))
-    with digesting(base, draft, enabled=True, paced=True) as readers:
-        read_so_far(readers, base, AHEAD)  # it waits there for a draft that does not come
-        base.write_bytes(b"")
-        draft.write_bytes(b"draft")
-        with pytest.raises(BaseIsoError, match="became shorter"):
-            readers.wait()
-
-
-def test_nothing_is_read_if_no_digest_is_wanted(base: Path, draft: Path, content: bytes) -> None:
-    with digesting(base, draft, enabled=False, paced=True) as readers:
-        draft.write_bytes(content)
-        assert readers.wait() == (None, None)
-    assert readers.done[base] == 0
-
-
-def test_readers_end_with_whoever_started_them(base: Path, draft: Path) -> None:
+@pytest.mark.parametrize("digests", [True, False])
+def test_a_base_that_became_shorter_is_an_error_and_no_thread_is_left(base: Path, draft: Path, digests: bool) -> None:
     before = threading.active_count()
-    with pytest.raises(KeyboardInterrupt), digesting(base, draft, enabled=True, paced=True):  # noqa: PT012
-        assert threading.active_count() > before
-        raise KeyboardInterrupt
+    os.truncate(base, HEAD + 100)
+    with pytest.raises(BaseIsoError, match="became shorter"):
+        fill(draft, base, Inside(size=SIZE, head=bytes(HEAD)), digests=digests)
     assert threading.active_count() == before
 
 
-@pytest.mark.parametrize(
-    "change", [lambda file: file.write_bytes(b"b" * 4), lambda file: file.write_bytes(b"bas"), Path.unlink]
-)
-def test_a_base_that_changed_explains_whatever_went_wrong(tmp_path: Path, change: object) -> None:
-    base = tmp_path / "base.iso"
-    base.write_bytes(b"base")
-    with pytest.raises(BaseIsoError, match="changed while it was read"), unchanged(base):  # noqa: PT012
-        change(base)  # type: ignore[operator]
-        raise OutputError("whatever followed from it")
+def test_files_of_different_sizes_are_digested_together(base: Path, draft: Path, content: bytes) -> None:
+    base.write_bytes(content * 3)
+    assert digests_of(base, draft) == [sha256(content * 3), sha256(draft.read_bytes())]
+    assert digests_of(draft, base) == [sha256(draft.read_bytes()), sha256(content * 3)]
 
 
-def test_a_base_that_stayed_as_it_was_explains_nothing(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="no room"), unchanged(tmp_path / "base.iso"):
-        raise OutputError("no room")
+def test_steps_are_whole_blocks_of_every_file_system() -> None:
+    assert HEAD % 4096 == CHUNK % 4096 == STEP % 4096 == 0

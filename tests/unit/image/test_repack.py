@@ -10,17 +10,26 @@ import pytest
 
 from isoforge.errors import OutputError
 from isoforge.image.base import BaseIso
-from isoforge.image.repack import Graft, repack_command, stage, volume_date
+from isoforge.image.repack import Graft, Method, repack_command, stage, volume_date
 
 WHEN = datetime(2024, 4, 23, 12, tzinfo=UTC)
 
 
-def test_command_replays_the_base_and_lays_the_staging_tree_over_it(base: BaseIso) -> None:
-    assert repack_command(base, Path("/out/draft.iso"), modified="2024010100000042", unpacked=False) == [
+@pytest.mark.parametrize(
+    ("method", "drives"),
+    [
+        (Method.GRAFT, ["-dev", "stdio:/out/draft.iso"]),
+        (Method.REPACK, ["-indev", "base.iso", "-outdev", "stdio:/out/draft.iso"]),
+        (Method.UNPACK, ["-outdev", "stdio:/out/draft.iso"]),
+    ],
+)
+def test_command_replays_the_base_and_lays_the_staging_tree_over_it(
+    base: BaseIso, method: Method, drives: list[str]
+) -> None:
+    assert repack_command(base, Path("/out/draft.iso"), modified="2024010100000042", method=method) == [
         "-stdio_sync", "off",
         "-pacifier", "interval=0.1",
-        "-indev", "base.iso",
-        "-outdev", "stdio:/out/draft.iso",
+        *drives,
         "-as", "mkisofs",
         "-r", "-J", "-joliet-long", "-l",
         "-iso-level", "3",
