@@ -7,7 +7,6 @@ import logging
 import os
 import re
 import shlex
-import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -20,15 +19,12 @@ from isoforge.errors import ToolError
 from isoforge.masking.text import mask, mask_certain
 from isoforge.ownership import find_program, search_path
 from isoforge.packages import install_hint
-from isoforge.signals import hold_signals
+from isoforge.signals import die_with_parent, hold_signals
 
 log = logging.getLogger(__name__)
 
 TAIL_LINES = 12
 """How many of the last lines of a failed program's stderr the error contains."""
-
-PR_SET_PDEATHSIG = 1
-"""The option of prctl(2) that has the kernel signal a process when the thread that started it ends."""
 
 
 class ExitError(ToolError):
@@ -210,20 +206,6 @@ def running(
             child.stop()
     finally:
         release()
-
-
-def die_with_parent(parent: int) -> Callable[[], None]:
-    """A function for the child to call before exec, so that SIGKILL for the process ``parent`` ends the child too."""
-    import ctypes
-
-    prctl = ctypes.CDLL(None).prctl
-
-    def bind() -> None:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # the parent ended before the call
-            os._exit(1)
-
-    return bind
 
 
 @contextlib.contextmanager

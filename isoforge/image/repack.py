@@ -53,22 +53,44 @@ def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
     byte-identical. ``OutputError`` if a path is a folder in one graft and a file in another.
     """
     seconds = when.timestamp()
-    times = {staging: seconds}
+    times = {os.fspath(staging): seconds}
     try:
         for graft in grafts:
-            path = staging / graft.target.relative_to("/")
-            for folder in reversed(path.parents[: len(graft.target.parents) - 1]):
-                if folder not in times:
-                    times[folder] = folder.stat().st_mtime if folder.exists() else seconds
-                    folder.mkdir(mode=0o700, exist_ok=True)
-            path.unlink(missing_ok=True)
-            path.touch(mode=0o600, exist_ok=False)
-            path.write_bytes(graft.content)
+            path = os.fspath(staging)
+            for name in graft.target.parts[1:-1]:
+                path = f"{path}/{name}"
+                if path not in times:
+                    times[path] = _folder(path, seconds)
+            path = f"{path}/{graft.target.name}"
+            with os.fdopen(_new_file(path), "wb") as file:
+                file.write(graft.content)
             os.utime(path, (seconds, seconds))
     except (IsADirectoryError, NotADirectoryError, FileExistsError) as clash:
         raise OutputError(f"cannot stage {clash.filename}: {clash.strerror}") from clash
     for folder, moment in reversed(times.items()):
         os.utime(folder, (moment, moment))
+
+
+def _folder(path: str, seconds: float) -> float:
+    """Make the folder ``path``, if it is not there, and return its time: that which it has, or ``seconds``."""
+    try:
+        os.mkdir(path, 0o700)  # noqa: PTH102  a large fleet has ten thousands of them
+    except FileExistsError as failure:
+        entry = os.stat(path)  # noqa: PTH116
+        if not stat.S_ISDIR(entry.st_mode):
+            raise NotADirectoryError(failure.errno, failure.strerror, path) from failure
+        return entry.st_mtime
+    return seconds
+
+
+def _new_file(path: str) -> int:
+    """The handle of a new file at ``path``, in place of the one that is there."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        return os.open(path, flags, 0o600)
+    except FileExistsError:
+        os.unlink(path)  # noqa: PTH108
+        return os.open(path, flags, 0o600)
 
 
 def unpack(base: BaseIso, staging: Path) -> None:

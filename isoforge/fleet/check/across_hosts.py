@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,24 +25,26 @@ class OwnValue:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Seed:
+    """The documents of a host's seed: the autoinstall section of its user-data, and its meta-data."""
+
+    autoinstall: Mapping[str, Any]
+    meta_data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FleetEntry:
     """What of a host must not be like another host's.
 
-    ``name`` is the host's name in the inventory, ``user_data`` and ``meta_data`` the documents of its seed, ``match``
-    its match keys (kind → value: serial, uuid, mac …, MAC addresses with commas between; all must fit the machine),
-    ``title`` that of its entry in the menu, "" for the usual one.
+    ``name`` is the host's name in the inventory, ``values`` are those of its seed, by the id of the problem that two
+    hosts with the same value are, and ``match`` its match keys (kind → value: serial, uuid, mac …, MAC addresses with
+    commas between; all must fit the machine), ``title`` that of its entry in the menu, "" for the usual one.
     """
 
     name: str
-    user_data: Mapping[str, Any]
-    meta_data: Mapping[str, Any]
+    values: Mapping[str, tuple[OwnValue, ...]]
     match: Mapping[str, str]
     title: str = ""
-
-    @property
-    def autoinstall(self) -> Mapping[str, Any]:
-        """The part of the user-data that the installer reads."""
-        return mapping(self.user_data.get("autoinstall"))
 
 
 def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
@@ -51,13 +53,14 @@ def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
         key: value if isinstance(value, str) else ",".join(sorted(value)) for key, value in asdict(host.match).items()
     }
     match = {key: value for key, value in keys.items() if value}
-    return FleetEntry(
-        name=host.name,
-        user_data=mapping(user_data),
-        meta_data=mapping(meta_data),
-        match=match,
-        title=host.menu_title,
-    )
+    return fleet_entry(host.name, match=match, user_data=user_data, meta_data=meta_data, title=host.menu_title)
+
+
+def fleet_entry(name: str, *, match: Mapping[str, str], user_data: Any, meta_data: Any, title: str = "") -> FleetEntry:
+    """What is compared of the host called ``name`` with those match keys and the documents of its seed."""
+    seed = _Seed(autoinstall=mapping(mapping(user_data).get("autoinstall")), meta_data=mapping(meta_data))
+    values = {id_: own for id_, _, find in _ONE_EACH if (own := tuple(find(seed)))}
+    return FleetEntry(name=name, values=values, match=match, title=title)
 
 
 MATCH: KeyPath = ("match",)
@@ -72,18 +75,16 @@ def check_fleet(entries: Iterable[FleetEntry]) -> Iterator[tuple[FleetEntry, Fin
     Each finding is the later host's and names the earlier one.
     """
     fleet = list(entries)
-    for id_, noun, values in _ONE_EACH:
-        yield from _shared(fleet, id_, noun, values)
+    for id_, noun, _ in _ONE_EACH:
+        yield from _shared(fleet, id_, noun)
     yield from _overlapping(fleet)
 
 
-def _shared(
-    fleet: list[FleetEntry], id_: str, noun: str, values: Callable[[FleetEntry], Iterator[OwnValue]]
-) -> Iterator[tuple[FleetEntry, Finding]]:
+def _shared(fleet: list[FleetEntry], id_: str, noun: str) -> Iterator[tuple[FleetEntry, Finding]]:
     first: dict[str, FleetEntry] = {}
     for host in fleet:
         seen: set[str] = set()
-        for own in values(host):
+        for own in host.values.get(id_, ()):
             other = first.setdefault(own.value, host)
             if other is not host and own.value not in seen:
                 message = f"{own.text} is the {noun} of hosts.{other.name} too"
@@ -120,7 +121,7 @@ def _comparable(match: Mapping[str, str]) -> frozenset[tuple[str, str]]:
     return frozenset(pairs)
 
 
-def _host_names(host: FleetEntry) -> Iterator[OwnValue]:
+def _host_names(host: _Seed) -> Iterator[OwnValue]:
     for section in ("identity", "user-data"):
         name = text(mapping(host.autoinstall.get(section)).get("hostname"))
         if name:
@@ -128,19 +129,19 @@ def _host_names(host: FleetEntry) -> Iterator[OwnValue]:
             return
 
 
-def _instance_ids(host: FleetEntry) -> Iterator[OwnValue]:
+def _instance_ids(host: _Seed) -> Iterator[OwnValue]:
     written = host.meta_data.get("instance-id")
     if isinstance(written, str | int) and written != "":
         yield OwnValue(value=str(written), text=repr(written), path=("instance-id",))
 
 
-def _macs(host: FleetEntry) -> Iterator[OwnValue]:
+def _macs(host: _Seed) -> Iterator[OwnValue]:
     for device, path, _ in network.devices(host.autoinstall):
         for mac, here in network.macs(device, path):
             yield OwnValue(value=mac, text=mac, path=here)
 
 
-def _addresses(host: FleetEntry) -> Iterator[OwnValue]:
+def _addresses(host: _Seed) -> Iterator[OwnValue]:
     for device, path, _ in network.devices(host.autoinstall):
         for written, here in static_addresses(device, path):
             address = parsed(written)
@@ -148,7 +149,7 @@ def _addresses(host: FleetEntry) -> Iterator[OwnValue]:
                 yield OwnValue(value=str(address.ip), text=str(address.ip), path=here)
 
 
-def _disks(host: FleetEntry) -> Iterator[OwnValue]:
+def _disks(host: _Seed) -> Iterator[OwnValue]:
     storage = mapping(host.autoinstall.get("storage"))
     path: KeyPath = ("autoinstall", "storage", "layout", "match")
     holders = [(mapping(storage.get("layout")).get("match"), path)]

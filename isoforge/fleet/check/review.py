@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -15,37 +15,35 @@ from isoforge.fleet.check.engine import check_meta_data, check_user_data, examin
 from isoforge.fleet.check.findings import Finding, Findings
 from isoforge.fleet.check.host_rules import check_host
 from isoforge.fleet.check.machine import machine_of
-from isoforge.fleet.inventory.host import Host, assembled
+from isoforge.fleet.check.placement import (
+    follows,
+    in_meta_data,
+    problem_at,
+    problem_of,
+    spoilt_by,
+    usable,
+    user_data_template,
+)
+from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.inventory.load import Inventory, revealed
-from isoforge.fleet.inventory.validate import WRONG_TYPE, check_values
 from isoforge.fleet.seed.origins import Origins, origins_of, same_key
 from isoforge.fleet.seed.render import Seed, render_seed
+from isoforge.fleet.seed.scripts import every_script
 from isoforge.fleet.seed.staleness import templates_digest
+from isoforge.halves import in_halves
 from isoforge.problems import HOST, Problem, Severity, folded, without
 from isoforge.release import Release
 from isoforge.yaml_limits import KeyPath, load
 from isoforge.yaml_reader import Document, read
-from isoforge.yaml_tree import HIDDEN, dotted, undotted
-from isoforge.yaml_tree import without as without_value
+from isoforge.yaml_tree import HIDDEN, undotted
 
 TEMPLATE_FAILED = "template-failed"
 
-_UNUSABLE = (WRONG_TYPE, "invalid-choice")
-
-_DECISIVE = {("storage", "layout"), ("storage", "firmware")}
-"""Values on which it depends what may be written beside them."""
-
-_ABSENCE = ("-missing", "-empty", "-mounted", "-impossible", "disk-any-of-machine", WRONG_TYPE)
-"""How the ids of problems end that report something missing, which may be missing because it was invalid."""
-
-_WHOLE_FILE = ("yaml-", "file-unreadable", "encoding-wrong", "ansible-vault", WRONG_TYPE)
-"""How the ids of problems begin that, without a key, say that nothing of a file could be read."""
+FEWEST_TO_SHARE = 200
+"""From so many hosts on the review is shared with a second process: less would not be worth starting it."""
 
 _LOGIN = {"ssh-login-impossible": "login-missing"}
 """Kinds of problems that another one has reported already, for the whole host."""
-
-_META_DATA = {"instance-id": "instance_id", "local-hostname": "hostname"}
-"""Key of meta-data → the inventory's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,28 +67,33 @@ class _Reviewer:
     base: BaseContents | None
     guard: bool
     ignored: Collection[str]
-    problems: list[Problem]
+    problems: list[Problem] = field(default_factory=list)
     templates_sha256: str = field(init=False)
+    scripts: Mapping[str, str] | None = field(init=False)
     seeds: list[Seed] = field(default_factory=list)
     failures: list[TemplateError] = field(default_factory=list)
-    entries: dict[str, FleetEntry] = field(default_factory=dict)
-    places: dict[str, Callable[[Finding], Problem]] = field(default_factory=dict)
+    entries: list[FleetEntry] = field(default_factory=list)
+    origins: tuple[str, Origins] | None = None
 
     def __post_init__(self) -> None:
         self.templates_sha256 = templates_digest(self.templates)
+        try:
+            self.scripts = every_script(self.templates)
+        except TemplateError:  # each host's own rendering reports it
+            self.scripts = None
 
     def review(self, host: Host, wrong: Sequence[Problem]) -> None:
         """Review ``host``, of whose values ``wrong`` is known already."""
         unread: list[Problem] = []
-        host = _usable(revealed(host, unread), wrong)
+        host = usable(revealed(host, unread), wrong)
         files = {one.file for one in wrong if one.severity is Severity.ERROR}
         self.problems += [one for one in unread if one.file not in files]  # what is wrong with the file explains it
-        spoilt = _spoilt((*wrong, *unread))
+        spoilt = spoilt_by((*wrong, *unread))
         spoilt |= {path for path, leaf in host.node.leaves() if leaf.value is HIDDEN}
         found = [
-            _at(host, one)
+            problem_at(host, one)
             for one in check_host(host, release=self.release, base=self.base)
-            if not _follows(one.id, one.path, spoilt)
+            if not follows(one.id, one.path, spoilt)
         ]
         try:
             seed = render_seed(
@@ -99,14 +102,15 @@ class _Reviewer:
                 release=self.release,
                 guard=self.guard,
                 templates_sha256=self.templates_sha256,
+                scripts=self.scripts,
             )
         except TemplateError as failure:
             self.failures.append(failure)
             message = failure.message
-            file = _template(self.templates)
+            file = user_data_template(self.templates)
             found.append(Problem(id=TEMPLATE_FAILED, file=file, scope=HOST + host.name, message=message))
         else:
-            self.seeds.append(seed)
+            self.seeds.append(replace(seed, document=None))
             reported = {(one.id, undotted(one.key)) for one in found}
             errors = [undotted(one.key) for one in found if one.severity is Severity.ERROR]
             spoilt |= {path for path in errors if path[:1] in (("identity",), ("storage",)) and len(path) > 1}
@@ -122,36 +126,44 @@ class _Reviewer:
         examine(findings)
         about = Findings(Document(content=load(seed.meta_data.decode())))
         metadata.check(about)
-        origins: Origins | None = None
-
-        def place(one: Finding, *, in_meta_data: bool = False) -> Problem:
-            nonlocal origins
-            if in_meta_data or one.path == ("instance-id",):
-                return _at(host, replace(one, path=(_META_DATA.get(str(one.path[0]), "hostname"),)))
-            if one.path in IN_INVENTORY:
-                return _at(host, one)
-            if path := same_key(host, seed, one.path):
-                return _at(host, replace(one, path=path))
-            if origins is None:
-                options: Any = {"templates": self.templates, "release": self.release, "guard": self.guard}
-                origins = origins_of(host, seed, **options)
-            path = origins.of(one.path)
-            if path is None:
-                return _problem(one, file=_template(self.templates), line=None, host=host, path=one.path)
-            return _at(host, replace(one, path=path))
-
-        self.places[host.name] = place
-        self.entries[host.name] = entry_of(host, seed.document or {}, about.document.data)
-        found = [place(one) for one in findings.all] + [place(one, in_meta_data=True) for one in about.all]
+        self.entries.append(entry_of(host, seed.document or {}, about.document.data))
+        found = [self.place(host, seed, one) for one in findings.all]
+        found += [in_meta_data(host, one) for one in about.all]
         seen: set[tuple[Any, ...]] = set()
         for one in found:
             path = undotted(one.key)
             again = (one.id, one.file, one.line, one.key, one.message)
             ids = (one.id, _LOGIN.get(one.id))
             known = any(id_ in ids and (id_ != one.id or other[: len(path)] == path) for id_, other in reported)
-            if again not in seen and not known and not _follows(one.id, path, spoilt):
+            if again not in seen and not known and not follows(one.id, path, spoilt):
                 yield one
             seen.add(again)
+
+    def place(self, host: Host, seed: Seed, one: Finding) -> Problem:
+        """The problem that ``one`` is, a finding in the user-data of ``seed`` or across hosts: where it was written."""
+        if one.path == ("instance-id",):
+            return in_meta_data(host, one)
+        if one.path in IN_INVENTORY:
+            return problem_at(host, one)
+        if path := same_key(host, seed, one.path):
+            return problem_at(host, replace(one, path=path))
+        if self.origins is None or self.origins[0] != host.name:
+            options: Any = {"templates": self.templates, "release": self.release, "guard": self.guard}
+            self.origins = (host.name, origins_of(host, seed, **options))
+        path = self.origins[1].of(one.path)
+        if path is None:
+            return problem_of(one, file=user_data_template(self.templates), line=None, host=host, path=one.path)
+        return problem_at(host, replace(one, path=path))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """The review of some hosts: their problems, seeds, failures of templates, and what must not be another host's."""
+
+    problems: list[Problem]
+    seeds: list[Seed]
+    failures: list[TemplateError]
+    entries: list[FleetEntry]
 
 
 def review_inventory(
@@ -174,13 +186,33 @@ def review_inventory(
     hosts = list(hosts)
     read_problems = inventory.problems_of(hosts)
     known: Any = {"templates": templates, "release": release, "base": base, "guard": guard}
-    reviewer = _Reviewer(**known, ignored=ignored, problems=without(read_problems, ignored))
     errors = [one for one in read_problems if one.severity is Severity.ERROR]
-    for host in hosts:
-        reviewer.review(host, inventory.problems_of([host]) if errors else ())
-    for entry, finding in check_fleet(reviewer.entries.values()):
-        reviewer.problems.append(reviewer.places[entry.name](finding))
-    return Review(problems=folded(reviewer.problems), seeds=tuple(reviewer.seeds), failures=tuple(reviewer.failures))
+
+    def wrong(host: Host) -> Sequence[Problem]:
+        return inventory.problems_of([host]) if errors else ()
+
+    def review(some: Sequence[Host]) -> _Part:
+        reviewer = _Reviewer(**known, ignored=ignored)
+        for host in some:
+            reviewer.review(host, wrong(host))
+        return _Part(
+            problems=reviewer.problems,
+            seeds=reviewer.seeds,
+            failures=reviewer.failures,
+            entries=reviewer.entries,
+        )
+
+    parts = in_halves(review, hosts, least=FEWEST_TO_SHARE if not any(host.secret_files for host in hosts) else None)
+    problems = without(read_problems, ignored) + [one for part in parts for one in part.problems]
+    seeds = {seed.host: seed for part in parts for seed in part.seeds}
+    by_name = {host.name: host for host in hosts}
+    reviewer = _Reviewer(**known, ignored=ignored)
+    for entry, finding in check_fleet(one for part in parts for one in part.entries):
+        host, seed = by_name[entry.name], seeds[entry.name]
+        host = usable(revealed(host, []), wrong(host))
+        problems.append(reviewer.place(host, replace(seed, document=load(seed.user_data.decode())), finding))
+    failures = tuple(one for part in parts for one in part.failures)
+    return Review(problems=folded(problems), seeds=tuple(seeds.values()), failures=failures)
 
 
 def review_seeds(
@@ -207,11 +239,11 @@ def review_seeds(
     for entry, finding in check_fleet(entries):
         host, file, document = places[entry.name]
         if finding.path in IN_INVENTORY:
-            problems.append(_at(host, finding))
+            problems.append(problem_at(host, finding))
         else:
             file = file.with_name("meta-data") if finding.path == ("instance-id",) else file
             problems.append(
-                _problem(finding, file=str(file), line=document.line(finding.path), host=host, path=finding.path)
+                problem_of(finding, file=str(file), line=document.line(finding.path), host=host, path=finding.path)
             )
     return problems
 
@@ -224,9 +256,9 @@ def review_hosts(
     problems = inventory.problems_of(hosts)
     for host in hosts:
         wrong = inventory.problems_of([host]) if problems else []
-        spoilt = _spoilt(wrong)
-        own = check_host(_usable(host, wrong), release=release, base=base)
-        found = [_at(host, one) for one in own if not _follows(one.id, one.path, spoilt)]
+        spoilt = spoilt_by(wrong)
+        own = check_host(usable(host, wrong), release=release, base=base)
+        found = [problem_at(host, one) for one in own if not follows(one.id, one.path, spoilt)]
         ignored = host.values["ignore"]
         problems += without(found, ignored if isinstance(ignored, list) else ())
     return folded(problems)
@@ -237,56 +269,3 @@ def review_host(host: Host, *, templates: Sequence[Path]) -> list[Problem]:
     reviewer = _Reviewer(templates=templates, release=None, base=None, guard=True, ignored=(), problems=[])
     reviewer.review(host, ())
     return reviewer.problems
-
-
-def _usable(host: Host, wrong: Sequence[Problem]) -> Host:
-    """``host`` without the values whose type is wrong, or that no choice has: no template could make use of them."""
-    if not any(one.id in _UNUSABLE for one in wrong):
-        return host
-    node = host.node
-    for one in check_values(node, ""):
-        if one.id in _UNUSABLE:
-            node = without_value(node, undotted(one.key))
-    return assembled(replace(host, node=node))
-
-
-def _spoilt(wrong: Iterable[Problem]) -> set[KeyPath]:
-    """The paths of values that are ``wrong``; the empty one stands for a file that could not be read at all."""
-    return {undotted(one.key) for one in wrong if one.key or one.id.startswith(_WHOLE_FILE)}
-
-
-def _follows(id_: str, path: KeyPath, spoilt: Collection[KeyPath]) -> bool:
-    """Whether a problem at ``path`` may follow from values that are wrong, or hidden, already: these come first."""
-    if any(one and path[: len(one)] == one for one in spoilt):
-        return True
-    if path[:1] == ("storage",) and len(path) <= 2 and _DECISIVE.intersection(spoilt):
-        return not id_.startswith(("secret-", "passphrase-"))
-    if id_ in ("login-missing", "login-impossible", "ssh-login-impossible") and any(
-        one[:1] == ("ssh",) for one in spoilt
-    ):
-        return True
-    return id_.endswith(_ABSENCE) and any(one[: len(path)] == path or not one for one in spoilt)
-
-
-def _at(host: Host, one: Finding) -> Problem:
-    """The problem at the inventory's path of ``one``."""
-    origin = host.where(one.path)
-    return _problem(one, file=origin.file, line=origin.line or None, host=host, path=one.path)
-
-
-def _problem(one: Finding, *, file: str, line: int | None, host: Host, path: KeyPath) -> Problem:
-    return Problem(
-        id=one.id,
-        file=file,
-        line=line,
-        scope=HOST + host.name,
-        key=dotted(path),
-        message=one.message,
-        severity=one.severity,
-        leak=one.leak,
-    )
-
-
-def _template(templates: Sequence[Path]) -> str:
-    """The template that a host's user-data is made from."""
-    return str(next((path for folder in templates if (path := folder / "user-data.j2").is_file()), "user-data.j2"))

@@ -18,19 +18,20 @@ def match_pairs(match: MatchKeys) -> list[tuple[str, str]]:
     return [pair for pair in (*texts, *(("mac", mac) for mac in match.mac)) if pair[1]]
 
 
-def guard_command(host: Host, templates: Sequence[Path]) -> list[str]:
+def guard_command(host: Host, templates: Sequence[Path], scripts: Mapping[str, str] | None = None) -> list[str]:
     """The early-command that fails on a machine which one of the match keys of ``host`` does not fit.
 
     Values are arguments of the script and never part of its text. Empty for a host without match keys: there is nothing
-    to compare.
+    to compare. ``scripts`` is `every_script` of the ``templates``, if it is known already.
     """
     pairs = match_pairs(host.match)
-    return command(GUARD, host.name, templates, *(f"{key}={value}" for key, value in pairs)) if pairs else []
+    words = [f"{key}={value}" for key, value in pairs]
+    return command(GUARD, host.name, templates, *words, scripts=scripts) if pairs else []
 
 
-def stamp_command(host: Host, templates: Sequence[Path]) -> list[str]:
+def stamp_command(host: Host, templates: Sequence[Path], scripts: Mapping[str, str] | None = None) -> list[str]:
     """The late-command that leaves ``/boot/isoforge/<build-id>-<host>`` on the installed system."""
-    return command(STAMP, host.name, templates, host.name)
+    return command(STAMP, host.name, templates, host.name, scripts=scripts)
 
 
 def guarded(section: Mapping[str, Any], guard: list[str], late: Sequence[list[str]]) -> dict[str, Any]:

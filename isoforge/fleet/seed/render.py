@@ -15,6 +15,7 @@ from isoforge.atomic import locked, replace_together, unwritable
 from isoforge.errors import InventoryError, OutputError, TemplateError
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
+from isoforge.fleet.seed.scripts import calls, contain_scripts, every_script
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
 from isoforge.fleet.seed.target_files import FOLDER, files_beside_seed, files_command
@@ -25,6 +26,9 @@ from isoforge.release import Release
 from isoforge.seed_format import guard_keys, rows_of, sha256_of
 from isoforge.templates import dump, render
 from isoforge.yaml_limits import MOST_BYTES, load
+
+COMMAND_LISTS = ("early-commands", "late-commands", "error-commands")
+"""The lists of commands in the autoinstall section."""
 
 HEADER = "#cloud-config"
 """The first line, to the letter: with anything before it, the file is none and the installer asks questions."""
@@ -70,17 +74,19 @@ def render_seed(
     release: Release | None = None,
     guard: bool = True,
     templates_sha256: str | None = None,
+    scripts: Mapping[str, str] | None = None,
 ) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
 
     ``release`` is the base ISO's; None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed of a host
     with match keys refuses every other machine. Same arguments: same bytes. A host that is not `revealed` is rendered
-    with placeholders for its secrets. ``templates_sha256`` is `templates_digest`, if it is known already. Raises
-    ``TemplateError`` for a template that fails or gives something else than a seed.
+    with placeholders for its secrets. ``templates_sha256`` is `templates_digest` and ``scripts`` is `every_script`,
+    if they are known already. Raises ``TemplateError`` for a template that fails or gives something else than a seed.
     """
     values = template_values(host, host.values, release)
-    text, document = render_document(host, values, templates=templates, guard=guard)
-    user_data = _written(text, document, host)
+    scripts = scripts or every_script(templates)
+    text, document = render_document(host, values, templates=templates, guard=guard, scripts=scripts)
+    user_data = _written(text, document, host, scripts)
     instance_id = host.values["instance_id"] or f"{values['hostname']}-{digest(user_data)[:12]}"
     meta = render("meta-data.j2", {**values, "instance_id": instance_id}, templates=templates, host=host.name)
     vendor = render("vendor-data.j2", values, templates=templates, host=host.name)
@@ -97,14 +103,22 @@ def render_seed(
 
 
 def render_document(
-    host: Host, values: Mapping[str, Any], *, templates: Sequence[Path], guard: bool
+    host: Host,
+    values: Mapping[str, Any],
+    *,
+    templates: Sequence[Path],
+    guard: bool,
+    scripts: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """What the template of user-data makes of ``values`` (`template_values`), and the document that comes of it."""
     text = render("user-data.j2", values, templates=templates, host=host.name)
     document = _parsed(text, "user-data.j2", host)
     document = {**document, "autoinstall": _over(document.get("autoinstall") or {}, values["autoinstall"])}
-    first = guard_command(host, templates) if guard else []
-    late = [stamp_command(host, templates), files_command(host, files_beside_seed(host), templates)]
+    first = guard_command(host, templates, scripts) if guard else []
+    late = [
+        stamp_command(host, templates, scripts),
+        files_command(host, files_beside_seed(host), templates, scripts),
+    ]
     document["autoinstall"] = guarded(document["autoinstall"], first, [one for one in late if one])
     return text, document
 
@@ -162,17 +176,24 @@ def _over(below: Any, above: Any) -> Any:
     return above
 
 
-def _written(text: str, document: dict[str, Any], host: Host) -> bytes:
-    """The header, the template's opening comments and ``document``, proven to read back as the same document."""
+def _written(text: str, document: dict[str, Any], host: Host, scripts: Mapping[str, str]) -> bytes:
+    """The header, the template's opening comments and ``document``, proven to read back as the same document.
+
+    That is done with calls in place of the ``scripts``, which are the same in all seeds.
+    """
     opening = []
     for line in text.split("\n"):
         if not line.startswith("#"):
             break
         opening.append(line.rstrip())
+    section = document["autoinstall"]
+    lists = {key: value for key, value in section.items() if key in COMMAND_LISTS and isinstance(value, list)}
+    short = {key: [calls(command, scripts) for command in value] for key, value in lists.items()}
+    document = {**document, "autoinstall": {**section, **short}}
     body = dump(document)
     if load(body) != document:
         raise TemplateError(f"user-data.j2: its output does not read back as the same document (host {host.name})")
-    return ("\n".join(opening) + "\n" + body).encode()
+    return contain_scripts(("\n".join(opening) + "\n" + body).encode(), scripts)
 
 
 def write_seed(seed: Seed, generated: Path) -> Path:

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
@@ -26,9 +27,14 @@ from isoforge.seed_format import GUARD, SCRIPTS, call_text, sha256_of
 from isoforge.templates import dump, render
 
 
-def command(name: str, subject: str, templates: Sequence[Path], *args: str) -> list[str]:
-    """The script called ``name`` as the words of a command; the guard's first argument is ``subject``, a host."""
-    text = script(name, subject, templates)
+def command(
+    name: str, subject: str, templates: Sequence[Path], *args: str, scripts: Mapping[str, str] | None = None
+) -> list[str]:
+    """The script called ``name`` as the words of a command; the guard's first argument is ``subject``, a host.
+
+    ``scripts`` is `every_script` of the ``templates``, if it is known already.
+    """
+    text = scripts[name] if scripts else script(name, subject, templates)
     return ["sh", "-c", text, name, *([subject] if name == GUARD else []), *args]
 
 
@@ -54,12 +60,40 @@ def call_scripts(user_data: bytes, scripts: Mapping[str, str]) -> tuple[bytes, f
     """
     called = set()
     for name, text in scripts.items():
-        before = _lines(["sh", "-c", text, name])
-        after = user_data.replace(before, _lines(["sh", "-c", call_text(name, sha256_of(text.encode())), name]))
-        if after != user_data:
+        inline, call = _forms(name, text)
+        if inline in user_data:
             called.add(name)
-        user_data = after
+            user_data = user_data.replace(inline, call)
     return user_data, frozenset(called)
+
+
+def contain_scripts(user_data: bytes, scripts: Mapping[str, str]) -> bytes:
+    """The self-contained form of ``user_data`` whose commands call ``scripts``: the opposite of `call_scripts`."""
+    for name, text in scripts.items():
+        inline, call = _forms(name, text)
+        user_data = user_data.replace(call, inline)
+    return user_data
+
+
+def calls(command: object, scripts: Mapping[str, str]) -> object:
+    """``command`` as it is on an ISO, if it is one of ``scripts``; anything else as it is."""
+    if not isinstance(command, list) or len(command) < 4 or command[:2] != ["sh", "-c"]:
+        return command
+    name = command[3]
+    if not isinstance(name, str) or name not in scripts or command[2] != scripts[name]:
+        return command
+    return [*command[:2], call_text(name, _digest(scripts[name])), *command[3:]]
+
+
+@lru_cache(maxsize=32)
+def _forms(name: str, text: str) -> tuple[bytes, bytes]:
+    """The lines of the command called ``name`` in user-data: with ``text`` itself, and with the call of it."""
+    return _lines(["sh", "-c", text, name]), _lines(["sh", "-c", call_text(name, _digest(text)), name])
+
+
+@lru_cache(maxsize=32)
+def _digest(text: str) -> str:
+    return sha256_of(text.encode())
 
 
 def _lines(words: list[str]) -> bytes:

@@ -104,8 +104,10 @@ def files_beside_seed(host: Host) -> dict[str, bytes]:
     return {FILES_TABLE: table_of(rows), **contents}
 
 
-def files_command(host: Host, beside: Mapping[str, bytes], templates: Sequence[Path]) -> list[str]:
+def files_command(
+    host: Host, beside: Mapping[str, bytes], templates: Sequence[Path], scripts: Mapping[str, str] | None = None
+) -> list[str]:
     """The late-command that copies the files ``beside`` the seed to the installed system; empty if there are none."""
     if FILES_TABLE not in beside:
         return []
-    return command(FILES, host.name, templates, host.name, sha256_of(beside[FILES_TABLE]))
+    return command(FILES, host.name, templates, host.name, sha256_of(beside[FILES_TABLE]), scripts=scripts)

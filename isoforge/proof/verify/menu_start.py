@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from isoforge import __version__
+from isoforge.halves import in_halves
 from isoforge.iso_layout import (
     DETECT,
     GRUB_CFG,
@@ -36,6 +36,9 @@ PLATFORMS = {"pc": "BIOS", "efi": "UEFI"}
 
 STEPS_A_HOST = 1000
 """Commands that the evaluation may take for each host of the manifest, on all firmwares together."""
+
+FEWEST_TO_SHARE = 200
+"""From so many machines on the evaluation is shared with a second process."""
 
 INSTALLED = "installed"
 """The id of the entry that starts what this build has installed before."""
@@ -115,6 +118,15 @@ def described(begun: Start) -> str:
     return f"starts {name!r} after {begun.wait_s} s"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Part:
+    """The evaluation for some machines (`_Proof`); ``followed`` are the platforms on which it did not take too long."""
+
+    faults: Mapping[str, list[str]]
+    remarks: list[str]
+    followed: Sequence[str]
+
+
 class _Proof:
     """The evaluation of the menus of an ISO of ours; ``faults`` maps each to the machines that show it."""
 
@@ -133,10 +145,13 @@ class _Proof:
         known = [host for host in read_table(self.image.text(HOSTS_TABLE)) if host.name in self.hosts]
         hosts = Hosts(known)
         installed = hosts.installed(known, self.manifest.build_id, self._default_stamp)
-        followed = list(platforms)
-        for situation in itertools.chain(hosts.situations(known), installed):  # what both firmwares do is run once
-            followed = [platform for platform in followed if self._machine(platform, situation)]
-        for platform in followed:
+        situations = [*hosts.situations(known), *installed]
+        parts = in_halves(lambda some: self._part(platforms, some), situations, least=FEWEST_TO_SHARE)
+        for part in parts:
+            for fault, where in part.faults.items():
+                self.faults.setdefault(fault, []).extend(where)
+            self.remarks += part.remarks
+        for platform in (one for one in platforms if all(one in part.followed for part in parts)):
             self._entries(platform)
         if LOOPBACK_CFG in self.image.tree:
             self._loopback()
@@ -145,6 +160,15 @@ class _Proof:
         machines = f"the machines of {counted(len(known), 'host')} and on others"
         detail = f"{firmwares}: what starts on {machines}, after {self.manifest.timeout_s} s"
         return Answer(detail=detail, faults=shortened(faults), remarks=shortened(list(dict.fromkeys(self.remarks))))
+
+    def _part(self, platforms: Sequence[str], situations: Sequence[Situation]) -> _Part:
+        """Evaluate the menu for the machines of ``situations``."""
+        part = _Proof(self.image, self.medium, self.manifest)
+        part.cache, part.budget = self.cache, self.budget
+        followed = list(platforms)
+        for situation in situations:  # what both firmwares do is run once
+            followed = [platform for platform in followed if part._machine(platform, situation)]
+        return _Part(faults=part.faults, remarks=part.remarks, followed=followed)
 
     @property
     def _default_stamp(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet
+from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, fleet_entry
 
 
 def host(number: int, values: Mapping[str, str] | None = None, *, match: Mapping[str, str] | None = None) -> FleetEntry:
@@ -25,8 +25,8 @@ def host(number: int, values: Mapping[str, str] | None = None, *, match: Mapping
         "network": {"version": 2, "ethernets": {"lan": lan}},
         "storage": {"layout": {"name": "lvm", "match": {"serial": own["disk"]}}},
     }
-    return FleetEntry(
-        name=f"m{number}",
+    return fleet_entry(
+        f"m{number}",
         user_data={"autoinstall": autoinstall},
         meta_data={"instance-id": own["instance"]},
         match={"serial": f"PF{number:06}"} if match is None else match,
@@ -90,9 +90,9 @@ def test_match_keys_that_could_both_fit_are_reported_with_their_values(
 
 def test_disks_named_in_a_list_of_actions_are_compared_too() -> None:
     actions = {"storage": {"config": [{"type": "disk", "id": "d", "serial": "S3Z1NB0K000001"}]}}
-    second = FleetEntry(name="m2", user_data={"autoinstall": actions}, meta_data={}, match={})
+    second = fleet_entry("m2", user_data={"autoinstall": actions}, meta_data={}, match={})
     assert found(host(1), second) == [("m2", "disk-serial-shared", "autoinstall.storage.config.0.serial")]
 
 
 def test_a_seed_that_cannot_be_read_has_nothing_to_compare() -> None:
-    assert found(*(FleetEntry(name=name, user_data={}, meta_data={}, match={}) for name in ("m1", "m2"))) == []
+    assert found(*(fleet_entry(name, user_data={}, meta_data={}, match={}) for name in ("m1", "m2"))) == []
