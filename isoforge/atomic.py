@@ -93,8 +93,8 @@ def replace_together(contents: Mapping[Path, bytes], *, private: bool = False, d
     """
     replacement = _Replacement(private=private)
     try:
-        for path in contents:
-            replacement.create_above(path.parent)
+        for folder in dict.fromkeys(path.parent for path in contents):
+            replacement.create_above(folder)
         for path, content in contents.items():
             _write(replacement.draft(path), content, like=path, private=private, durable=durable)
         replacement.rename(durable=durable)

@@ -21,8 +21,9 @@ def in_halves(work: Callable[[Sequence[T]], R], items: Sequence[T], *, least: in
 
     With fewer than ``least`` items (None: always), or only one processor, it is one result for all of them. ``work``
     must not write anything, nor rely on what it has changed: the second process is a copy of this one (fork), and only
-    its result comes back, as a pickle. If ``work`` fails there for any reason, the half is done again in this process,
-    where an exception has its place. The second process never outlives this function, nor this process.
+    its result comes back, as a pickle. Open files are the same in both: ``work`` reads them with pread. If it fails
+    there for any reason, the half is done again in this process, where an exception has its place. The second process
+    never outlives this function, nor this process.
     """
     if least is None or len(items) < least or len(os.sched_getaffinity(0)) == 1:
         return [work(items)]

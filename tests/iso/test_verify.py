@@ -17,6 +17,7 @@ from isoforge.order import Order
 from isoforge.proof.boot.synthetic_iso import Release, make_base
 from isoforge.proof.manifest import Manifest
 from isoforge.proof.read.read_once import CHUNK, Other, read_once
+from isoforge.proof.verify import menu_start
 from isoforge.proof.verify.check import Outcome
 from isoforge.proof.verify.verify import structural, verify
 from isoforge.run import run
@@ -41,6 +42,23 @@ def faults(iso: Path, base: Path | None = None) -> list[str]:
 
 def outcomes(iso: Path, base: Path | None = None) -> dict[str, Outcome]:
     return {check.name: check.outcome for check in verify(iso, base=base)}
+
+
+def test_a_proof_that_two_processes_share_is_the_same(
+    good: Path, noble: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    iso = tmp_path / "other.iso"
+    shutil.copyfile(good, iso)
+    m.rewrite(iso, "/isoforge/hosts.tsv", "pc0exmp1", "pc0exmp7")
+    m.rewrite(iso, m.MENU, "set timeout=15", "set timeout=16")
+    monkeypatch.setattr("isoforge.halves.os.sched_getaffinity", lambda _: {0, 1})
+    for one in (good, iso):
+        alone = verify(one, base=noble)
+        monkeypatch.setattr(menu_start, "FEWEST_TO_SHARE", 2)
+        assert verify(one, base=noble) == alone
+        monkeypatch.undo()
+        monkeypatch.setattr("isoforge.halves.os.sched_getaffinity", lambda _: {0, 1})
+    assert "start" in {check.name for check in verify(iso) if check.faults}
 
 
 @pytest.mark.parametrize("release", Release)

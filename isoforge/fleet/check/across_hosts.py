@@ -26,10 +26,12 @@ class OwnValue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seed:
-    """The documents of a host's seed: the autoinstall section of its user-data, and its meta-data."""
+    """The documents of a host's seed: the autoinstall section of its user-data, and its meta-data; and the ``title`` of
+    its entry in the menu, "" for the usual one."""
 
     autoinstall: Mapping[str, Any]
     meta_data: Mapping[str, Any]
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,13 +40,12 @@ class FleetEntry:
 
     ``name`` is the host's name in the inventory, ``values`` are those of its seed, by the id of the problem that two
     hosts with the same value are, and ``match`` its match keys (kind → value: serial, uuid, mac …, MAC addresses with
-    commas between; all must fit the machine), ``title`` that of its entry in the menu, "" for the usual one.
+    commas between; all must fit the machine).
     """
 
     name: str
     values: Mapping[str, tuple[OwnValue, ...]]
     match: Mapping[str, str]
-    title: str = ""
 
 
 def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
@@ -58,9 +59,10 @@ def entry_of(host: Host, user_data: Any, meta_data: Any) -> FleetEntry:
 
 def fleet_entry(name: str, *, match: Mapping[str, str], user_data: Any, meta_data: Any, title: str = "") -> FleetEntry:
     """What is compared of the host called ``name`` with those match keys and the documents of its seed."""
-    seed = _Seed(autoinstall=mapping(mapping(user_data).get("autoinstall")), meta_data=mapping(meta_data))
+    section = mapping(mapping(user_data).get("autoinstall"))
+    seed = _Seed(autoinstall=section, meta_data=mapping(meta_data), title=title)
     values = {id_: own for id_, _, find in _ONE_EACH if (own := tuple(find(seed)))}
-    return FleetEntry(name=name, values=values, match=match, title=title)
+    return FleetEntry(name=name, values=values, match=match)
 
 
 MATCH: KeyPath = ("match",)
@@ -166,7 +168,7 @@ def _disks(host: _Seed) -> Iterator[OwnValue]:
                 yield OwnValue(value=bare, text=repr(bare), path=within)
 
 
-def _titles(host: FleetEntry) -> Iterator[OwnValue]:
+def _titles(host: _Seed) -> Iterator[OwnValue]:
     title = " ".join(host.title.split())
     if title:
         yield OwnValue(value=title.casefold(), text=repr(title), path=TITLE)

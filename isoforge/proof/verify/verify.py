@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from isoforge.errors import BaseIsoError
+from isoforge.halves import in_halves
 from isoforge.image.base import reading
 from isoforge.image.layouts import PartitionTable
 from isoforge.image.tree import Node
@@ -110,8 +111,19 @@ def structural(
 
 
 def _ask(questions: Mapping[str, Callable[[Case], Answer]], case: Case) -> Iterator[Check]:
-    for name, question in questions.items():
-        yield check(name, lambda question=question: question(case))  # type: ignore[misc]
+    """The answers in the order of the ``questions``; of a large fleet, the menu takes as long as all the others."""
+
+    def answers(names: Sequence[tuple[str, ...]]) -> list[Check]:
+        return [check(name, lambda name=name: questions[name](case)) for some in names for name in some]  # type: ignore[misc]
+
+    others = tuple(name for name in questions if name != "start")
+    is_large = case.manifest is not None and len(case.manifest.hosts) >= menu_start.FEWEST_TO_SHARE
+    if is_large:
+        with suppress(UnreadableError, BaseIsoError):
+            _ = case.iso.tree  # which both need
+    parts = in_halves(answers, [("start",), others], least=2 if is_large else None)
+    by_name = {one.name: one for part in parts for one in part}
+    return (by_name[name] for name in questions)
 
 
 def _with_manifest(case: Case, path: Path | None) -> Case:

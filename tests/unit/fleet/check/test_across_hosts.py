@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from isoforge.fleet.check import review
 from isoforge.fleet.check.across_hosts import FleetEntry, check_fleet, fleet_entry
+from isoforge.fleet.inventory.load import survey
+from tests.unit.fleet.conftest import PUBLIC_KEY, Write
 
 
 def host(number: int, values: Mapping[str, str] | None = None, *, match: Mapping[str, str] | None = None) -> FleetEntry:
@@ -35,6 +39,33 @@ def host(number: int, values: Mapping[str, str] | None = None, *, match: Mapping
 
 def found(*hosts: FleetEntry) -> list[tuple[str, str, str]]:
     return [(entry.name, one.id, ".".join(map(str, one.path))) for entry, one in check_fleet(hosts)]
+
+
+def test_a_review_that_two_processes_share_finds_the_same(
+    write: Write, templates: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Problems of each kind: of the inventory, of seeds, of one value in hosts of both halves, a placeholder key."""
+    monkeypatch.setattr("isoforge.halves.os.sched_getaffinity", lambda _: {0, 1})
+    names = [f"web-{number}" for number in range(1, 10)]
+    hosts = "".join(f"    {name}:\n" for name in names)
+    common = f"identity: {{username: ops}}\nssh: {{authorized_keys: [{PUBLIC_KEY}]}}\n"
+    files = {"inventory/hosts.yml": f"all:\n  hosts:\n{hosts}", "inventory/group_vars/all.yml": common}
+    for number, name in enumerate(names):
+        disk = f"storage: {{disk: {{serial: S4TEST{number % 7:02}}}}}\nmatch: {{serial: PC{number % 6}}}\n"
+        files[f"inventory/host_vars/{name}.yml"] = disk + (
+            "locale: [1]\n" if number == 8 else "nonsense: 1\n" * (number == 2)
+        )
+    inventory = survey(write(files))
+    results = []
+    for least in (None, 2):
+        monkeypatch.setattr(review, "FEWEST_TO_SHARE", least)
+        options: dict[str, Any] = {"templates": templates, "release": None}
+        results.append(review.review_inventory(inventory, inventory.hosts, **options))
+    assert results[0] == results[1]
+    assert {"disk-serial-shared", "match-shared", "wrong-type", "key-unknown"} <= {
+        one.id for one in results[0].problems
+    }
+    assert [seed.host for seed in results[1].seeds] == names
 
 
 def test_hosts_that_share_nothing_are_no_problem() -> None:
