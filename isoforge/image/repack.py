@@ -72,7 +72,7 @@ def stage(grafts: Iterable[Graft], staging: Path, *, when: datetime) -> None:
 
 
 def _folder(path: str, seconds: float) -> float:
-    """Make the folder ``path``, if it is not there, and return its time: that which it has, or ``seconds``."""
+    """Make the folder ``path``, if it is missing, and return its time: that which it has, or ``seconds``."""
     try:
         os.mkdir(path, 0o700)  # noqa: PTH102  a large fleet has ten thousands of them
     except FileExistsError as failure:
