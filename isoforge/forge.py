@@ -97,6 +97,7 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
             plan = plan_build(order, base, fleet, xorriso_version)
+            del fleet  # the inventory of a large one takes more memory than its plan, which has all that is needed
             draft, manifest = write_and_prove(order, base, plan, staging / order.output_iso.name, listen)
         refuse_difference(order.rebuild_of, manifest)
         listen(Step(phase="saving the ISO"))
