@@ -73,6 +73,14 @@ MUTATIONS: dict[str, tuple[Callable[[Path], object], str]] = {
     "stamp of any other build": (
         lambda iso: m.menu(iso, "/boot/isoforge", "/boot/isoforgf"), "that is installed already",
     ),
+    "wait before the menu": (before(ABOUT, "sleep --interruptible 30"), "after 45 s, expected after 15 s"),
+    "modules looked for elsewhere": (
+        before(ABOUT, "set prefix=(hd0)/boot/grub"), "sets prefix to '(hd0)/boot/grub': GRUB does not find its modules",
+    ),
+    "modules not looked for": (before(ABOUT, "unset prefix"), "sets prefix to None"),
+    "password that the manifest does not have": (
+        before(ABOUT, "set superusers=x\npassword x y"), "asks for a password after 15 s",
+    ),
     "fallback": (before(ABOUT, "set fallback=3"), "sets fallback to '3'"),
     "entry that installs by a variable": (
         lambda iso: m.menu(iso, DISK, DISK.replace("isoforge_start_local", f"a=autoinstall\n\t{INSTALLS}\n\tboot")),
@@ -156,6 +164,8 @@ HARMLESS = {
     "condition that is turned round": "if ! true; then set timeout=0; fi",
     "same timeout again": "set timeout=15",
     "function that nobody calls": "menu_color_normal=white/blue",
+    "wait in an entry": "menuentry z {\n\tsleep 30\n}",
+    "prefix again": "set prefix=(cd0)/boot/grub",
     "value in a block": "menuentry z {\n\tset timeout=0\n}",
     "look-up on another machine": 'if [ "$isoforge_serial" = someone-else ]; then timeout=0; fi',
 }

@@ -198,6 +198,16 @@ def _loadenv(state: State, args: list[str], _command: Command) -> int:
     return OK
 
 
+def _sleep(state: State, args: list[str], _command: Command) -> int:
+    """Wait some seconds (commands/sleep.c): the menu is not shown, or nothing starts, before that."""
+    words = [word for word in args if not word.startswith("-")]
+    if len(words) != 1 or not words[0].isdigit():
+        return fail(state, "one argument expected")
+    state.depend()
+    state.slept_s += int(words[0])
+    return OK
+
+
 def _nothing(_state: State, _args: list[str], _command: Command) -> int:
     return OK
 
@@ -219,9 +229,9 @@ COMMANDS: Mapping[str, Handler] = {
     **{"regexp": regexp, "smbios": smbios, "menuentry": _menuentry, "submenu": _submenu, "boot": _boot, "cat": _cat},
     **{"linux": _linux, "linuxefi": _linux, "linux16": _linux, "initrd": _initrd, "initrdefi": _initrd},
     **{"initrd16": _initrd, "chainloader": _chainloader, "insmod": _insmod, "loadfont": _loadfont, "cpuid": _cpuid},
-    **{"loadenv": _loadenv, "load_env": _loadenv, "false": _false},
+    **{"loadenv": _loadenv, "load_env": _loadenv, "false": _false, "sleep": _sleep},
     **{name: _leave(name) for name in ("exit", "halt", "reboot", "fwsetup")},
-    **dict.fromkeys(("true", "clear", "sleep", "password", "password_pbkdf2"), _nothing),
+    **dict.fromkeys(("true", "clear", "password", "password_pbkdf2"), _nothing),
     **dict.fromkeys(
         ("terminal_output", "terminal_input", "terminfo", "serial", "keymap", "ls", "help", "play"), _cosmetic
     ),

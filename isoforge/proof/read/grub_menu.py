@@ -75,7 +75,7 @@ def evaluate(state: State, config: str = "", *, cache: Cache | None = None) -> E
                 start = _started(state, (), leave.how, 0)
         if start is None and state.context.menu:
             shown = state.fork()
-            start = _start(run, faults)
+            start = _start(run, faults, waited=state.slept_s)
     except StopError as stop:
         stopped = True
         state.cannot_follow(str(stop))

@@ -57,7 +57,8 @@ class State:
     """What a script reads and changes, besides the machine and the medium.
 
     ``loader`` is what `boot` would start. ``globbing``: wildcards match files, which takes the module regexp.
-    ``deciding`` counts the conditions that are being evaluated; ``opaque`` are devices whose content is not known.
+    ``slept_s`` are the seconds that `sleep` has taken. ``deciding`` counts the conditions that are being evaluated;
+    ``opaque`` are devices whose content is not known.
     """
 
     machine: Machine
@@ -78,6 +79,7 @@ class State:
     opaque: set[str] = field(default_factory=set)
     recorder: Recorder | None = None
     steps: int = 0
+    slept_s: int = 0
     budget: Budget = field(default_factory=Budget)
     file: str = ""
     line: int = 0

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from isoforge import __version__
 from isoforge.halves import in_halves
+from isoforge.image.layouts import GRUB_FOLDER
 from isoforge.iso_layout import (
     DETECT,
     GRUB_CFG,
@@ -190,6 +191,9 @@ class _Proof:
         style = evaluation.state.value("timeout_style") or "menu"
         if style != ("hidden" if self.manifest.hidden_menu else "menu"):
             self._fault(where, f"timeout_style is {style!r}, so that nobody sees the menu or everybody does (manifest)")
+        prefix = evaluation.state.value("prefix")
+        if prefix != f"({self.medium.device}){GRUB_FOLDER}":
+            self._fault(where, f"the menu sets prefix to {prefix!r}: GRUB does not find its modules")
         if evaluation.start is not None:
             self._start(where, evaluation.start, situation)
         elif not evaluation.stopped:
@@ -200,6 +204,8 @@ class _Proof:
         """Compare what the timeout starts with what the manifest promises."""
         if begun.wait_s != self.manifest.timeout_s:
             self._fault(where, f"GRUB {described(begun)}, expected after {self.manifest.timeout_s} s (manifest)")
+        if begun.password and not self.manifest.menu_password:
+            self._fault(where, f"GRUB {described(begun)}, expected none (manifest)")
         name = None if situation.installed else situation.host or self.manifest.default_host
         if name is None:
             expected = INSTALLED if situation.installed else entry_id(DETECT) if self.manifest.auto else LOCAL_DISK
