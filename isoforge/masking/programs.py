@@ -26,7 +26,9 @@ _OPTIONS: tuple[tuple[str, dict[str, str]], ...] = (
     ("ldappasswd", {"-w": WORD, "-s": WORD, "-a": WORD}),
     ("slappasswd", {"-s": WORD}),
     ("kadmin.local plink pscp psftp putty", {"-pw": WORD}),
-    ("smbclient net rpcclient smbmap smbget", {"-U": PERCENT, "--user": PERCENT}),
+    ("keytool", {"-storepass": WORD, "-keypass": WORD, "-srcstorepass": WORD, "-deststorepass": WORD}),
+    ("virsh", {"--base64": WORD}),
+    ("smbclient net rpcclient smbmap smbget winexe", {"-U": PERCENT, "--user": PERCENT}),
     ("snmpwalk snmpget snmpset snmpbulkwalk", {"-A": WORD, "-X": WORD}),
     ("openssl", {"-k": WORD, "-K": WORD, "-pass": SOURCE, "-passin": SOURCE, "-passout": SOURCE, "-password": SOURCE}),
     ("mount mount.cifs", {}),
@@ -133,6 +135,7 @@ CONSUMERS = {
     "iwctl": "Wi-Fi password",
     "ykman": "PIN",
     "wg": "private key",
+    "clevis": "passphrase",
     "ansible-vault": "secret",
 }
 """Programs that read a secret from their input; "" for those whose input is read for names and values only."""
@@ -141,6 +144,7 @@ NEEDED = {
     "openssl": ("-stdin", "stdin"),
     "net": ("join", "ads"),
     "wg": ("set", "setconf", "addconf"),
+    "clevis": ("luks",),
     "ansible-vault": ("encrypt_string",),
     "htpasswd": ("-i",),
     "gpg": ("--passphrase-fd", "--passphrase-file", "--import", "-c", "--symmetric"),

@@ -89,6 +89,14 @@ SHAPES = (
     Shape("password", ("assw", "ASSW", "ecret", "ECRET", "oken", "OKEN"),
           r"\bs(?P<sign>[/|#,!])(?:(?!(?P=sign))[^\n]){0,60}?(?i:passw|secret|token)(?!\w*Auth)"
           r"(?:(?!(?P=sign))[^\n]){0,40}(?P=sign)(?P<secret>(?:(?!(?P=sign))[^\n]){1,200})(?P=sign)"),
+    Shape("password", ("assword", "assphrase", "ASSWORD", "asswort"),
+          r"(?i)\b(?:password|passphrase|passwort)(?:[ \t]+(?:for|of|on|to|für)[ \t]+[\w .@-]{1,40}?)?"
+          r"(?:[ \t]+(?:is|was|ist)\b[ \t:]{0,4}|[ \t]*:[ \t]*)[ \t]*[\"']?"
+          r"(?=[^\s\"']*\d)(?=[^\s\"']*[A-Za-z])([^\s\"']{6,})"),
+    Shape("password", ("ogin", "ogon"), r"(?i)\blog[io]n[ \t]*:[ \t]*\S+[ \t]+/[ \t]+(\S+)"),
+    Shape("password", ("login=",), r"\blogin=[^:\s]{1,64}:(\S+)"),
+    Shape("password", ("createUser",), r"\bcreateUser\s+\S+\s+(?:MD5|SHA[\w-]{0,8})\s+[\"']?([^\s\"']+)"),
+    Shape("password", ("createUser",), r"\bcreateUser\s[^\n]{1,120}?\s(?:DES|AES[\w-]{0,8})\s+[\"']?([^\s\"']+)"),
     Shape("pre-shared key", ("PSK", "EAP", "XAUTH"), r":\s*(?:PSK|EAP|XAUTH)\s+\"([^\"\n]+)\""),
     Shape("pre-shared key", ("PSK",), r":\s*PSK\s+(0[sx][\w+/=]{8,})"),
     Shape("private key", ("RSA", "ECDSA"), r":\s*(?:RSA|ECDSA)\s*\{([^}]+)\}"),
