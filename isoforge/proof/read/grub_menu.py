@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from isoforge.proof.read.grub_cache import Cache
 from isoforge.proof.read.grub_machine import Machine, Medium
+from isoforge.proof.read.grub_options import NEEDS_KERNEL
 from isoforge.proof.read.grub_records import LeaveError, MenuEntry, Note, StopError
 from isoforge.proof.read.grub_run import Run
 from isoforge.proof.read.grub_state import Budget, State
@@ -220,3 +221,11 @@ def every_entry(
             yield from every_entry(inner, here, cache=cache)
         else:
             yield _started(inner, here, how, None), inner
+
+
+def without_kernel(state: State) -> Iterator[str]:
+    """The entries of the menu that load an initrd before the kernel, or boot without one: GRUB refuses that."""
+    for begun, inner in every_entry(state):
+        texts = [note.text for note in inner.errors]
+        if NEEDS_KERNEL in texts and not any("not found" in text for text in texts):
+            yield f"the entry {begun.path[-1].title!r}"

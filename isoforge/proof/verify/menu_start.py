@@ -21,7 +21,7 @@ from isoforge.iso_layout import (
 from isoforge.proof.manifest import HostFacts, Manifest
 from isoforge.proof.read.grub_cache import Cache
 from isoforge.proof.read.grub_machine import Medium
-from isoforge.proof.read.grub_menu import Evaluation, Start, evaluate, every_entry, first_state
+from isoforge.proof.read.grub_menu import Evaluation, Start, evaluate, every_entry, first_state, without_kernel
 from isoforge.proof.read.grub_options import NEEDS_KERNEL
 from isoforge.proof.read.grub_records import Note
 from isoforge.proof.read.grub_state import ALL_STEPS, Budget
@@ -93,20 +93,12 @@ def _foreign(image: Image, medium: Medium, platforms: Sequence[str]) -> Answer:
         if evaluation.start is None:
             faults.append(f"{PLATFORMS[platform]}: GRUB shows no menu")
             continue
-        faults += _without_kernel(evaluation)
+        faults += [f"{name}: GRUB prints error: {NEEDS_KERNEL}" for name in without_kernel(evaluation.state)]
         starts.append(f"{PLATFORMS[platform]} {described(evaluation.start)}")
         if "autoinstall" in evaluation.start.words and evaluation.start.wait_s is not None:
             remarks.append(f"{PLATFORMS[platform]} {described(evaluation.start)}: it installs without asking")
     unique = [list(dict.fromkeys(each)) for each in (faults, remarks)]
     return Answer(detail="; ".join(starts), faults=shortened(unique[0]), remarks=shortened(unique[1]))
-
-
-def _without_kernel(evaluation: Evaluation) -> Iterator[str]:
-    """Entries that load an initrd before the kernel, or no kernel: GRUB refuses that."""
-    for begun, state in every_entry(evaluation.state):
-        texts = [note.text for note in state.errors]
-        if NEEDS_KERNEL in texts and not any("not found" in text for text in texts):
-            yield f"the entry {begun.path[-1].title!r}: GRUB prints error: {NEEDS_KERNEL}"
 
 
 def described(begun: Start) -> str:
