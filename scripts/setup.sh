@@ -26,7 +26,7 @@ build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
 boot="qemu-system-x86 ovmf busybox-static"
 on_arm64="qemu-system-arm qemu-efi-aarch64 kmod zstd debian-archive-keyring"
-test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gdisk gnupg gpgv mandoc mount shellcheck strace"
+test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gdisk gnupg gpgv mandoc mount shellcheck strace xfsprogs"
 ci="cloud-init grub-emu netplan.io openssh-server rust-coreutils"
 
 say() {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import statistics
 import sys
 import tempfile
@@ -14,8 +15,9 @@ from time import perf_counter
 from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from scripts.bench.measure import Peak, seconds, watched
-from scripts.bench.methods import COPY, METHODS, Bench, isoforge
+from scripts.bench.methods import COPY, METHODS, REFLINK_METHODS, Bench, Method, isoforge
 from scripts.bench.page import Numbers, insert, tables
+from scripts.bench.reflink import reflink_folder
 from scripts.large_fleet import large_fleet
 
 GB = 10**9
@@ -50,6 +52,7 @@ def measure(
     """
     times: dict[float, Mapping[str, list[float]]] = {}
     peaks: dict[str, Peak] = {}
+    reflink: Mapping[str, list[float]] = {}
     fleets: dict[int, list[float]] = {}
     large_fleet(folder / "fleet", 2)
     for size in sorted(sizes):
@@ -57,20 +60,31 @@ def measure(
         _tell(f"making a base ISO of {size:g} GB")
         make_base(base, filler_bytes=int(size * GB))
         bench = Bench(base=base, folder=folder / "work", baremetal=folder / "fleet")
-        times[size] = _in_turn(bench, size, repeat)
+        times[size] = _in_turn(bench, size, repeat, METHODS)
         if size == max(sizes):
             _tell("memory and disk")
             peaks = {name: watched(bench, method) for name, method in METHODS.items() if name != COPY}
+            reflink = _with_reflink(bench, size, repeat)
         if size == min(sizes):
             fleets = _fleets(bench, hosts, repeat)
         base.unlink()
-    return Numbers(folder=folder, times=times, peaks=peaks, fleets=fleets, startup=_startup(startups))
+    return Numbers(folder=folder, times=times, reflink=reflink, peaks=peaks, fleets=fleets, startup=_startup(startups))
 
 
-def _in_turn(bench: Bench, size: float, repeat: int) -> Mapping[str, list[float]]:
-    taken: dict[str, list[float]] = {name: [] for name in METHODS}
+def _with_reflink(bench: Bench, size: float, repeat: int) -> Mapping[str, list[float]]:
+    """The times where files can share blocks; none if no such file system can be mounted."""
+    with reflink_folder(bench.folder.parent, 3 * bench.base.stat().st_size) as mount:
+        if mount is None:
+            _tell("no file system with reflink: it takes root and mkfs.xfs")
+            return {}
+        base = Path(shutil.copy(bench.base, mount))
+        return _in_turn(replace(bench, base=base, folder=mount / "work"), size, repeat, REFLINK_METHODS)
+
+
+def _in_turn(bench: Bench, size: float, repeat: int, methods: Mapping[str, Method]) -> Mapping[str, list[float]]:
+    taken: dict[str, list[float]] = {name: [] for name in methods}
     for number in range(1, repeat + 1):
-        for name, method in METHODS.items():
+        for name, method in methods.items():
             taken[name].append(seconds(bench, method))
             _tell(f"{size:g} GB, {number} of {repeat}: {name} {taken[name][-1]:.2f} s")
     return taken

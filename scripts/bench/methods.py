@@ -40,6 +40,18 @@ def copy(bench: Bench) -> None:
     run("sync", bench.iso)
 
 
+def full_copy(bench: Bench) -> None:
+    """The same where `cp` would share the blocks."""
+    run("cp", "--reflink=never", bench.base, bench.iso)
+    run("sync", bench.iso)
+
+
+def digest(bench: Bench) -> None:
+    """The least that a digest takes: the base is read and digested once, on one core."""
+    run("sha256sum", bench.base)
+    bench.iso.touch()
+
+
 def isoforge(*options: str) -> Method:
     """The whole of `isoforge multi`: seeds rendered and checked, ISO written, read back, synced and named."""
 
@@ -97,3 +109,11 @@ METHODS: Mapping[str, Method] = {
     "extract everything, mkisofs": extract,
 }
 """The methods by their name in the tables."""
+
+REFLINK_METHODS: Mapping[str, Method] = {
+    COPY: full_copy,
+    "sha256sum BASE": digest,
+    "isoforge multi": isoforge(),
+    "isoforge multi --fast": isoforge("--fast"),
+}
+"""The methods where blocks can be shared; the unit is a copy that does not share them."""

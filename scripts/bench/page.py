@@ -25,12 +25,14 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 class Numbers:
     """What was measured in ``folder``, times in seconds.
 
-    ``times`` by the size of the base (GB) and the method, one for each round; ``peaks`` by the method, on the largest
-    base; ``fleets`` by the number of hosts, on the smallest base; ``startup`` of ``isoforge --help``.
+    ``times`` by the size of the base (GB) and the method, one for each round; ``reflink`` the same for the largest
+    base, where files can share blocks (empty: not measured); ``peaks`` by the method, on the largest base;
+    ``fleets`` by the number of hosts, on the smallest base; ``startup`` of ``isoforge --help``.
     """
 
     folder: Path
     times: Mapping[float, Mapping[str, Sequence[float]]]
+    reflink: Mapping[str, Sequence[float]]
     peaks: Mapping[str, Peak]
     fleets: Mapping[int, Sequence[float]]
     startup: float
@@ -46,6 +48,7 @@ def tables(numbers: Numbers) -> str:
             _table(("the machine", ""), _machine(numbers.folder)),
             f"Time as a ratio to `{COPY}` in the same round; in brackets seconds. Medians of {rounds}.\n",
             _table(("", *(f"{size:g} GB" for size in sizes)), _ratios(numbers.times)),
+            *_with_reflink(numbers.reflink, max(sizes)),
             f"The most that was needed on the base of {max(sizes):g} GB: memory of all processes together (PSS), and",
             "disk beyond the ISO that comes out.\n",
             _table(("", "memory", "disk"), needs),
@@ -54,6 +57,13 @@ def tables(numbers: Numbers) -> str:
             f"`isoforge --help` takes {numbers.startup:.2f} s.\n",
         ]
     )
+
+
+def _with_reflink(times: Mapping[str, Sequence[float]], size: float) -> Iterator[str]:
+    if not times:
+        return
+    yield "On XFS, where files can share blocks, in a file on the same disk; the unit is a copy that shares none.\n"
+    yield _table(("", f"{size:g} GB"), _ratios({size: times}))
 
 
 def insert(page: str, text: str) -> str:

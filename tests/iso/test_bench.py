@@ -12,7 +12,7 @@ import pytest
 from isoforge.run import run
 from scripts.bench.__main__ import measure
 from scripts.bench.measure import watched
-from scripts.bench.methods import METHODS, Bench
+from scripts.bench.methods import METHODS, REFLINK_METHODS, Bench
 from scripts.bench.page import BEGIN, END, Numbers, insert, tables
 from tests.conftest import ROOT
 
@@ -39,6 +39,13 @@ def test_tables_go_into_the_page_and_its_prose_stays(numbers: Numbers) -> None:
     assert once.partition(END)[2] == page.partition(END)[2]
     for name in METHODS:
         assert name in text
+    assert ("On XFS" in text) == bool(numbers.reflink)
+
+
+def test_where_files_can_share_blocks_is_measured(numbers: Numbers) -> None:
+    if os.geteuid() == 0:
+        assert list(numbers.reflink) == list(REFLINK_METHODS)
+    assert all(taken > 0 for taken in chain(*numbers.reflink.values()))
 
 
 def test_memory_of_children_and_disk_that_is_freed_again_are_seen(tmp_path: Path) -> None:
