@@ -31,10 +31,12 @@ PAGES = sorted(page.relative_to(ROOT).as_posix() for page in (*ROOT.glob("*.md")
 TRANSLATED = {"docs/guide.fr.md": "docs/guide.md"}
 """Pages whose blocks are the other page's, to the letter: they are typed once."""
 
-NOT_RUN = {"README.md": 4, "docs/guide.md": 8, "docs/guide.fr.md": 8, "docs/secrets.md": 4, "docs/exit-codes.md": 1,
-           "docs/proof.md": 2, "docs/graft.md": 1, "docs/howto/import.md": 1, "docs/safety.md": 1, "docs/howto/bmc.md": 1, "docs/howto/keep-isos.md": 2,
-           "docs/howto/write-sticks.md": 3, "docs/first-steps.md": 5, "CONTRIBUTING.md": 2,
-          }  # fmt: skip
+NOT_RUN = {
+    "README.md": 4, "docs/guide.md": 8, "docs/guide.fr.md": 8, "docs/secrets.md": 4, "docs/exit-codes.md": 1,
+    "docs/proof.md": 2, "docs/graft.md": 1, "docs/howto/import.md": 1, "docs/safety.md": 1,
+    "docs/howto/bmc.md": 1, "docs/howto/keep-isos.md": 2, "docs/howto/write-sticks.md": 3,
+    "docs/first-steps.md": 5, "CONTRIBUTING.md": 2,
+}  # fmt: skip
 """How many blocks of a page are not typed here: they want a network, a stick, a container engine or a person's own
 files. Whoever adds one raises the number, so that no command is left out unseen."""
 
