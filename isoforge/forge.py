@@ -10,6 +10,7 @@ from pathlib import Path
 from isoforge.atomic import refuse_irregular, refuse_same_file, refuse_without_room
 from isoforge.collect import Fleet, base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
 from isoforge.errors import ProofError, ToolError
+from isoforge.hook import refuse_unusable_hook, run_hook, settle_times
 from isoforge.image.base import BaseIso, read_base, reading
 from isoforge.image.cidata import write_cidata
 from isoforge.image.digests import digests_of, fill
@@ -19,7 +20,7 @@ from isoforge.image.xorriso import require_xorriso
 from isoforge.official.origin import description, warned_origin
 from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
 from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
-from isoforge.proof.manifest import BaseFacts, ImageFile, Manifest
+from isoforge.proof.manifest import BaseFacts, HookFacts, ImageFile, Manifest
 from isoforge.proof.read.boot_parts import boot_digests_of
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
@@ -83,6 +84,8 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
     Raises a ``ForgeError`` whose class says who has to act; an ISO of an earlier build is then left untouched.
     """
     refuse_order(order)
+    if order.hook is not None:
+        refuse_unusable_hook(order.hook)
     xorriso_version = require_xorriso()
     base_iso = order.base_iso or find_base_iso()
     with reading(base_iso):
@@ -96,7 +99,8 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
         with reading(base_iso), unchanged(base_iso):
             listen(Step(phase="reading the base ISO"))
             base = read_base(base_iso, subfolder(staging, "base"))
-            plan = plan_build(order, base, fleet, xorriso_version)
+            base, hook = after_hook(order, base, subfolder(staging, "tree"), listen)
+            plan = plan_build(order, base, fleet, xorriso_version, hook=hook)
             del fleet  # the inventory of a large one takes more memory than its plan, which has all that is needed
             draft, manifest = write_and_prove(order, base, plan, staging / order.output_iso.name, listen)
         refuse_difference(order.rebuild_of, manifest)
@@ -104,10 +108,26 @@ def multi(order: Order, listen: Listener = ignore) -> BuildResult:
         return save(order.output_iso, draft, manifest, key=order.sign)
 
 
-def plan_build(order: Order, base: BaseIso, fleet: Fleet, xorriso_version: str) -> Plan:
-    """The plan of ``order``: the seeds of ``fleet`` rendered or read, and checked for the ``base`` ISO."""
+def after_hook(order: Order, base: BaseIso, tree: Path, listen: Listener) -> tuple[BaseIso, HookFacts | None]:
+    """The ``base`` as the hook of ``order`` leaves it, unpacked in ``tree``, and what the hook did; without one, the
+    base itself."""
+    if order.hook is None:
+        return base, None
+    refuse_without_room(tree, base.size * 2)
+    listen(Step(phase="unpacking the base ISO"))
+    unpack(base, tree)
+    listen(Step(phase="running the hook"))
+    hooked = run_hook(order.hook, base, tree, name=order.name)
+    return replace(base, md5sums=hooked.md5sums), hooked.facts
+
+
+def plan_build(
+    order: Order, base: BaseIso, fleet: Fleet, xorriso_version: str, *, hook: HookFacts | None = None
+) -> Plan:
+    """The plan of ``order``: the seeds of ``fleet`` rendered or read, and checked for the ``base`` ISO, which ``hook``
+    has changed."""
     seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
-    plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base.path))
+    plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base.path), hook=hook)
     refuse_difference(order.rebuild_of, plan.manifest)
     return plan
 
@@ -119,10 +139,13 @@ def write_and_prove(
     size, method = base.size, plan.method
     added = sum(len(graft.content) for graft in plan.grafts)
     refuse_without_room(draft.parent, size * (2 if method is Method.UNPACK else 1) + added)
-    tree = subfolder(draft.parent, "tree")
-    if method is Method.UNPACK:
+    tree = draft.parent / "tree"
+    tree.mkdir(mode=0o700, exist_ok=True)
+    if method is Method.UNPACK and order.hook is None:
         listen(Step(phase="unpacking the base ISO"))
         unpack(base, tree)
+    if plan.manifest.hook is not None:
+        settle_times(base, tree, plan.manifest.hook, plan.when.timestamp())
     stage(plan.grafts, tree, when=plan.when)
 
     def writing(done: int, total: int = size) -> None:
@@ -181,7 +204,7 @@ def seed_iso(order: Order) -> Path:
         (seed,) = collect_seeds(order, fleet, release=None)
         refuse_unwanted_guards(order, (seed,))
         draft = staging / goal.name
-        files = {name: content for name, content in seed.files.items() if name != "vendor-data"}
+        files = {name: content for name, content in seed.files.items() if content or name != "vendor-data"}
         write_cidata(draft, files, subfolder(staging, "tree"))
         publish({draft: goal})
     return goal

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from isoforge.added_files import Addition
 from isoforge.errors import BaseIsoError, UsageError
 from isoforge.image.base import instead_of_a_file, reading
 from isoforge.image.colors import MenuColors
@@ -31,8 +32,9 @@ class Order:
     ``unpack`` unpacks the whole base ISO instead of copying it; ``fast`` does not compute the SHA-256 of
     the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
     errors. ``sign`` is the key that signs the manifest (`signature.sign`). ``password_hash`` (GRUB's PBKDF2) protects
-    all menu entries but the local disk; it has ``menu_colors``, and a ``hidden_menu`` shows up only when Esc is pressed
-    before the timeout. ``rebuild_of`` is the manifest of the build to repeat (`rebuild_order`): unless
+    all menu entries but the local disk. The menu has ``menu_colors``, and a ``hidden_menu`` shows up only when Esc is
+    pressed before the timeout. ``added`` are files put onto the ISO, and ``hook`` is a script that changes the unpacked
+    base ISO. ``rebuild_of`` is the manifest of the build to repeat (`rebuild_order`): unless
     the same bytes result, nothing is kept.
     """
 
@@ -51,6 +53,8 @@ class Order:
     forbid_secrets: bool = False
     sign: Path | None = None
     password_hash: str = field(default="", repr=False)
+    added: tuple[Addition, ...] = ()
+    hook: Path | None = None
     menu_colors: MenuColors = MenuColors.DEFAULT
     hidden_menu: bool = False
     rebuild_of: Manifest | None = None
@@ -81,6 +85,8 @@ def refuse_order(order: Order) -> None:
             hint="an unattended machine has nobody who types the password",
         )
     _refuse_timeout(order.timeout_s)
+    if order.hook is not None and not order.unpack:
+        raise UsageError("--hook needs --unpack", hint="it changes the unpacked base ISO")
     if order.hidden_menu and not order.timeout_s:
         hint = "nobody could press Esc in time; use --grub-timeout"
         raise UsageError("--hidden-menu needs a timeout of 1 s or more", hint=hint)
@@ -109,6 +115,8 @@ def rebuild_order(
     forbid_secrets: bool = False,
     password_hash: str = "",
     sign: Path | None = None,
+    added: tuple[Addition, ...] = (),
+    hook: Path | None = None,
 ) -> Order:
     """The order that repeats the build described by ``manifest``, with the inventory of ``workspace`` as it is now.
 
@@ -141,6 +149,8 @@ def rebuild_order(
         forbid_secrets=forbid_secrets,
         password_hash=password_hash,
         sign=sign,
+        added=added,
+        hook=hook,
         rebuild_of=manifest,
     )
 

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from isoforge import __version__
+from isoforge.added_files import read_additions
 from isoforge.dates import build_time, source_date_epoch
 from isoforge.errors import UsageError
 from isoforge.fleet import smbios
@@ -23,6 +24,7 @@ from isoforge.image.menu import Menu, menu_files, positions
 from isoforge.image.repack import Graft, Method, volume_date
 from isoforge.image.serial_ports import shared_console
 from isoforge.image.submenus import in_menu_order
+from isoforge.image.tree import read_tree
 from isoforge.iso_layout import (
     BASE_HEAD,
     BUILD_ID,
@@ -36,7 +38,16 @@ from isoforge.iso_layout import (
 )
 from isoforge.menu_entries import detect_entry, entry_of
 from isoforge.order import Order
-from isoforge.proof.manifest import BaseFacts, BootDigest, FileFacts, HostFacts, Manifest, TargetFileFacts, sha256
+from isoforge.proof.manifest import (
+    BaseFacts,
+    BootDigest,
+    FileFacts,
+    HookFacts,
+    HostFacts,
+    Manifest,
+    TargetFileFacts,
+    sha256,
+)
 from isoforge.seed_format import rows_of
 
 log = logging.getLogger(__name__)
@@ -65,13 +76,15 @@ def make_plan(
     xorriso_version: str,
     *,
     boot: tuple[BootDigest, ...],
+    hook: HookFacts | None = None,
 ) -> Plan:
-    """Everything that will be on the ISO, from the order, the base, whose boot records have the digests ``boot``, and
-    the seeds alone."""
+    """Everything that will be on the ISO, from the order, the base, whose boot records have the digests ``boot``,
+    the seeds and the files added alone; ``hook`` has changed the unpacked base."""
     refuse_unwanted_guards(order, seeds)
     medium = medium_files(hosts, seeds, order.workspace.templates)
+    added = read_additions(order.added, read_tree(base.path)) if order.added else {}
     menu = menu_of(order, base, hosts, detects=bool(medium.detection))
-    menu = with_build_id(menu, build_id(menu, base, medium.every))
+    menu = with_build_id(menu, build_id(menu, base, {**medium.every, **added}))
     method = method_for(order, base)
     head = {BASE_HEAD: base.inside.head} if method is Method.GRAFT else {}
     manifest = replace(
@@ -79,6 +92,8 @@ def make_plan(
         guard=order.guard,
         menu_colors=menu.colors.value,
         hidden_menu=menu.hidden,
+        added=file_facts(added),
+        hook=hook,
         source_date_epoch=source_date_epoch(order.rebuild_of),
         base_head=next((FileFacts(path=str(path), sha256=sha256(content)) for path, content in head.items()), None),
     )
@@ -90,6 +105,7 @@ def make_plan(
         **{file: f"{menu.medium}\n".encode() for file in base.casper_uuids},
         **medium.every,
         **head,
+        **added,
     }
     if base.md5sums:
         files[MD5SUM_TXT] = refreshed(base.md5sums, files).encode("utf-8", errors="surrogateescape")

@@ -149,10 +149,14 @@ def order_for(target: Path, order: Order, *, given: frozenset[str]) -> Order:
 def order_like(manifest: Manifest, order: Order, *, given: frozenset[str]) -> Order:
     """``order`` with everything that is not ``given`` as in the build of ``manifest``: hosts, menu, guards.
 
-    Raises ``UsageError`` if the menu of that build has a password and ``order`` has none: it is not in a manifest.
+    Raises ``UsageError`` if the menu of that build has a password and ``order`` has none, or if it has files of --add:
+    neither is in a manifest.
     """
     if manifest.menu_password and not order.password_hash:
         raise UsageError(f"the menu of {manifest.name} has a password", hint="give its hash with --menu-password FILE")
+    if manifest.added:
+        text = f"the build {manifest.name} has files of --add, which an update would lose"
+        raise UsageError(text, hint="build the ISO again, with multi --add")
     selection = order.selection
     if not given & {"host", "group", "all_hosts"}:
         selection = replace(selection, hosts=tuple(host.name for host in manifest.hosts))

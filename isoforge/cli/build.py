@@ -11,6 +11,7 @@ import typer
 from isoforge.cli import logs
 from isoforge.cli.options import (
     BAREMETAL,
+    Add,
     AllHosts,
     Auto,
     Baremetal,
@@ -20,6 +21,7 @@ from isoforge.cli.options import (
     ForbidSecrets,
     Groups,
     HiddenMenu,
+    Hook,
     Hosts,
     Json,
     JsonEvents,
@@ -66,6 +68,8 @@ def multi(
     grub_timeout: Timeout = 30,
     render: Render = False,
     unpack: Unpack = False,
+    hook: Hook = None,
+    add: Add = None,
     fast: Fast = False,
     strict: Strict = False,
     auto: Auto = False,
@@ -84,17 +88,19 @@ def multi(
 
     Example: isoforge multi --host site-a-m710q1 --host site-a-m710q2 --name prod-2025-03 --render
     """
+    from isoforge.added_files import additions_of
     from isoforge.image.grub_password import read_hash
     from isoforge.order import Order, rebuild_order
     from isoforge.selection import Selection
     from isoforge.workspace import Workspace
 
     workspace, password_hash = Workspace(baremetal=baremetal), read_hash(password_file) if password_file else ""
+    added = additions_of(add or [])
     if manifest:
         _refuse_contradictions(ctx)
         order = rebuild_order(
             _read_manifest(manifest), workspace=workspace, base_iso=ubuntu_iso, render=render, strict=strict,
-            forbid_secrets=forbid_secrets, password_hash=password_hash, sign=sign,
+            forbid_secrets=forbid_secrets, password_hash=password_hash, sign=sign, added=added, hook=hook,
         )  # fmt: skip
     else:
         selection = Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts)
@@ -103,6 +109,7 @@ def multi(
             default_host=default_host or None, timeout_s=grub_timeout, auto=auto, password_hash=password_hash,
             render=render, guard=not no_guard, strict=strict, forbid_secrets=forbid_secrets,
             unpack=unpack, fast=fast, sign=sign, menu_colors=menu_colors, hidden_menu=hidden_menu,
+            added=added, hook=hook,
         )  # fmt: skip
     _build(order, json=json)
 

@@ -75,6 +75,14 @@ MenuPassword = Annotated[
         help="File with a password hash (see menu-password) that protects every entry but the local disk.",
     ),
 ]
+Add = Annotated[
+    list[str] | None,
+    typer.Option("--add", metavar="SRC=/DEST", help="Put this file or folder onto the ISO; repeat it for more."),
+]
+Hook = Annotated[
+    Path | None,
+    typer.Option("--hook", metavar="SCRIPT", help="Run this script in the unpacked base ISO (with --unpack)."),
+]
 Colors = Annotated[MenuColors, typer.Option("--menu-colors", help="Colours of the menu.")]
 HiddenMenu = Annotated[
     bool, typer.Option("--hidden-menu", help="Show the menu only when Esc or F4 is pressed before the timeout.")

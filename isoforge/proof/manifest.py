@@ -68,6 +68,17 @@ class FileFacts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HookFacts:
+    """The script that changed the unpacked base ISO: its file name and SHA-256, and what it did: the files that it
+    changed or added, and the paths that it removed."""
+
+    name: str
+    sha256: str
+    changed: tuple[FileFacts, ...] = ()
+    removed: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TargetFileFacts:
     """A file for a host's installed system: its path on the ISO and SHA-256, and the path, owner and mode it gets."""
 
@@ -124,7 +135,8 @@ class Manifest:
 
     ``hosts`` are in menu order. ``default_host`` is what the timeout starts on a machine that the menu does not
     recognize (None: the local disk, or with ``auto`` "Detect this machine"); ``detect``: the menu has that entry;
-    ``detect_files`` are the files that it reads; ``scripts`` are those that the seeds call. ``guard`` is False for
+    ``detect_files`` are the files that it reads; ``scripts`` are those that the seeds call. ``added`` are the files of
+    --add, ``hook`` is that of --hook. ``guard`` is False for
     seeds built with --no-guard; ``menu_password``: the menu asks for one; ``menu_colors`` are its
     colours, and a ``hidden_menu`` shows up for Esc; ``medium`` is the casper UUID of the ISO.
     ``replaced`` are the paths of the base ISO's files that the build has replaced; ``source_date_epoch`` is the
@@ -155,6 +167,8 @@ class Manifest:
     menu_password: bool = False
     menu_colors: str = "default"
     hidden_menu: bool = False
+    added: tuple[FileFacts, ...] = ()
+    hook: HookFacts | None = None
     source_date_epoch: int | None = None
     base_head: FileFacts | None = None
     method: str | None = None

@@ -15,7 +15,7 @@ from tests.unit.proof.boot.test_evidence import EVIDENCE
 
 MANIFEST = """
     schema_version name build_id medium default_host timeout_s auto guard detect menu_password method replaced
-    isoforge_version xorriso_version source_commit source_date_epoch menu_colors hidden_menu
+    isoforge_version xorriso_version source_commit source_date_epoch menu_colors hidden_menu added hook
     iso iso.file iso.size iso.sha256
     base_iso base_iso.title base_iso.release base_iso.arch base_iso.volume_id base_iso.modified base_iso.file
     base_iso.size base_iso.sha256 base_iso.origin base_iso.official_name

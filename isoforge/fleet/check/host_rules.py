@@ -56,6 +56,7 @@ def check_host(host: Host, *, release: Release | None = None, base: BaseContents
     _check_offline(view)
     _check_kernel_args(view)
     _check_ignored(view)
+    _check_vendor_data(view)
     check_target_files(view, release)
     return view.findings
 
@@ -192,6 +193,14 @@ def _check_kernel_args(view: HostView) -> None:
         elif not any(re.fullmatch(form, word) for form in _KERNEL_ARGS):
             message = f"{word!r} is not allowed: only words that the kernel itself reads may be on the kernel line"
             view.error("kernel-arg-refused", path, message)
+
+
+def _check_vendor_data(view: HostView) -> None:
+    """cloud-init merges vendor-data below the seed's user-data, where a list or a section of it would be lost."""
+    for key in view.entries("vendor_data"):
+        if key == "autoinstall":
+            message = "the installer takes it from user-data only: write it under `autoinstall:`"
+            view.error("vendor-data-autoinstall", ("vendor_data", key), message)
 
 
 def _check_ignored(view: HostView) -> None:

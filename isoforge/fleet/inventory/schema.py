@@ -218,6 +218,7 @@ REFERENCE: tuple[Key, ...] = (
     _text("shutdown", "what to do after the installation", default="reboot", choices=("reboot", "poweroff")),
     # What is passed on
     _keys(Kind.ANY_MAPPING, "user_data", "cloud-config for the installed system's first boot"),
+    _keys(Kind.ANY_MAPPING, "vendor_data", "cloud-config for the live system, beside the installer"),
     _keys(Kind.ANY_MAPPING, "autoinstall", "any other keys for the installer, merged into autoinstall: last"),
     _keys(Kind.ANY_MAPPING, "vars", "values for your own templates"),
     _keys(Kind.TEXTS, "ignore", "ids of warnings that check does not report for the host", default=[]),

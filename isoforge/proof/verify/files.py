@@ -111,9 +111,12 @@ def base_files(case: Case) -> Answer:
     before, tree = case.the_base.tree, case.iso.tree
     replaced = _replaced(case)
     differing = case.reading.differing if case.reading else frozenset()
+    removed = set(case.manifest.hook.removed) if case.manifest and case.manifest.hook else set()
     faults, remarks, same = [], [], 0
     for path, node in before.items():
         now = tree.get(path)
+        if now is None and str(path) in removed:
+            continue
         if now is None:
             faults.append(f"{path} of the base ISO is missing")
         elif path in replaced or path in REWRITTEN:
@@ -143,12 +146,15 @@ def _same_kind(one: Node, two: Node) -> bool:
 
 def _replaced(case: Case) -> frozenset[PurePosixPath]:
     listed = {PurePosixPath(path) for path in case.manifest.replaced} if case.manifest else set()
+    if case.manifest and case.manifest.hook:
+        listed |= {PurePosixPath(file.path) for file in case.manifest.hook.changed}
     return frozenset(listed | case.staged.keys())
 
 
 def _added(case: Case) -> frozenset[PurePosixPath]:
     """The paths that a build adds to the base ISO, and the folders that contain them."""
-    files = _seed_paths(case.the_manifest) | _replaced(case) | {ISOFORGE_FOLDER, LOOPBACK_CFG}
+    additions = {PurePosixPath(file.path) for file in case.the_manifest.added}
+    files = _seed_paths(case.the_manifest) | _replaced(case) | additions | {ISOFORGE_FOLDER, LOOPBACK_CFG}
     return files | {folder for path in files for folder in path.parents}
 
 
@@ -169,7 +175,10 @@ def seeds(case: Case) -> Answer:
     }
     for host in case.the_manifest.hosts:
         digests |= {PurePosixPath(path): digest for path, digest in host.file_digests.items()}
-    others = (*case.the_manifest.detect_files, *case.the_manifest.scripts)
+    hook = case.the_manifest.hook
+    replaced = {*case.the_manifest.replaced, *map(str, case.staged)}  # by isoforge, after the hook
+    own = [file for file in hook.changed if file.path not in replaced] if hook else []
+    others = (*case.the_manifest.added, *own, *case.the_manifest.detect_files, *case.the_manifest.scripts)
     digests |= {PurePosixPath(file.path): file.sha256 for file in others}
     faults = []
     for path, digest in digests.items():

@@ -209,3 +209,24 @@ def test_no_value_breaks_out_of_its_place(host: Host, command: str, name: str) -
 def test_no_description_breaks_out_of_its_comment(host: Host, text: str) -> None:
     made = document(dataclasses.replace(host, values={**host.values, "description": text}))
     assert made == document(host)
+
+
+def test_vendor_data_and_user_data_are_merged_from_all_groups_and_the_host(tmp_path: Path) -> None:
+    inventory = tmp_path / "inventory"
+    texts = {
+        "hosts.yml": "all: {children: {lab: {hosts: {web-1: }}}}",
+        "group_vars/all.yml": "{vendor_data: {ntp: {enabled: yes}, swap: {}}, user_data: {fqdn: a, ntp: {pools: [a]}}}",
+        "group_vars/lab.yml": "{vendor_data: {ntp: {servers: ['it: #']}, swap: null}, user_data: {ntp: {pools: [b]}}}",
+        "host_vars/web-1.yml": "{vendor_data: {bootcmd: [[echo, '{{ x }}']]}, user_data: {fqdn: w}}",
+    }
+    for name, text in texts.items():
+        (inventory / name).parent.mkdir(parents=True, exist_ok=True)
+        (inventory / name).write_text(text)
+    seed = render_seed(survey(tmp_path).host("web-1"), templates=[SHIPPED])
+    assert seed.vendor_data.startswith(b"#cloud-config\n")
+    assert yaml.safe_load(seed.vendor_data) == {
+        "ntp": {"enabled": True, "servers": ["it: #"]}, "swap": None, "bootcmd": [["echo", "{{ x }}"]],
+    }  # fmt: skip
+    assert yaml.safe_load(seed.user_data)["autoinstall"]["user-data"] == {
+        "hostname": "web-1", "fqdn": "w", "ntp": {"pools": ["b"]},
+    }  # fmt: skip
