@@ -13,7 +13,7 @@ from isoforge.cli.completion import group_names
 from isoforge.cli.options import BAREMETAL, Baremetal, Json
 from isoforge.cli.tables import print_result
 from isoforge.errors import UsageError
-from isoforge.fleet.imports.read import Format
+from isoforge.fleet.imports.formats import Format
 from isoforge.problems import one_line
 from isoforge.regular_file import read_argument
 

@@ -16,7 +16,7 @@ from isoforge.proof.boot.synthetic_iso import make_base
 from isoforge.run import run
 from scripts.bench.measure import Peak, seconds, watched
 from scripts.bench.methods import COPY, METHODS, REFLINK_METHODS, Bench, Method, isoforge
-from scripts.bench.page import Numbers, insert, tables
+from scripts.bench.page import Fleet, Numbers, insert, tables
 from scripts.bench.reflink import reflink_folder
 from scripts.large_fleet import large_fleet
 
@@ -53,7 +53,7 @@ def measure(
     times: dict[float, Mapping[str, list[float]]] = {}
     peaks: dict[str, Peak] = {}
     reflink: Mapping[str, list[float]] = {}
-    fleets: dict[int, list[float]] = {}
+    fleets: dict[int, Fleet] = {}
     large_fleet(folder / "fleet", 2)
     for size in sorted(sizes):
         base = folder / "base.iso"
@@ -90,7 +90,7 @@ def _in_turn(bench: Bench, size: float, repeat: int, methods: Mapping[str, Metho
     return taken
 
 
-def _fleets(bench: Bench, hosts: tuple[int, ...], repeat: int) -> dict[int, list[float]]:
+def _fleets(bench: Bench, hosts: tuple[int, ...], repeat: int) -> dict[int, Fleet]:
     taken: dict[int, list[float]] = {count: [] for count in hosts}
     fleets = {count: replace(bench, baremetal=bench.folder.with_name(f"fleet-{count}")) for count in hosts}
     for count, fleet in fleets.items():
@@ -99,7 +99,9 @@ def _fleets(bench: Bench, hosts: tuple[int, ...], repeat: int) -> dict[int, list
         for count, fleet in fleets.items():
             taken[count].append(seconds(fleet, isoforge()))
             _tell(f"{count} hosts, {number} of {repeat}: {taken[count][-1]:.2f} s")
-    return taken
+    return {
+        count: Fleet(times=taken[count], peak=watched(fleet, isoforge("--fast"))) for count, fleet in fleets.items()
+    }
 
 
 def _startup(repeat: int) -> float:
@@ -116,7 +118,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("--sizes", type=_numbers(float), default=(0.1, 1.0, 3.0), help="of the bases, in GB")
     parser.add_argument("--repeat", type=int, default=FEWEST, help="how often everything is measured")
-    parser.add_argument("--hosts", type=_numbers(int), default=(1, 10, 100, 1000), help="sizes of the fleets")
+    parser.add_argument("--hosts", type=_numbers(int), default=(1, 10, 100, 1000, 10_000), help="sizes of the fleets")
     parser.add_argument("--startups", type=int, default=11, help="how often --help is started")
     parser.add_argument("--folder", type=Path, default=Path(".cache/bench"), help="a folder on the disk to measure")
     parser.add_argument("--page", type=Path, help="the page that the tables go into, for example docs/benchmarks.md")

@@ -18,10 +18,12 @@ SAMPLE_S = 0.02
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """The largest samples: ``memory`` of all processes together (PSS), ``disk`` beyond the result; in bytes."""
+    """The largest samples: ``memory`` of all processes together (PSS), ``disk`` beyond the result, whose size is
+    ``iso``; in bytes."""
 
     memory: int
     disk: int
+    iso: int
 
 
 def seconds(bench: Bench, method: Method) -> float:
@@ -53,9 +55,9 @@ def watched(bench: Bench, method: Method) -> Peak:
     finally:
         ended.set()
         looking.join()
-    result = bench.iso.stat().st_blocks * 512
+    result = bench.iso.stat()
     clear(bench.folder)
-    return Peak(memory=seen["memory"], disk=max(0, seen["disk"] - result))
+    return Peak(memory=seen["memory"], disk=max(0, seen["disk"] - result.st_blocks * 512), iso=result.st_size)
 
 
 def _descendants(process: int) -> Iterator[int]:

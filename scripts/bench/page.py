@@ -22,6 +22,14 @@ BEGIN, END = "<!-- bench: begin -->", "<!-- bench: end -->"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What the ISO of a fleet takes: seconds, one for each round, and the most memory."""
+
+    times: Sequence[float]
+    peak: Peak
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Numbers:
     """What was measured in ``folder``, times in seconds.
 
@@ -34,7 +42,7 @@ class Numbers:
     times: Mapping[float, Mapping[str, Sequence[float]]]
     reflink: Mapping[str, Sequence[float]]
     peaks: Mapping[str, Peak]
-    fleets: Mapping[int, Sequence[float]]
+    fleets: Mapping[int, Fleet]
     startup: float
 
 
@@ -53,7 +61,9 @@ def tables(numbers: Numbers) -> str:
             "disk beyond the ISO that comes out.\n",
             _table(("", "memory", "disk"), needs),
             f"`isoforge multi` with more hosts, on the base of {min(sizes):g} GB; seeds are rendered and checked.\n",
-            _table(("hosts", "seconds", "for each host more"), _hosts(numbers.fleets)),
+            _table(
+                ("hosts", "seconds", "for each host more", "memory", "ISO for each host more"), _hosts(numbers.fleets)
+            ),
             f"`isoforge --help` takes {numbers.startup:.2f} s.\n",
         ]
     )
@@ -98,12 +108,15 @@ def _mb(size: int) -> str:
     return f"{size / 1e6:.0f} MB"
 
 
-def _hosts(fleets: Mapping[int, Sequence[float]]) -> Iterator[Sequence[str]]:
-    fewest, least = next(iter(fleets)), statistics.median(next(iter(fleets.values())))
-    for count, taken in fleets.items():
-        median = statistics.median(taken)
-        more = f"{(median - least) / (count - fewest) * 1000:.1f} ms" if count > fewest else ""
-        yield (f"{count:,}", f"{median:.2f}", more)
+def _hosts(fleets: Mapping[int, Fleet]) -> Iterator[Sequence[str]]:
+    fewest, least = next(iter(fleets.items()))
+    for count, fleet in fleets.items():
+        median = statistics.median(fleet.times)
+        time = size = ""
+        if count > fewest:
+            time = f"{(median - statistics.median(least.times)) / (count - fewest) * 1000:.1f} ms"
+            size = f"{(fleet.peak.iso - least.peak.iso) / (count - fewest) / 1000:.1f} kB"
+        yield (f"{count:,}", f"{median:.2f}", time, _mb(fleet.peak.memory), size)
 
 
 def _machine(folder: Path) -> Iterator[Sequence[str]]:

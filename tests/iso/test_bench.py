@@ -26,6 +26,7 @@ def test_every_method_is_measured(numbers: Numbers) -> None:
     assert all(taken > 0 for taken in (*chain(*numbers.times[0.002].values()), numbers.startup))
     assert list(numbers.times[0.002]) == list(METHODS)
     assert list(numbers.fleets) == [1, 3]
+    assert numbers.fleets[3].peak.iso > numbers.fleets[1].peak.iso
     assert all(numbers.peaks[name].memory > 10_000_000 for name in METHODS if name.startswith("isoforge"))
     assert numbers.peaks["isoforge multi --unpack"].disk > numbers.peaks["isoforge multi"].disk + 10_000_000
 

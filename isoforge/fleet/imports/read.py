@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import enum
 import re
 from pathlib import Path
 
@@ -10,18 +9,9 @@ from isoforge.errors import InventoryError, UsageError
 from isoforge.fleet.imports.ansible import read_json, read_yaml
 from isoforge.fleet.imports.ansible_ini import read_ini
 from isoforge.fleet.imports.columns import Columns
+from isoforge.fleet.imports.formats import Format
 from isoforge.fleet.imports.source import Source
 from isoforge.fleet.imports.table import read_table
-
-
-class Format(enum.StrEnum):
-    """The formats that can be imported; ``ansible`` is the JSON of ``ansible-inventory --list``."""
-
-    ANSIBLE = "ansible"
-    INI = "ini"
-    YAML = "yaml"
-    CSV = "csv"
-
 
 _ENDINGS = {
     ".json": Format.ANSIBLE,

@@ -11,7 +11,8 @@ import yaml
 
 from isoforge.errors import ForgeError, InventoryError, UsageError
 from isoforge.fleet.imports.columns import columns_of
-from isoforge.fleet.imports.read import Format, read_source
+from isoforge.fleet.imports.formats import Format
+from isoforge.fleet.imports.read import read_source
 from isoforge.fleet.inventory.load import load_inventory
 from isoforge.import_hosts import ImportResult, import_hosts
 
