@@ -254,7 +254,10 @@ def supported_info(path: Path, title: str, paths: Collection[PurePosixPath]) -> 
         raise BaseIsoError(f"{path} is not an official Ubuntu ISO: its .disk/info is {title[:80]!r}")
     what = f"{path} is {info.product} {info.release} for {info.arch}"
     if ISOFORGE_FOLDER in paths:
-        raise BaseIsoError(f"{path} was built by isoforge", hint="use the official ISO that it was built from")
+        raise BaseIsoError(
+            f"{path} was built by isoforge",
+            hint="use the official ISO inside it (isoforge restore), or change its hosts: isoforge update",
+        )
     if architecture(info.arch) not in ARCHITECTURES:
         raise BaseIsoError(
             f"{what}: only {' and '.join(ARCHITECTURES)} are supported", hint="use the live-server ISO for one of these"
