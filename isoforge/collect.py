@@ -23,6 +23,7 @@ from isoforge.problems import HOST, Problem, Severity, judged, refuse_if_any, wi
 from isoforge.regular_file import read_argument
 from isoforge.release import Release
 from isoforge.run import run
+from isoforge.seed_format import has_report
 from isoforge.selection import EVERY_HOST, Selection, refuse_selection
 from isoforge.workspace import Workspace
 from isoforge.yaml_limits import MOST_BYTES
@@ -43,6 +44,7 @@ def gen(
     selection: Selection,
     *,
     guard: bool = True,
+    report: bool = True,
     strict: bool = False,
     forbid_secrets: bool = False,
 ) -> list[Path]:
@@ -53,7 +55,7 @@ def gen(
     """
     refuse_selection(selection)
     fleet = collect_hosts(workspace, selection)
-    seeds = rendered(workspace, fleet, guard=guard, strict=strict, forbid_secrets=forbid_secrets)
+    seeds = rendered(workspace, fleet, guard=guard, report=report, strict=strict, forbid_secrets=forbid_secrets)
     return [write_seed(seed, workspace.generated) for seed in seeds]
 
 
@@ -185,6 +187,7 @@ def collect_seeds(
             release=release,
             base=base,
             guard=order.guard,
+            report=order.report,
             strict=strict,
             forbid_secrets=forbid_secrets,
         )
@@ -208,17 +211,32 @@ def rendered(
     release: Release | None = None,
     base: BaseContents | None = None,
     guard: bool,
+    report: bool,
     strict: bool,
     forbid_secrets: bool,
 ) -> tuple[Seed, ...]:
     """The seeds of ``fleet``, rendered and checked; raises as `collect_seeds`."""
-    known: Any = {"templates": workspace.templates, "release": release, "base": base, "guard": guard}
+    known: Any = {"templates": workspace.templates, "release": release, "base": base, "guard": guard, "report": report}
     review = review_inventory(fleet.inventory, fleet.hosts, **known)
     others = [one for one in review.problems if one.id != TEMPLATE_FAILED]
     if review.failures and not any(one.severity is Severity.ERROR for one in others):
         raise review.failures[0]
     refuse_problems(review.problems, strict=strict, forbid_secrets=forbid_secrets)
     return review.seeds
+
+
+def refuse_unwanted(order: Order, seeds: tuple[Seed, ...]) -> None:
+    """Raise ``UsageError`` if the order is for seeds without guards or reports, but a rendered seed has one."""
+    unwanted = {
+        "guard": [] if order.guard else [seed.host for seed in seeds if seed.guarded],
+        "report": [] if order.report else [seed.host for seed in seeds if has_report(seed.user_data)],
+    }
+    for what, names in unwanted.items():
+        if names:
+            raise UsageError(
+                f"--no-{what}: the rendered seed of {names[0]} contains a {what}",
+                hint=f"add --render, or render it again with `isoforge gen --no-{what}`",
+            )
 
 
 def stale(workspace: Workspace, hosts: tuple[Host, ...], release: Release | None) -> list[Problem]:

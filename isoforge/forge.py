@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from isoforge.atomic import refuse_irregular, refuse_same_file, refuse_without_room
-from isoforge.collect import Fleet, base_at_hand, check, check_files, collect_hosts, collect_seeds, gen
+from isoforge.collect import Fleet, base_at_hand, check, check_files, collect_hosts, collect_seeds, gen, refuse_unwanted
 from isoforge.errors import ProofError, ToolError
 from isoforge.hook import refuse_unusable_hook, run_hook, settle_times
 from isoforge.image.base import BaseIso, read_base, reading
@@ -19,12 +19,13 @@ from isoforge.image.unchanged import unchanged
 from isoforge.image.xorriso import require_xorriso
 from isoforge.official.origin import description, warned_origin
 from isoforge.order import Order, find_base_iso, refuse_default, refuse_order
-from isoforge.plan import Plan, make_plan, refuse_unwanted_guards
+from isoforge.plan import Plan, make_plan
 from isoforge.proof.manifest import BaseFacts, HookFacts, ImageFile, Manifest
 from isoforge.proof.read.boot_parts import boot_digests_of
 from isoforge.proof.verify.verify import structural
 from isoforge.rebuild import refuse_difference, refuse_other_base
 from isoforge.release import Release
+from isoforge.report_files import ReportFiles, report_files
 from isoforge.run import run
 from isoforge.selection import EVERY_HOST, Selection
 from isoforge.signature import SUFFIX, sign
@@ -127,6 +128,7 @@ def plan_build(
     """The plan of ``order``: the seeds of ``fleet`` rendered or read, and checked for the ``base`` ISO, which ``hook``
     has changed."""
     seeds = collect_seeds(order, fleet, Release.of(base.release), base.contents)
+    refuse_unwanted(order, seeds)
     plan = make_plan(order, base, fleet.hosts, seeds, xorriso_version, boot=boot_digests_of(base.path), hook=hook)
     refuse_difference(order.rebuild_of, plan.manifest)
     return plan
@@ -202,9 +204,11 @@ def seed_iso(order: Order) -> Path:
     goal = order.workspace.generated / host.name / f"seed-{host.name}.iso"
     with staging_directory(goal) as staging:
         (seed,) = collect_seeds(order, fleet, release=None)
-        refuse_unwanted_guards(order, (seed,))
+        refuse_unwanted(order, (seed,))
         draft = staging / goal.name
         files = {name: content for name, content in seed.files.items() if content or name != "vendor-data"}
+        reports = report_files(order.workspace, fleet.hosts) if order.report else ReportFiles()
+        files |= {str(path).lstrip("/"): content for path, content in reports.with_token(host.name).items()}
         write_cidata(draft, files, subfolder(staging, "tree"))
         publish({draft: goal})
     return goal

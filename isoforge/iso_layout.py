@@ -66,6 +66,12 @@ BUILD_ID = ISOFORGE_FOLDER / "build"
 SCRIPTS_FOLDER = ISOFORGE_FOLDER / "scripts"
 """The scripts that the seeds on the ISO call, one copy for all of them, each by its name (`seed_format.SCRIPTS`)."""
 
+REPORT_FOLDER = ISOFORGE_FOLDER / "report"
+"""What the reports of the seeds need besides the script: certificates of receivers, named after their digests."""
+
+REPORT_TOKEN = REPORT_FOLDER / "token"
+"""The bearer token of the build, without a newline; only if a host of the build has a receiver."""
+
 BASE_HEAD = ISOFORGE_FOLDER / "base-head"
 """The first 96 KiB of the base ISO, on an ISO that has all its other bytes where they were (`image.inside`)."""
 

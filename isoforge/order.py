@@ -28,7 +28,8 @@ class Order:
     ``name`` is part of the ISO's file name; ``base_iso`` None means the one Ubuntu ISO in ``files/``; ``default_host``
     is the host that is installed when the menu's timeout (seconds) ends, None boots the local disk; ``auto`` detects
     the machine then, and installs the matching host. ``render`` renders the seeds first, otherwise the rendered ones
-    are used; ``guard`` adds to each seed with match keys a first command that refuses other machines.
+    are used; ``guard`` adds to each seed with match keys a first command that refuses other machines; ``report``
+    adds commands that report how the installation ended.
     ``unpack`` unpacks the whole base ISO instead of copying it; ``fast`` does not compute the SHA-256 of
     the ISO and of its base. ``strict`` treats warnings as errors; ``forbid_secrets`` treats plain-text secrets as
     errors. ``sign`` is the key that signs the manifest (`signature.sign`). ``password_hash`` (GRUB's PBKDF2) protects
@@ -47,6 +48,7 @@ class Order:
     auto: bool = False
     render: bool = False
     guard: bool = True
+    report: bool = True
     unpack: bool = False
     fast: bool = False
     strict: bool = False
@@ -144,6 +146,7 @@ def rebuild_order(
         hidden_menu=manifest.hidden_menu,
         render=render,
         guard=manifest.guard,
+        report=manifest.report,
         unpack=manifest.method == Method.UNPACK,
         strict=strict,
         forbid_secrets=forbid_secrets,

@@ -48,6 +48,7 @@ from isoforge.proof.manifest import (
     TargetFileFacts,
     sha256,
 )
+from isoforge.report_files import ReportFiles, report_files
 from isoforge.seed_format import rows_of
 
 log = logging.getLogger(__name__)
@@ -80,16 +81,19 @@ def make_plan(
 ) -> Plan:
     """Everything that will be on the ISO, from the order, the base, whose boot records have the digests ``boot``,
     the seeds and the files added alone; ``hook`` has changed the unpacked base."""
-    refuse_unwanted_guards(order, seeds)
-    medium = medium_files(hosts, seeds, order.workspace.templates)
+    reports = report_files(order.workspace, hosts) if order.report else ReportFiles()
+    medium = medium_files(hosts, seeds, order.workspace.templates, receiver=reports.receiver)
     added = read_additions(order.added, read_tree(base.path)) if order.added else {}
     menu = menu_of(order, base, hosts, detects=bool(medium.detection))
-    menu = with_build_id(menu, build_id(menu, base, {**medium.every, **added}))
+    menu = with_build_id(menu, build_id(menu, base, {**medium.every, **added, **reports.inputs}))
+    medium = replace(medium, report=reports.with_token(menu.build_id))
     method = method_for(order, base)
     head = {BASE_HEAD: base.inside.head} if method is Method.GRAFT else {}
     manifest = replace(
         describe(menu, base, medium, xorriso_version, guards={seed.host: seed.match for seed in seeds}, boot=boot),
         guard=order.guard,
+        report=order.report,
+        report_token_sha256=reports.token_sha256(menu.build_id),
         menu_colors=menu.colors.value,
         hidden_menu=menu.hidden,
         added=file_facts(added),
@@ -158,16 +162,6 @@ def method_for(order: Order, base: BaseIso) -> Method:
         log.info("%s: nothing can be added behind it (%s); its files are copied in one pass", base.path, base.obstacle)
         return Method.REPACK
     return Method.GRAFT
-
-
-def refuse_unwanted_guards(order: Order, seeds: tuple[Seed, ...]) -> None:
-    """Raise ``UsageError`` if the order is for seeds without guards, but a rendered seed has one."""
-    guarded = [] if order.guard else [seed.host for seed in seeds if seed.guarded]
-    if guarded:
-        raise UsageError(
-            f"--no-guard: the rendered seed of {guarded[0]} contains a guard",
-            hint="add --render, or render it again with `isoforge gen --no-guard`",
-        )
 
 
 def with_build_id(menu: Menu, new_id: str) -> Menu:
@@ -246,6 +240,7 @@ def describe(
         detect=menu.detect is not None,
         detect_files=file_facts(medium.detection),
         scripts=file_facts(medium.scripts),
+        report_files=file_facts(medium.report),
         auto=menu.auto,
         menu_password=bool(menu.password_hash),
     )

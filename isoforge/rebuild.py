@@ -10,7 +10,8 @@ from isoforge.errors import BaseIsoError, ProofError
 from isoforge.proof.manifest import HostFacts, Manifest, sha256_of
 
 _NOT_COMPARED = {
-    *("hosts", "iso", "build_id", "medium", "source_commit", "method", "base_iso", "detect_files", "scripts")
+    *("hosts", "iso", "build_id", "medium", "source_commit", "method", "base_iso", "detect_files", "scripts"),
+    *("report_files", "report_token_sha256"),
 }
 """Keys that follow from others, or depend on where the build was done."""
 

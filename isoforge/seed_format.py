@@ -20,9 +20,10 @@ from isoforge.yaml_limits import FastLoader
 GUARD = "isoforge-guard"
 STAMP = "isoforge-stamp"
 FILES = "isoforge-files"
+REPORT = "isoforge-report"
 """The names under which a seed's scripts run: the word after the script in ``sh -c SCRIPT NAME …``."""
 
-SCRIPTS = {GUARD: True, DETECT: True, STAMP: False, FILES: True}
+SCRIPTS = {GUARD: True, DETECT: True, STAMP: False, FILES: True, REPORT: False}
 """The scripts by name, and whether an installation must stop if one cannot be run from the medium."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
@@ -49,6 +50,11 @@ _LATE = (
     't=$(cat $f)&&[ "$(printf "%s\\n" "$t"|sha256sum)" = "{sha256}  -" ]&&sh -c "$t" "$0" "$@"'
 )
 """The same for a late-command: its failure is that of the installation, which the installer shows."""
+
+
+def has_report(user_data: bytes) -> bool:
+    """Whether the seed with this ``user_data`` reports how its installation ended."""
+    return REPORT.encode() in user_data
 
 
 def call_text(name: str, sha256: str) -> str:

@@ -170,6 +170,7 @@ def order_like(manifest: Manifest, order: Order, *, given: frozenset[str]) -> Or
         menu_colors=order.menu_colors if "menu_colors" in given else MenuColors(manifest.menu_colors),
         hidden_menu=order.hidden_menu or manifest.hidden_menu,
         guard=order.guard and manifest.guard,
+        report=order.report and manifest.report,
     )
 
 

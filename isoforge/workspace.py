@@ -25,6 +25,11 @@ class Workspace:
         return self.baremetal / "autoinstall" / "generated"
 
     @property
+    def report_key(self) -> Path:
+        """The fleet's key, from which each build makes the token that its hosts report with."""
+        return self.baremetal / "inventory-local" / "report.key"
+
+    @property
     def templates(self) -> tuple[Path, ...]:
         """The folders of templates: the user's own first, of which one of the same name wins, then the shipped ones."""
         return (self.baremetal / "templates", shipped_templates())

@@ -28,6 +28,7 @@ from isoforge.cli.options import (
     MenuPassword,
     Name,
     NoGuard,
+    NoReport,
     OneHost,
     RebuildFrom,
     Render,
@@ -51,7 +52,7 @@ app = typer.Typer()
 
 SET_BY_MANIFEST = frozenset(
     {"name", "host", "group", "all_hosts", "default_host", "grub_timeout", "auto", "no_guard", "unpack", "fast"}
-    | {"menu_colors", "hidden_menu"}
+    | {"menu_colors", "hidden_menu", "no_report"}
 )
 """Parameters of multi that --from takes from the manifest."""
 
@@ -74,6 +75,7 @@ def multi(
     strict: Strict = False,
     auto: Auto = False,
     no_guard: NoGuard = False,
+    no_report: NoReport = False,
     forbid_secrets: ForbidSecrets = False,
     password_file: MenuPassword = None,
     menu_colors: Colors = MenuColors.DEFAULT,
@@ -107,9 +109,9 @@ def multi(
         order = Order(
             workspace=workspace, selection=selection, name=_required(name), base_iso=ubuntu_iso,
             default_host=default_host or None, timeout_s=grub_timeout, auto=auto, password_hash=password_hash,
-            render=render, guard=not no_guard, strict=strict, forbid_secrets=forbid_secrets,
-            unpack=unpack, fast=fast, sign=sign, menu_colors=menu_colors, hidden_menu=hidden_menu,
-            added=added, hook=hook,
+            render=render, guard=not no_guard, report=not no_report, strict=strict,
+            forbid_secrets=forbid_secrets, unpack=unpack, fast=fast, sign=sign, menu_colors=menu_colors,
+            hidden_menu=hidden_menu, added=added, hook=hook,
         )  # fmt: skip
     _build(order, json=json)
 
@@ -156,6 +158,7 @@ def full(
     grub_timeout: Timeout = 5,
     render: Render = False,
     no_guard: NoGuard = False,
+    no_report: NoReport = False,
     forbid_secrets: ForbidSecrets = False,
     sign: Sign = None,
     baremetal: Baremetal = BAREMETAL,
@@ -182,6 +185,7 @@ def full(
         timeout_s=grub_timeout,
         render=render,
         guard=not no_guard,
+        report=not no_report,
         forbid_secrets=forbid_secrets,
         sign=sign,
     )
@@ -193,6 +197,7 @@ def seed(
     host: OneHost,
     render: Render = False,
     no_guard: NoGuard = False,
+    no_report: NoReport = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Build a host's CIDATA ISO, which holds its seed only.
@@ -213,6 +218,7 @@ def seed(
         name=host,
         render=render,
         guard=not no_guard,
+        report=not no_report,
     )
     typer.echo(seed_iso(order))
 

@@ -11,7 +11,18 @@ import typer
 
 from isoforge.ci_matrix import GroupBy, JobFormat
 from isoforge.cli.completion import host_names
-from isoforge.cli.options import BAREMETAL, AllHosts, Baremetal, ForbidSecrets, Groups, Hosts, Json, NoGuard, Strict
+from isoforge.cli.options import (
+    BAREMETAL,
+    AllHosts,
+    Baremetal,
+    ForbidSecrets,
+    Groups,
+    Hosts,
+    Json,
+    NoGuard,
+    NoReport,
+    Strict,
+)
 from isoforge.cli.tables import print_result, print_table
 from isoforge.errors import UsageError
 
@@ -32,6 +43,7 @@ def gen(
     strict: Strict = False,
     forbid_secrets: ForbidSecrets = False,
     no_guard: NoGuard = False,
+    no_report: NoReport = False,
     baremetal: Baremetal = BAREMETAL,
 ) -> None:
     """Render the seeds of hosts.
@@ -48,6 +60,7 @@ def gen(
         Workspace(baremetal=baremetal),
         Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts),
         guard=not no_guard,
+        report=not no_report,
         strict=strict,
         forbid_secrets=forbid_secrets,
     )

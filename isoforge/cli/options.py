@@ -112,6 +112,9 @@ ForbidSecrets = Annotated[
 NoGuard = Annotated[
     bool, typer.Option("--no-guard", help="Let a host's seed install any machine, whatever its match keys are.")
 ]
+NoReport = Annotated[
+    bool, typer.Option("--no-report", help="Leave out of the seeds that they report how the installation ended.")
+]
 Strict = Annotated[bool, typer.Option("--strict", help="Treat warnings as errors.")]
 ShowSecrets = Annotated[
     bool, typer.Option("--show-secrets", help="Show password hashes, keys and tokens instead of ***.")

@@ -136,9 +136,10 @@ class Manifest:
     ``hosts`` are in menu order. ``default_host`` is what the timeout starts on a machine that the menu does not
     recognize (None: the local disk, or with ``auto`` "Detect this machine"); ``detect``: the menu has that entry;
     ``detect_files`` are the files that it reads; ``scripts`` are those that the seeds call. ``added`` are the files of
-    --add, ``hook`` is that of --hook. ``guard`` is False for
-    seeds built with --no-guard; ``menu_password``: the menu asks for one; ``menu_colors`` are its
-    colours, and a ``hidden_menu`` shows up for Esc; ``medium`` is the casper UUID of the ISO.
+    --add, ``hook`` is that of --hook. ``report``: the seeds report how an installation ended; ``report_files`` are what
+    that needs on the medium, and ``report_token_sha256`` is the digest of the token that goes with it (None: nothing is
+    sent to a server). ``guard`` is False for seeds built with --no-guard; ``menu_password``: the menu asks for one;
+    ``menu_colors`` are its colours, and a ``hidden_menu`` shows up for Esc; ``medium`` is the casper UUID of the ISO.
     ``replaced`` are the paths of the base ISO's files that the build has replaced; ``source_date_epoch`` is the
     environment variable of that name, None if it was not set. ``base_head`` is the file with the first bytes of the
     base ISO, on an ISO that contains all its other bytes as well (None: it does not). ``method`` is how the ISO was
@@ -163,6 +164,9 @@ class Manifest:
     detect: bool = False
     detect_files: tuple[FileFacts, ...] = ()
     scripts: tuple[FileFacts, ...] = ()
+    report: bool = True
+    report_files: tuple[FileFacts, ...] = ()
+    report_token_sha256: str | None = None
     auto: bool = False
     menu_password: bool = False
     menu_colors: str = "default"

@@ -12,7 +12,9 @@ import pytest
 UUTILS = Path("/usr/lib/cargo/bin/coreutils")
 """Where Debian's rust-coreutils has its tools; Ubuntu 25.10 and later have them in /usr/bin."""
 
-COREUTILS = ("cat", "cut", "date", "dd", "mkdir", "rm", "sha256sum", "sleep", "tee", "timeout", "touch")
+COREUTILS = ("cat", "cut", "date", "dd", "mkdir", "mv", "rm", "sha256sum", "sleep", "tail", "tee", "timeout", "touch")
+SYSTEM = "/usr/bin:/bin:/usr/sbin:/sbin"
+
 OTHERS = ("grep", "sed")
 """Not of coreutils: uutils has none of these. There is no awk: no script needs one, so it is all the same which."""
 
@@ -21,17 +23,20 @@ IN_CI = os.environ.get("CI") == "true"
 
 @dataclass(frozen=True, kw_only=True)
 class ToolSet:
-    """Where the shell, the tools of coreutils and the others come from: a folder, or busybox (None: this machine's)."""
+    """Where the shell, the tools of coreutils and the others come from: a folder, or busybox (None: this machine's);
+    ``more`` are programs of this machine that it has besides."""
 
     name: str
     coreutils: Path | None = None
     others: Path | None = None
     sh: str = "dash"
+    more: tuple[str, ...] = ()
 
     def lay_out(self, folder: Path) -> Path:
         """Make ``folder`` the whole PATH of a machine: symlinks to the shell and the tools, and nothing else."""
         folder.mkdir(exist_ok=True)
         programs = {"sh": shutil.which(self.sh) or self.sh}
+        programs |= {name: shutil.which(name, path=SYSTEM) or name for name in self.more}
         for names, source in ((COREUTILS, self.coreutils), (OTHERS, self.others)):
             for name in names:
                 programs[name] = str(source / name if source and source.is_dir() else source or shutil.which(name))

@@ -9,6 +9,7 @@ from isoforge.fleet.check.catalogue import ignorable, kinds
 from isoforge.fleet.check.findings import Finding
 from isoforge.fleet.check.host_view import HostView
 from isoforge.fleet.check.live_system import check_live_system
+from isoforge.fleet.check.report_rules import check_report
 from isoforge.fleet.check.sources import asks_for_user
 from isoforge.fleet.check.target_files import check_target_files
 from isoforge.fleet.inventory.host import Host
@@ -53,6 +54,7 @@ def check_host(host: Host, *, release: Release | None = None, base: BaseContents
     check_live_system(view, base)
     _check_plain_text(view)
     _check_storage(view)
+    check_report(view)
     _check_offline(view)
     _check_kernel_args(view)
     _check_ignored(view)
@@ -101,7 +103,12 @@ def _check_access(view: HostView) -> None:
 
 
 def _check_plain_text(view: HostView) -> None:
-    for path in (("identity", "password_hash"), ("storage", "passphrase"), ("ubuntu_pro", "token")):
+    for path in (
+        ("identity", "password_hash"),
+        ("storage", "passphrase"),
+        ("ubuntu_pro", "token"),
+        ("report", "token"),
+    ):
         node = view.host.node.at(path)
         if node is None or node.secret or not isinstance(node.value, str) or not node.value:
             continue

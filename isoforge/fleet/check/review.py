@@ -66,6 +66,7 @@ class _Reviewer:
     release: Release | None
     base: BaseContents | None
     guard: bool
+    report: bool
     ignored: Collection[str]
     problems: list[Problem] = field(default_factory=list)
     templates_sha256: str = field(init=False)
@@ -101,6 +102,7 @@ class _Reviewer:
                 templates=self.templates,
                 release=self.release,
                 guard=self.guard,
+                report=self.report,
                 templates_sha256=self.templates_sha256,
                 scripts=self.scripts,
             )
@@ -149,7 +151,7 @@ class _Reviewer:
             return problem_at(host, replace(one, path=path))
         if self.origins is None or self.origins[0] != host.name:
             options: Any = {"templates": self.templates, "release": self.release, "guard": self.guard}
-            self.origins = (host.name, origins_of(host, seed, **options))
+            self.origins = (host.name, origins_of(host, seed, **options, report=self.report))
         path = self.origins[1].of(one.path)
         if path is None:
             return problem_of(one, file=user_data_template(self.templates), line=None, host=host, path=one.path)
@@ -174,6 +176,7 @@ def review_inventory(
     release: Release | None,
     base: BaseContents | None = None,
     guard: bool = True,
+    report: bool = True,
     ignored: Collection[str] = (),
 ) -> Review:
     """Every problem of ``hosts``: of what was written, of the seeds rendered from it in memory, and between hosts.
@@ -185,7 +188,7 @@ def review_inventory(
     """
     hosts = list(hosts)
     read_problems = inventory.problems_of(hosts)
-    known: Any = {"templates": templates, "release": release, "base": base, "guard": guard}
+    known: Any = {"templates": templates, "release": release, "base": base, "guard": guard, "report": report}
     errors = [one for one in read_problems if one.severity is Severity.ERROR]
 
     def wrong(host: Host) -> Sequence[Problem]:
@@ -266,6 +269,7 @@ def review_hosts(
 
 def review_host(host: Host, *, templates: Sequence[Path]) -> list[Problem]:
     """Every problem of one host by itself, as `review_inventory` reports it."""
-    reviewer = _Reviewer(templates=templates, release=None, base=None, guard=True, ignored=(), problems=[])
+    known: Any = {"release": None, "base": None, "guard": True, "report": True}
+    reviewer = _Reviewer(templates=templates, **known, ignored=(), problems=[])
     reviewer.review(host, ())
     return reviewer.problems

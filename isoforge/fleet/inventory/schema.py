@@ -14,6 +14,7 @@ from typing import Any
 
 from isoforge.fleet.inventory.schema_live import LIVE
 from isoforge.fleet.inventory.schema_netplan import NETPLAN
+from isoforge.fleet.inventory.schema_report import REPORT
 from isoforge.yaml_limits import KeyPath
 
 
@@ -216,6 +217,7 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.COMMANDS, "error_commands", "run when the installation fails", default=[]),
     _keys(Kind.TEXTS, "interactive_sections", "sections to ask interactively; the installer waits", default=[]),
     _text("shutdown", "what to do after the installation", default="reboot", choices=("reboot", "poweroff")),
+    *(Key(name=name, kind=Kind[kind], meaning=meaning, **more) for name, kind, meaning, more in REPORT),
     # What is passed on
     _keys(Kind.ANY_MAPPING, "user_data", "cloud-config for the installed system's first boot"),
     _keys(Kind.ANY_MAPPING, "vendor_data", "cloud-config for the live system, beside the installer"),
@@ -223,7 +225,6 @@ REFERENCE: tuple[Key, ...] = (
     _keys(Kind.ANY_MAPPING, "vars", "values for your own templates"),
     _keys(Kind.TEXTS, "ignore", "ids of warnings that check does not report for the host", default=[]),
 )
-
 
 PASSED_ON = frozenset(key.name for key in REFERENCE if key.kind is Kind.ANY_MAPPING and "." not in key.name)
 """Mappings that are not ours to judge; in them, null is a value like any other."""
@@ -253,8 +254,7 @@ def shape() -> Shape:
         at = root
         *parents, last = key.name.replace("[]", ".[]").split(".")
         for step in parents:
-            kind = Kind.MAPPING
-            at = at.children.setdefault(step, Shape(key=Key(name=key.name, kind=kind, meaning="")))
+            at = at.children.setdefault(step, Shape(key=Key(name=key.name, kind=Kind.MAPPING, meaning="")))
         known = at.children.get(last)
         at.children[last] = Shape(key=key, children=known.children if known else {})
     return root

@@ -13,6 +13,7 @@ from isoforge.errors import InventoryError
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import match_pairs
 from isoforge.fleet.seed.render import HEADER, Seed
+from isoforge.fleet.seed.report import ERROR, Receiver, report_command
 from isoforge.fleet.seed.scripts import command
 from isoforge.fleet.smbios import normalised
 from isoforge.iso_layout import AUTOINSTALL, DETECT, EARLY_COMMANDS, EMPTY_FIELD, TABLE_KEYS
@@ -26,23 +27,24 @@ NO_DISK = {"layout": {"name": "direct", "match": {"serial": "*no-disk-detection-
 
 _WORD = rb'    - (?:[A-Za-z/][A-Za-z0-9_/.-]*|"(?:[^"\\\n]|\\["\\])*")\n'
 _SECTION = re.compile(rb"(?:#[^\n]*\n)+autoinstall:\n(?:(?:  [^\n]*)?\n)+(?:[^ \n#](?s:.*))?")
-_GUARD_ALONE = re.compile(
-    rb"(?:#[^\n]*\n)+autoinstall:\n  version: 1\n(?:  early-commands:\n  - - sh\n(?:%s)+)?(?=  [a-z])" % _WORD
+_OWN_ALONE = re.compile(
+    rb"(?:#[^\n]*\n)+autoinstall:\n  version: 1\n(?:  early-commands:\n(?:  - - sh\n(?:%s)+)+)?(?=  [a-z])" % _WORD
 )
-"""The user-data out of which templates/guard/detect.j2 takes the autoinstall section, and the guard."""
+"""The user-data out of which templates/guard/detect.j2 takes the autoinstall section, and isoforge's own commands."""
 
 
-def detect_seed(*, templates: Sequence[Path]) -> Seed:
+def detect_seed(*, templates: Sequence[Path], receiver: Receiver | None = None) -> Seed:
     """The seed of the entry "Detect this machine", for the folder `DETECT` beside those of the hosts.
 
-    It holds no secret and is the same for every fleet. Its one early-command reads /isoforge/hosts.tsv on the medium
+    It holds no secret. Its one early-command reads /isoforge/hosts.tsv on the medium
     (`match_table`); of the one host that fits it puts the autoinstall section in place of this seed's own config and
     runs the early-commands, both from the host's folder (`detect_files`). If none or several fit, it fails before a
-    disk is looked at.
+    disk is looked at; with a ``receiver``, it reports that.
     """
     section: dict[str, Any] = {
         "version": 1,
         "early-commands": [command(DETECT, DETECT, templates)],
+        **({"error-commands": [report_command(ERROR, DETECT, receiver, templates)]} if receiver else {}),
         "user-data": {},
         "storage": NO_DISK,
     }
@@ -80,7 +82,7 @@ def detect_files(seed: Seed) -> dict[str, bytes]:
     files = {}
     if b"\n  version: 1\n" not in seed.user_data or not _SECTION.fullmatch(seed.user_data):
         files[AUTOINSTALL] = bare_autoinstall(seed)
-    leading = _GUARD_ALONE.match(seed.user_data)
+    leading = _OWN_ALONE.match(seed.user_data)
     if AUTOINSTALL in files or leading is None or b"early-commands" in seed.user_data[leading.end() :]:
         files[EARLY_COMMANDS] = early_script(seed)
     return files

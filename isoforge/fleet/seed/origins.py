@@ -160,7 +160,9 @@ def same_key(host: Host, seed: Seed, path: KeyPath) -> KeyPath | None:
     return candidate if leaf is not None and leaf.value == value else None
 
 
-def origins_of(host: Host, seed: Seed, *, templates: Sequence[Path], release: Release | None, guard: bool) -> Origins:
+def origins_of(
+    host: Host, seed: Seed, *, templates: Sequence[Path], release: Release | None, guard: bool, report: bool = True
+) -> Origins:
     """The origins of everything in ``seed``, which was rendered from ``host`` with these arguments."""
     document = dict(seed.document or {})
     paths: list[KeyPath] = []
@@ -169,7 +171,7 @@ def origins_of(host: Host, seed: Seed, *, templates: Sequence[Path], release: Re
         values["hostname"] = _marked(host.name, ("hostname",), paths)
     texts: dict[KeyPath, KeyPath] = {}
     try:
-        _, marked = render_document(host, values, templates=templates, guard=guard)
+        _, marked = render_document(host, values, templates=templates, guard=guard, report=report)
         plain = _unmarked(marked, (), paths, texts)
     except (TemplateError, RecursionError):  # a template that looks closer at its values than any of ours
         plain = None

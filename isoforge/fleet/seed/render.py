@@ -15,6 +15,7 @@ from isoforge.atomic import locked, replace_together, unwritable
 from isoforge.errors import InventoryError, OutputError, TemplateError
 from isoforge.fleet.inventory.host import Host
 from isoforge.fleet.seed.guard import guard_command, guarded, stamp_command
+from isoforge.fleet.seed.report import with_report
 from isoforge.fleet.seed.scripts import calls, contain_scripts, every_script
 from isoforge.fleet.seed.staleness import NAME as SIDECAR
 from isoforge.fleet.seed.staleness import Source, content, digest, is_stale, source_of, templates_digest
@@ -73,19 +74,21 @@ def render_seed(
     templates: Sequence[Path],
     release: Release | None = None,
     guard: bool = True,
+    report: bool = True,
     templates_sha256: str | None = None,
     scripts: Mapping[str, str] | None = None,
 ) -> Seed:
     """The seed of ``host`` from the first ``user-data.j2``, ``meta-data.j2`` and ``vendor-data.j2`` in ``templates``.
 
     ``release`` is the base ISO's; None gives a seed that 22.04 to 26.04 all read. With ``guard``, the seed of a host
-    with match keys refuses every other machine. Same arguments: same bytes. A host that is not `revealed` is rendered
-    with placeholders for its secrets. ``templates_sha256`` is `templates_digest` and ``scripts`` is `every_script`,
-    if they are known already. Raises ``TemplateError`` for a template that fails or gives something else than a seed.
+    with match keys refuses every other machine; with ``report``, it says how the installation ended. Same arguments:
+    same bytes. A host that is not `revealed` is rendered with placeholders for its secrets. ``templates_sha256`` is
+    `templates_digest` and ``scripts`` is `every_script`, if they are known already. Raises ``TemplateError`` for a
+    template that fails or gives something else than a seed.
     """
     values = template_values(host, host.values, release)
     scripts = scripts or every_script(templates)
-    text, document = render_document(host, values, templates=templates, guard=guard, scripts=scripts)
+    text, document = render_document(host, values, templates=templates, guard=guard, report=report, scripts=scripts)
     user_data = _written(text, document, host, scripts)
     instance_id = host.values["instance_id"] or f"{values['hostname']}-{digest(user_data)[:12]}"
     meta = render("meta-data.j2", {**values, "instance_id": instance_id}, templates=templates, host=host.name)
@@ -108,18 +111,21 @@ def render_document(
     *,
     templates: Sequence[Path],
     guard: bool,
+    report: bool,
     scripts: Mapping[str, str] | None = None,
 ) -> tuple[str, dict[str, Any]]:
     """What the template of user-data makes of ``values`` (`template_values`), and the document that comes of it."""
     text = render("user-data.j2", values, templates=templates, host=host.name)
     document = _parsed(text, "user-data.j2", host)
     document = {**document, "autoinstall": _over(document.get("autoinstall") or {}, values["autoinstall"])}
+    section = document["autoinstall"]
+    section = with_report(section, host, templates, scripts) if report else section
     first = guard_command(host, templates, scripts) if guard else []
     late = [
         stamp_command(host, templates, scripts),
         files_command(host, files_beside_seed(host), templates, scripts),
     ]
-    document["autoinstall"] = guarded(document["autoinstall"], first, [one for one in late if one])
+    document["autoinstall"] = guarded(section, first, [one for one in late if one])
     return text, document
 
 

@@ -22,7 +22,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from isoforge.fleet.smbios import FILLERS, PLACEHOLDERS
-from isoforge.iso_layout import DETECT
+from isoforge.iso_layout import DETECT, REPORT_FOLDER
 from isoforge.seed_format import GUARD, SCRIPTS, call_text, sha256_of
 from isoforge.templates import dump, render
 
@@ -42,6 +42,8 @@ def script(name: str, subject: str, templates: Sequence[Path]) -> str:
     """The text of the script called ``name`` (POSIX sh); ``subject`` is whom a ``TemplateError`` speaks of."""
     values = {
         "placeholders": [shlex.quote(text) for text in PLACEHOLDERS],
+        "detect": DETECT,
+        "report_folder": str(REPORT_FOLDER),
         "fillers": [shlex.quote(text) for text in FILLERS],
     }
     return render(f"guard/{name.removeprefix('isoforge-')}.j2", values, templates=templates, host=subject)

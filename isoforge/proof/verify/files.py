@@ -179,6 +179,7 @@ def seeds(case: Case) -> Answer:
     replaced = {*case.the_manifest.replaced, *map(str, case.staged)}  # by isoforge, after the hook
     own = [file for file in hook.changed if file.path not in replaced] if hook else []
     others = (*case.the_manifest.added, *own, *case.the_manifest.detect_files, *case.the_manifest.scripts)
+    others += case.the_manifest.report_files
     digests |= {PurePosixPath(file.path): file.sha256 for file in others}
     faults = []
     for path, digest in digests.items():

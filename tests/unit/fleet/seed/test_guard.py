@@ -19,7 +19,7 @@ from isoforge.fleet.seed.detect import bare_autoinstall, detect_seed, early_scri
 from isoforge.fleet.seed.render import Seed, read_seed, render_seed, write_seed
 from isoforge.fleet.smbios import PLACEHOLDER_PATTERNS, PLACEHOLDERS, both_orders, is_placeholder, normalised
 from isoforge.iso_layout import DETECT
-from isoforge.seed_format import GUARD, STAMP, guard_keys
+from isoforge.seed_format import GUARD, REPORT, STAMP, guard_keys
 from tests.unit.fleet.conftest import Write, reviewed
 
 UUID = "00112233-4455-6677-8899-aabbccddeeff"
@@ -39,7 +39,8 @@ def test_the_guard_is_the_first_early_command_and_its_values_are_words(one_host:
         "early_commands: [echo first]\n"
     )
     seed = render_seed(host_of(baremetal), templates=templates)
-    guard, own = section(seed)["early-commands"]
+    guard, report, own = section(seed)["early-commands"]
+    assert report[3:] == [REPORT, "start", "web-1"]
     assert guard[:2] == ["sh", "-c"]
     assert guard[3:] == [
         GUARD,
@@ -79,7 +80,7 @@ def test_a_template_of_the_users_own_leaves_guard_and_stamp_in_their_places(
 def test_without_match_keys_or_on_request_there_is_no_guard(
     one_host: Write, templates: list[Path], values: str, guard: bool
 ) -> None:
-    seed = render_seed(host_of(one_host(values)), templates=templates, guard=guard)
+    seed = render_seed(host_of(one_host(values)), templates=templates, guard=guard, report=False)
     assert not seed.guarded
     assert "early-commands" not in section(seed)
     assert section(seed)["late-commands"][0][3] == STAMP
@@ -201,6 +202,8 @@ def test_the_bare_config_is_the_section_by_itself(one_host: Write, templates: li
 
 
 def test_the_script_of_early_commands_quotes_every_word(one_host: Write, templates: list[Path]) -> None:
-    seed = render_seed(host_of(one_host('early_commands: [echo "a b", [printf, "%s", "it\'s"]]')), templates=templates)
+    seed = render_seed(
+        host_of(one_host('early_commands: [echo "a b", [printf, "%s", "it\'s"]]')), templates=templates, report=False
+    )
     assert early_script(seed).decode().splitlines() == ["set -e", "sh -c 'echo \"a b\"'", "printf %s 'it'\"'\"'s'"]
-    assert early_script(render_seed(host_of(one_host("")), templates=templates)) == b"set -e\n"
+    assert early_script(render_seed(host_of(one_host("")), templates=templates, report=False)) == b"set -e\n"

@@ -199,7 +199,7 @@ def test_what_is_quoted_or_dumped_reads_back_as_it_was(value: dict[str, Any]) ->
 def test_no_value_breaks_out_of_its_place(host: Host, command: str, name: str) -> None:
     values = {**host.values, "late_commands": [command], "identity": {**host.values["identity"], "realname": name}}
     made = document(dataclasses.replace(host, values=values))["autoinstall"]
-    assert made["late-commands"][-1] == command
+    assert made["late-commands"][-2] == command
     assert made["identity"].get("realname", "") == name
     assert set(made) == set(document(host)["autoinstall"])
 
