@@ -27,7 +27,7 @@ demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-sign
 boot="qemu-system-x86 ovmf busybox-static"
 on_arm64="qemu-system-arm qemu-efi-aarch64 kmod zstd debian-archive-keyring"
 test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gdisk gnupg gpgv mandoc mount shellcheck strace xfsprogs"
-ci="cloud-init grub-emu netplan.io openssh-server rust-coreutils"
+ci="chromium chromium-driver cloud-init grub-emu netplan.io openssh-server rust-coreutils"
 
 say() {
     printf 'setup: %s\n' "$*" >&2

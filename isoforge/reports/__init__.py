@@ -1,0 +1,1 @@
+"""What installations report: reports read, kept and shown. See `isoforge collect`."""
