@@ -24,7 +24,7 @@ MANIFEST = """
     hosts.match hosts.files hosts.files_table_sha256
     hosts.user_data_sha256 hosts.meta_data_sha256 hosts.vendor_data_sha256
     detect_files detect_files.path detect_files.sha256 scripts scripts.path scripts.sha256
-    base_head base_head.path base_head.sha256 report report_token_sha256
+    base_head base_head.path base_head.sha256 report report_files report_token_sha256
 """
 
 KEYS = {
