@@ -100,6 +100,8 @@ def update(
     if target.is_block_device():
         _update_stick(order, target, force=force, json=json)
         return
+    if force:
+        raise UsageError(f"--force names a device again; {target} is a file")
     with progress_bar() as progress:
         built = update_iso(order, target, progress)
     print_build(built, order, json=json)

@@ -175,6 +175,7 @@ def test_an_update_without_options_keeps_hosts_and_menu(cli: Cli, noble: Path, f
     before = (fleet / ISO).read_bytes()
     assert cli("update", ISO).code == 0
     assert (fleet / ISO).read_bytes() == before
+    said(cli("update", ISO, "--force", "/dev/null"), 2, "is a file")
     variables = fleet / "baremetal/inventory/host_vars" / Q2 / "main.yml"
     variables.write_text(variables.read_text() + "timezone: Europe/Paris\n")
     assert cli("update", ISO, "--render").code == 0
