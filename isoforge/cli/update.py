@@ -85,7 +85,7 @@ def update(
     from isoforge.image.grub_password import read_hash
     from isoforge.order import Order
     from isoforge.selection import Selection
-    from isoforge.update import order_for, update_iso
+    from isoforge.update import order_for
     from isoforge.workspace import Workspace
 
     order = Order(
@@ -102,8 +102,14 @@ def update(
         return
     if force:
         raise UsageError(f"--force names a device again; {target} is a file")
+    _update_iso(order, target, json=json)
+
+
+def _update_iso(order: Order, iso: Path, *, json: bool) -> None:
+    from isoforge.update import update_iso
+
     with progress_bar() as progress:
-        built = update_iso(order, target, progress)
+        built = update_iso(order, iso, progress)
     print_build(built, order, json=json)
 
 
