@@ -157,6 +157,9 @@ def order_like(manifest: Manifest, order: Order, *, given: frozenset[str]) -> Or
     if manifest.added:
         text = f"the build {manifest.name} has files of --add, which an update would lose"
         raise UsageError(text, hint="build the ISO again, with multi --add")
+    if manifest.added and not order.added:
+        paths = ", ".join(file.path for file in manifest.added[:3])
+        raise UsageError(f"{manifest.name} has files of --add ({paths})", hint="give them with --add again")
     selection = order.selection
     if not given & {"host", "group", "all_hosts"}:
         selection = replace(selection, hosts=tuple(host.name for host in manifest.hosts))

@@ -12,6 +12,7 @@ from isoforge.cli import logs
 from isoforge.cli.build import print_build
 from isoforge.cli.options import (
     BAREMETAL,
+    Add,
     AllHosts,
     Auto,
     Baremetal,
@@ -26,6 +27,7 @@ from isoforge.cli.options import (
     JsonEvents,
     MenuPassword,
     NoGuard,
+    NoReport,
     Render,
     Sign,
     Strict,
@@ -60,6 +62,8 @@ def update(
     menu_colors: Colors = MenuColors.DEFAULT,
     hidden_menu: HiddenMenu = False,
     no_guard: NoGuard = False,
+    no_report: NoReport = False,
+    add: Add = None,
     forbid_secrets: ForbidSecrets = False,
     password_file: MenuPassword = None,
     sign: Sign = None,
@@ -82,6 +86,7 @@ def update(
 
     Example: isoforge update /dev/sdX --host site-a-m710q1 --host site-a-m710q2 --render
     """
+    from isoforge.added_files import additions_of
     from isoforge.image.grub_password import read_hash
     from isoforge.order import Order
     from isoforge.selection import Selection
@@ -93,16 +98,20 @@ def update(
         selection=Selection(hosts=tuple(host or ()), groups=tuple(group or ()), all_hosts=all_hosts),
         name=name or "", default_host=default_host or None, timeout_s=grub_timeout, auto=auto,
         password_hash=read_hash(password_file) if password_file else "", render=render, guard=not no_guard,
+        report=not no_report, added=additions_of(add or []),
         strict=strict, forbid_secrets=forbid_secrets, fast=fast, sign=sign, menu_colors=menu_colors,
         hidden_menu=hidden_menu,
     )  # fmt: skip
-    order = order_for(target, order, given=_given(ctx))
+    _update(order_for(target, order, given=_given(ctx)), target, force=force, json=json)
+
+
+def _update(order: Order, target: Path, *, force: Path | None, json: bool) -> None:
     if target.is_block_device():
         _update_stick(order, target, force=force, json=json)
-        return
-    if force:
+    elif force:
         raise UsageError(f"--force names a device again; {target} is a file")
-    _update_iso(order, target, json=json)
+    else:
+        _update_iso(order, target, json=json)
 
 
 def _update_iso(order: Order, iso: Path, *, json: bool) -> None:

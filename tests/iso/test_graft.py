@@ -205,6 +205,15 @@ def test_the_password_of_a_menu_is_not_lost_by_an_update(cli: Cli, noble: Path, 
     assert Manifest.from_file(fleet / FOLDER / "manifest.json").menu_password
 
 
+def test_files_of_add_are_not_lost_by_an_update(cli: Cli, noble: Path, fleet: Path) -> None:
+    (fleet / "notes").write_text("rack 7\n")
+    built(cli, noble, Q1, more=("--render", "--add", "notes=/site/notes"))
+    before = (fleet / ISO).read_bytes()
+    said(cli("update", ISO), 2, "has files of --add (/site/notes)")
+    assert cli("update", ISO, "--add", "notes=/site/notes").code == 0
+    assert (fleet / ISO).read_bytes() == before
+
+
 # Update of a stick.
 
 
