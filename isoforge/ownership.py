@@ -100,6 +100,15 @@ def others_can_replace(folder: Path) -> bool:
     return False
 
 
+def user_cache() -> Path | None:
+    """isoforge's folder for what can be made again (XDG Base Directory Specification); None without a home."""
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    except RuntimeError:
+        return None
+    return base / "isoforge" if base.is_absolute() else None
+
+
 def lock_holder(handle: int) -> str:
     """Who has locked the open file, as `` (process … of user …)``; empty if the kernel does not show it."""
     entry = os.fstat(handle)

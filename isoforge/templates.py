@@ -14,6 +14,7 @@ import jinja2
 import yaml
 
 from isoforge.errors import TemplateError
+from isoforge.template_cache import template_cache
 from isoforge.yaml_limits import FastLoader
 
 _BARE = re.compile(r"[A-Za-z/][A-Za-z0-9_/.-]*( [A-Za-z][A-Za-z0-9_/.-]*)*")
@@ -153,6 +154,7 @@ def _environment(folders: tuple[Path, ...]) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        bytecode_cache=template_cache(shipped_templates(), [Path(__file__)]),
     )
     environment.filters.update(FILTERS)
     return environment

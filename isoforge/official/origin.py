@@ -5,7 +5,6 @@ from __future__ import annotations
 import enum
 import hashlib
 import logging
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from isoforge.atomic import replace_together
 from isoforge.errors import OutputError, ToolError
 from isoforge.official.sums import SIGNATURE, SIZE_LIMIT, SUMS, SigningKey, SumsList
+from isoforge.ownership import user_cache
 from isoforge.regular_file import read_regular
 from isoforge.signature import SignatureError
 
@@ -140,12 +140,9 @@ def _cached() -> list[Path]:
 
 
 def cache_folder() -> Path | None:
-    """The folder of the lists that were fetched (XDG Base Directory Specification); None without a home."""
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    except RuntimeError:
-        return None
-    return base / "isoforge" / "lists" if base.is_absolute() else None
+    """The folder of the lists that were fetched; None without a home."""
+    cache = user_cache()
+    return cache / "lists" if cache else None
 
 
 def _readable(paths: tuple[Path, ...] | list[Path]) -> Iterator[SumsList]:
