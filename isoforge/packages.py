@@ -83,6 +83,7 @@ EVERYWHERE = {
     "mmd": "mtools",
     "mcopy": "mtools",
     "modinfo": "kmod",
+    "debugfs": "e2fsprogs",
     "lsblk": "util-linux",
     "age": "age",
     "age-keygen": "age",

@@ -3,7 +3,7 @@
 #
 #   scripts/setup.sh build    to build ISOs: xorriso, a Python that can create virtual environments
 #   scripts/setup.sh demo     build, plus what the synthetic base ISO is made of (including a signed kernel)
-#   scripts/setup.sh boot     to boot ISOs: QEMU, its firmware, the shell of the probe
+#   scripts/setup.sh boot     to boot ISOs: QEMU, its firmware, the shell of the probe, what reads an installed disk
 #   scripts/setup.sh arm64    to boot ISOs for arm64: QEMU and its firmware for it, and a kernel and the shell of the probe
 #   scripts/setup.sh test     all of the above, plus the programs that the tests call
 #   scripts/setup.sh ci       test, plus packages that do not belong on a workstation: cloud-init would act at the next
@@ -24,9 +24,9 @@ arm64_kernel=$cache/guest-kernel-arm64
 
 build="xorriso python3 python3-venv"
 demo="grub-common grub-pc-bin grub-efi-amd64-bin grub-efi-amd64-signed shim-signed mtools busybox-static kmod zstd"
-boot="qemu-system-x86 ovmf busybox-static"
+boot="qemu-system-x86 ovmf busybox-static e2fsprogs"
 on_arm64="qemu-system-arm qemu-efi-aarch64 kmod zstd debian-archive-keyring"
-test="age bindfs buildah debian-archive-keyring debootstrap e2fsprogs faketime fdisk gdisk gnupg gpgv mandoc mount shellcheck strace xfsprogs"
+test="age bindfs buildah debian-archive-keyring debootstrap faketime fdisk gdisk gnupg gpgv mandoc mount shellcheck strace xfsprogs"
 ci="chromium chromium-driver cloud-init grub-emu netplan.io openssh-server rust-coreutils"
 
 say() {

@@ -17,7 +17,21 @@ import typer
 from typer.core import TyperGroup
 
 from isoforge import __version__
-from isoforge.cli import boot, build, collect, fetch, fleet, importing, inspect, logs, restore, setup, update, write
+from isoforge.cli import (
+    boot,
+    build,
+    collect,
+    fetch,
+    fleet,
+    importing,
+    inspect,
+    logs,
+    rehearse,
+    restore,
+    setup,
+    update,
+    write,
+)
 from isoforge.errors import ForgeError, OutputError, ToolError
 from isoforge.ownership import replace_file
 
@@ -44,7 +58,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for _verbs in (build, boot, fleet, setup, importing, inspect, fetch, restore, write, update, collect):
+for _verbs in (build, boot, rehearse, fleet, setup, importing, inspect, fetch, restore, write, update, collect):
     app.add_typer(_verbs.app)
 
 _UsageFault: type[Exception] = typer.BadParameter.__bases__[0]

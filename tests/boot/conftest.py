@@ -32,6 +32,7 @@ def built(
     default_host: str | None = None,
     auto: bool = False,
     password_hash: str = "",
+    timeout_s: int = TIMEOUT_S,
 ) -> Path:
     """The ISO of that name, built from the baremetal folder that ``lay_out`` fills; its manifest is beside it."""
 
@@ -42,7 +43,7 @@ def built(
             selection=selection,
             base_iso=base,
             name=name,
-            timeout_s=TIMEOUT_S,
+            timeout_s=timeout_s,
             render=True,
             default_host=default_host,
             auto=auto,

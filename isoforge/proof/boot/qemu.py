@@ -93,7 +93,7 @@ def find_ovmf(firmware: Firmware, arch: str = "amd64") -> tuple[Path, Path]:
 
 
 def qemu_arguments(
-    iso: Path,
+    iso: Path | None,
     *,
     firmware: Firmware,
     medium: Medium,
@@ -104,6 +104,8 @@ def qemu_arguments(
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The arguments of `PROGRAMS` for one boot of ``iso``, never written to; ``disk_format`` is QEMU's name for it.
+
+    Without an ``iso`` the machine has no medium.
 
     Everything that it writes goes into the folder ``scratch``: the output of the serial port into `serial_file`, and
     the firmware's variables into a copy. It connects to `qmp_socket`, which must exist. The machine has no network
@@ -121,7 +123,7 @@ def qemu_arguments(
         "-serial", "chardev:serial",
         "-qmp", f"unix:{_quoted(qmp_socket(scratch))}",
         *_firmware(firmware, scratch, arch),
-        *_medium(iso, medium, disk_format, arch),
+        *(_medium(iso, medium, disk_format, arch) if iso else []),
         *extra,
     ]  # fmt: skip
 
