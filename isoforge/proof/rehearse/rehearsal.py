@@ -16,6 +16,7 @@ from isoforge.proof.manifest import HostFacts, Manifest
 from isoforge.proof.rehearse import disks, judge
 from isoforge.proof.rehearse.machine import Machine, qemu_extra
 from isoforge.proof.rehearse.watch import OFF, Outcome, Start, watch
+from isoforge.run import ExitError
 
 INSTALL, AGAIN, DISK, OTHER = "install", "again", "disk", "other-machine"
 STAGES = {
@@ -107,7 +108,7 @@ def rehearse_host(
     try:
         _Starts(what, rehearsal, cancel, listen).make()
     except (ProofError, ToolError) as failure:
-        rehearsal.failure = failure.message
+        rehearsal.failure = failure.summary if isinstance(failure, ExitError) else failure.message
     finally:
         rehearsal.seconds = time.monotonic() - started
 

@@ -226,7 +226,7 @@ class _Watcher:
                 self._note(note)
             if state == "failed":
                 reason = mask_certain(str(report.get("reason") or "no reason given"))
-                return REPORT, f"failed at {step or 'an unknown step'}: {reason}"
+                return REPORT, f"step {step or 'unknown'}: {reason}"
         for ending, pattern in self._start.endings.items():
             if match := pattern.search(serial):
                 return ending, match[0].strip()
