@@ -154,9 +154,6 @@ def order_like(manifest: Manifest, order: Order, *, given: frozenset[str]) -> Or
     """
     if manifest.menu_password and not order.password_hash:
         raise UsageError(f"the menu of {manifest.name} has a password", hint="give its hash with --menu-password FILE")
-    if manifest.added:
-        text = f"the build {manifest.name} has files of --add, which an update would lose"
-        raise UsageError(text, hint="build the ISO again, with multi --add")
     if manifest.added and not order.added:
         paths = ", ".join(file.path for file in manifest.added[:3])
         raise UsageError(f"{manifest.name} has files of --add ({paths})", hint="give them with --add again")

@@ -50,7 +50,7 @@ def test_files_and_folders_are_added_listed_and_proven(cli: Cli, fleet: Path, no
     assert f"{digest}  ./lab/a\n" in content(iso, "/md5sum.txt").decode()
     assert cli("verify", iso, "--base", noble).code == 0
     refused = cli("update", iso, "--render")
-    assert (refused.code, "which an update would lose" in refused.err) == (2, True)
+    assert (refused.code, "give them with --add again" in refused.err) == (2, True)
     copy = with_manifest(iso, tmp_path / "n.iso")
     copy.write_bytes(copy.read_bytes().replace(b"a file\n", b"a fire\n"))
     assert "/lab/a differs from the manifest's" in cli("verify", copy).out
