@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json as json_format
 import resource
 import ssl
@@ -85,6 +84,8 @@ def collect(
         if source or show or json:
             _print(store.fleet(), json=json)
         else:
+            import asyncio
+
             asyncio.run(_receive(store, address=address, port=port, tls=tls, with_page=not no_page))
     finally:
         store.close()
@@ -107,16 +108,20 @@ async def _receive(store: Store, *, address: str, port: int, tls: ssl.SSLContext
 
 async def _live(store: Store) -> None:
     """Show the fleet as a table that changes in place."""
+    from asyncio import sleep
+
     from rich.live import Live
 
     with Live(_table(store.fleet()), auto_refresh=False, vertical_overflow="crop") as live:
         while True:
             live.update(_table(store.fleet()), refresh=True)
-            await asyncio.sleep(1)
+            await sleep(1)
 
 
 async def _lines(store: Store) -> None:
     """Print a line for each change, where stdout is no terminal."""
+    from asyncio import sleep
+
     before: set[tuple[str, str, str, str]] = set()
     while True:
         now = {(one.host, one.state, one.step, one.reason) for one in store.fleet()}
@@ -124,7 +129,7 @@ async def _lines(store: Store) -> None:
             typer.echo("\t".join(change))
         sys.stdout.flush()
         before = now
-        await asyncio.sleep(1)
+        await sleep(1)
 
 
 def _table(fleet: list[HostState]) -> Table:

@@ -217,7 +217,8 @@ def large_base(fleet: Path) -> Path:
 
 def marks() -> dict[int, bytes]:
     """What stands where in the large file: at both ends, and across the first byte that 32 bits cannot count."""
-    return {place: hashlib.sha256(str(place).encode()).digest() for place in (0, (4 << 30) - 16, LARGE - 32)}
+    there = {place: hashlib.sha256(str(place).encode()).digest() for place in (0, (4 << 30) - 16, LARGE - 32)}
+    return {**there, 0: b"hsqs" + there[0]}
 
 
 def test_a_file_over_4_gib_stays_whole(large_base: Path, fleet: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,7 +231,9 @@ def test_a_file_over_4_gib_stays_whole(large_base: Path, fleet: Path, monkeypatc
         base_iso=large_base,
         render=True,
     )
-    made = multi(order).iso
+    result = multi(order)
+    made = result.iso
+    assert result.manifest.method == "repack"
     for view in View:
         node = read_tree(made, view)[LAYER]
         assert node.size == LARGE

@@ -128,7 +128,7 @@ def test_what_detection_reads_lies_on_the_iso(fleet: Path, noble: Path) -> None:
     tree = read_tree(made.iso)
     table = read_file(made.iso, tree[PurePosixPath("/isoforge/hosts.tsv")]).decode()
     assert [line.split("\t")[0] for line in table.splitlines()] == list(HOSTS)
-    for place in ("isoforge-detect/user-data", *(f"{host}/autoinstall.yaml" for host in HOSTS)):
+    for place in ("isoforge-detect/user-data", *(f"{host}/user-data" for host in HOSTS)):
         assert tree[PurePosixPath("/nocloud") / place].size > 0
 
 
