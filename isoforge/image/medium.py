@@ -21,7 +21,7 @@ from typing import Protocol
 
 from isoforge.image.inside import HEAD, Inside
 from isoforge.image.ranges import CHUNK
-from isoforge.image.sectors import LBA, bytes_at, open_image, read_volume
+from isoforge.image.sectors import LBA, open_image, read_volume
 from isoforge.image.tree import read_tree
 from isoforge.iso_layout import GRUB_CFG
 from isoforge.templates import render
@@ -96,9 +96,3 @@ def _copied(draft: int, start: int, end: int) -> Writes:
 def interrupted() -> bytes:
     """The sector with which the menu begins while a medium is updated: GRUB shows a sentence and stays there."""
     return render("interrupted.cfg.j2", {}).encode().ljust(LBA, b"\n")
-
-
-def is_interrupted(image: Path) -> bool:
-    """Whether an update of the ISO on ``image`` has begun and has not ended."""
-    with open_image(image) as file:
-        return bytes_at(file, extent_of(image).menu, LBA) == interrupted()

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 
+from isoforge.image.medium import interrupted
 from isoforge.iso_layout import (
     CASPER,
     CDROM,
@@ -175,6 +176,9 @@ def menu(case: Case) -> Answer:
     """The menu's default is one of its entries; on an ISO of ours each host has its entry, as in the manifest."""
     if GRUB_CFG not in case.iso.menus:
         raise SkipError("the ISO has no GRUB menu")
+    if case.iso.content(GRUB_CFG).startswith(interrupted()):
+        fault = "an update of this medium was interrupted, and it installs nothing: run isoforge update again"
+        return Answer(detail=str(GRUB_CFG), faults=(fault,))
     grub_menu = case.iso.menus[GRUB_CFG]
     faults = list(_in_default(grub_menu))
     if case.manifest is None:
