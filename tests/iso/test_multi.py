@@ -72,11 +72,14 @@ def test_seeds_on_the_iso_are_those_that_were_rendered_with_one_copy_of_their_sc
         on_iso = {name: read_file(built.iso, tree[PurePosixPath("/nocloud", host, name)]) for name in SEED_FILES}
         assert on_iso["meta-data"] == (folder / "meta-data").read_bytes()
         whole, calling = (yaml.safe_load(text) for text in ((folder / "user-data").read_bytes(), on_iso["user-data"]))
-        for commands in ("early-commands", "late-commands"):
-            inline, call = whole["autoinstall"][commands], calling["autoinstall"][commands]
-            script = read_file(built.iso, tree[SCRIPTS_FOLDER / call[0][3]])
-            assert inline[0][2] == script.decode()
-            call[0][2] = inline[0][2]
+        for commands in ("early-commands", "late-commands", "error-commands"):
+            pairs = list(zip(whole["autoinstall"][commands], calling["autoinstall"][commands], strict=True))
+            ours = [(inline, call) for inline, call in pairs if inline != call]
+            assert ours
+            for inline, call in ours:
+                script = read_file(built.iso, tree[SCRIPTS_FOLDER / call[3]])
+                assert inline[2] == script.decode()
+                call[2] = inline[2]
         assert calling == whole
         assert sorted(path.name for path in tree if path.parent.name == host) == sorted(SEED_FILES)
         assert tree[PurePosixPath(f"/nocloud/{host}/vendor-data")].size == 0

