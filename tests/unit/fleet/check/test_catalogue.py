@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -71,6 +72,7 @@ NAMES_IN_IDS = ("host", "group")
 
 
 @cache
+@functools.cache
 def ids_in_code() -> dict[str, set[str]]:
     """Every id that the code can report, with its severities."""
     found: dict[str, set[str]] = defaultdict(set)
