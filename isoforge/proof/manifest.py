@@ -202,7 +202,7 @@ class Manifest:
             raise ValueError("not a manifest: nested too deeply") from None
         if not isinstance(document, dict) or document.pop("schema_version", None) != SCHEMA_VERSION:
             raise ValueError(f"not a manifest of schema version {SCHEMA_VERSION}")
-        if "unpacked" in document:  # in version 0.2.0
+        if "unpacked" in document:  # in older manifests
             document["method"] = {True: "unpack", False: "repack"}.get(document.pop("unpacked"))
         manifest: Manifest = _record(Manifest, document, "the manifest")
         return manifest

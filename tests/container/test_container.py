@@ -25,7 +25,7 @@ USER = 1000
 HANGS_AFTER_SIGTERM = """\
 #!/bin/sh
 case $* in
-*-outdev*)
+*'dev stdio:'*)
     touch /work/told
     kill -TERM 1
     exec sleep 600

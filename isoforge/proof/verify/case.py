@@ -65,7 +65,7 @@ class Case:
     def boot_digests(self) -> Mapping[str, str]:
         """The digests of what firmware starts, by part, as they must be: the manifest's, if no base ISO is given.
 
-        Manifests of version 0.2.0 and earlier have none.
+        Manifests of older versions have none.
         """
         facts = self.manifest.base_iso.boot if self.manifest and not self.base else ()
         return {digest.part: digest.sha256 for digest in facts}
