@@ -32,11 +32,6 @@ class Restored:
     expected: str | None
     origin: OriginFacts
 
-    @property
-    def is_known(self) -> bool:
-        """Whether anything else than the built ISO itself says that these are the base's bytes."""
-        return self.expected is not None or self.origin.origin is Origin.OFFICIAL
-
 
 def restore(
     iso: Path, output: Path | None = None, listen: Callable[[int, int], object] = lambda _done, _total: None

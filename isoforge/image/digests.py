@@ -41,6 +41,10 @@ class _Hashes:
             self._cores.submit(one.update, chunk) for one, chunk in zip(self._hashes, chunks, strict=True) if chunk
         ]
 
+    def update_all(self, chunk: bytes) -> None:
+        """Add the same chunk to all."""
+        self.update(*[chunk] * len(self._hashes))
+
     def hexdigests(self) -> list[str]:
         self._wait()
         return [one.hexdigest() for one in self._hashes]
@@ -72,14 +76,7 @@ def fill(
         hashes = stack.enter_context(_hashing(2)) if digests else None
         if hashes:
             hashes.update(inside.head, os.pread(target, HEAD, 0))
-        for start in range(HEAD, inside.size, CHUNK if digests else STEP):
-            size = min(CHUNK if digests else STEP, inside.size - start)
-            if hashes:
-                chunk = read_range(file, start, size, source=source)
-                hashes.update(chunk, chunk)
-            copy_range(file, target, start, size, source=source)
-            _write_back(target, start, size)
-            listen(start + size, inside.size)
+        _copy(file, target, inside.size, hashes, source=source, listen=listen)
         if hashes is None:
             return None, None
         end = inside.size
@@ -99,14 +96,21 @@ def extract(output: Path, source: Path, inside: Inside, *, listen: Listener = la
         hashes = stack.enter_context(_hashing(1))
         os.pwrite(target, inside.head, 0)
         hashes.update(inside.head)
-        for start in range(HEAD, inside.size, CHUNK):
-            size = min(CHUNK, inside.size - start)
-            hashes.update(read_range(file, start, size, source=source))
-            copy_range(file, target, start, size, source=source)
-            _write_back(target, start, size)
-            listen(start + size, inside.size)
+        _copy(file, target, inside.size, hashes, source=source, listen=listen)
         (sha256,) = hashes.hexdigests()
         return sha256
+
+
+def _copy(file: int, target: int, end: int, hashes: _Hashes | None, *, source: Path, listen: Listener) -> None:
+    """Copy what is between the head and byte ``end``; each chunk is read once for all ``hashes``."""
+    step = CHUNK if hashes else STEP
+    for start in range(HEAD, end, step):
+        size = min(step, end - start)
+        if hashes:
+            hashes.update_all(read_range(file, start, size, source=source))
+        copy_range(file, target, start, size, source=source)
+        _write_back(target, start, size)
+        listen(start + size, end)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from isoforge.image.inside import HEAD, head_of
+from isoforge.image.inside import head_of
 from isoforge.official.images import name_of
 from isoforge.official.origin import Origin, OriginFacts, origin_of
 from isoforge.proof.verify.case import Case
@@ -32,7 +32,7 @@ def inside(case: Case) -> Answer:
         faults.append(
             f"the base ISO inside is not {origin.name} as published: its SHA-256 is not the one in SHA256SUMS"
         )
-    if case.base and head_of(case.base.path) != base.head[:HEAD]:
+    if case.base and head_of(case.base.path) != base.head:
         faults.append(f"the base ISO inside is not {case.base.path.name}")
     if case.manifest and case.manifest.base_head is None:
         faults.append("the ISO contains its base ISO, the manifest states that it does not")
